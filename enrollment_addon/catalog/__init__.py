@@ -1,0 +1,1 @@
+"""What is offered. So far: event types, the kinds of session a credit is good for."""

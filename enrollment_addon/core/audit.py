@@ -1,0 +1,70 @@
+"""Who did what: one row and one log line per business verb."""
+
+import datetime as dt
+from typing import Any
+
+import structlog
+from sqlalchemy import ColumnElement, Index, String, or_, select, true
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from . import clock
+from .db import Base, Document, Key, UtcDateTime, user_key
+from .scope import Actor, client_model, reach_of, scoped
+
+log = structlog.get_logger("enrollment_addon")
+
+
+@scoped
+class AuditEvent(Base):
+    """A verb that was carried out: append-only. `details` holds keys, numbers and reasons, never contact data."""
+
+    __tablename__ = "enrollment_audit_event"
+    __table_args__ = (Index(None, "client_id", "id"), Index(None, "record", "record_id"))
+    __scope__ = "client_id"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=clock.now)
+    actor_id: Mapped[int | None] = user_key()  # type: ignore[assignment]
+    verb: Mapped[str] = mapped_column(String(60))
+    record: Mapped[str] = mapped_column(String(60))
+    record_id: Mapped[int | None] = mapped_column(Key)
+    client_id: Mapped[int | None] = mapped_column(Key)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    details: Mapped[Any] = mapped_column(Document, nullable=True)
+
+    @classmethod
+    def within(cls, actor: Actor) -> ColumnElement[bool]:
+        if actor.sees_everything:
+            return true()
+        clients = client_model().__table__
+        return or_(
+            cls.client_id.in_(select(clients.c.id).where(reach_of(actor))),
+            cls.client_id.is_(None) & (cls.actor_id == actor.user_id),
+        )
+
+
+def record_event(
+    session: Session,
+    *,
+    actor: Actor,
+    verb: str,
+    record: str,
+    record_id: int | None = None,
+    client_id: int | None = None,
+    reason: str | None = None,
+    **details: Any,
+) -> None:
+    """Note a verb in the same transaction as its effect, and log it without personal data."""
+    session.execute(
+        AuditEvent.__table__.insert().values(  # type: ignore[attr-defined]
+            at=clock.now(),
+            actor_id=actor.user_id,
+            verb=verb,
+            record=record,
+            record_id=record_id,
+            client_id=client_id,
+            reason=reason,
+            details=details or None,
+        )
+    )
+    log.info(verb, record=record, record_id=record_id, client_id=client_id, user_id=actor.user_id, **details)

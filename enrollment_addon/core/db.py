@@ -1,0 +1,217 @@
+"""Tables, types, the unit of work and idempotency keys.
+
+The add-on's tables live in their own metadata with their own migrations, beside the host's. The engine and
+the session are the host's: nothing here changes how they behave for the host.
+"""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from . import clock
+from .errors import Busy, IdempotencyMismatch
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Key = BigInteger().with_variant(Integer, "sqlite")
+"""Type of primary and foreign keys: 64 bits; on SQLite the row id."""
+
+Document = JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+
+class UtcDateTime(TypeDecorator[dt.datetime]):
+    """An aware instant, stored in UTC; naive values are refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        assert value.tzinfo is not None, "instants are aware"
+        value = value.astimezone(dt.UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of every table of the add-on."""
+
+    metadata = metadata
+
+
+def user_key() -> Column[int]:
+    """A foreign key to the host's users, by column object: the two metadatas never mix."""
+    return mapped_column(ForeignKey(User.__table__.c.id, ondelete="SET NULL"), index=True)  # type: ignore[return-value]
+
+
+def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    """The CHECK that keeps a text column to the values of an enum (names equal values)."""
+    allowed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({allowed})", name=column)
+
+
+class Tracked:
+    """Mixin: when and by whom a record was created and last changed. The actor is empty for jobs and commands."""
+
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=clock.now)
+    updated_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=clock.now, onupdate=clock.now)
+
+
+write_lock = Table("enrollment_write_lock", metadata, Column("id", Integer, primary_key=True), Column("turn", Integer))
+"""One row. On SQLite a unit of work writes it first, which takes the database's write lock before anything is
+read; without that two connections read the same state and the second one fails or overwrites."""
+
+
+class IdempotencyKey(Base):
+    """The first use of a caller's key: what was asked and what came out of it."""
+
+    __tablename__ = "enrollment_idempotency_key"
+
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    verb: Mapped[str] = mapped_column(String(60))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    result: Mapped[Any] = mapped_column(Document, nullable=True)
+    created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=clock.now)
+
+
+def dialect_of(session: Session) -> str:
+    """postgresql, sqlite or mysql (MariaDB counts as mysql)."""
+    name = session.get_bind().dialect.name
+    return "mysql" if name == "mariadb" else name
+
+
+_DEPTH = "enrollment_unit_of_work"
+
+
+@contextmanager
+def unit_of_work(session: Session) -> Iterator[Session]:
+    """One transaction around one verb: commits at the end, rolls everything back on any error.
+
+    Nested uses join the outer one. Raises: Busy when the database is locked, full or deadlocked.
+    """
+    if session.info.get(_DEPTH):
+        yield session
+        return
+    session.info[_DEPTH] = True
+    try:
+        _begin(session)
+        yield session
+        session.commit()
+    except (OperationalError, PendingRollbackError) as error:
+        session.rollback()
+        if _is_passing(error):
+            raise Busy from error
+        raise
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info.pop(_DEPTH, None)
+
+
+def _begin(session: Session) -> None:
+    dialect = dialect_of(session)
+    if dialect == "sqlite":
+        session.execute(update(write_lock).values(turn=write_lock.c.turn))
+    elif dialect == "mysql" and not (session.new or session.dirty or session.deleted):
+        session.rollback()
+        session.connection(execution_options={"isolation_level": "READ COMMITTED"})
+
+
+_PASSING_SQLSTATES = {"40001", "40P01", "55P03", "53100", "53200", "57014", "57P01", "57P03", "08006", "08001"}
+_PASSING_MYSQL = {1021, 1041, 1114, 1205, 1213, 2002, 2003, 2006, 2013}
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether the same request may succeed a little later: locks, deadlocks, full disks, lost connections."""
+    original = error.orig if isinstance(error, DBAPIError) else None
+    if getattr(original, "sqlstate", None) in _PASSING_SQLSTATES:
+        return True
+    if original is not None and original.args and original.args[0] in _PASSING_MYSQL:
+        return True
+    text = str(original or error).lower()
+    return any(part in text for part in ("database is locked", "disk is full", "disk i/o error", "readonly database"))
+
+
+def insert_new(session: Session, table: Table, values: Mapping[str, Any], keys: list[str]) -> bool:
+    """Insert one row unless a row with the same unique key exists. Whether it was inserted."""
+    dialect = dialect_of(session)
+    if dialect == "mysql":
+        statement: Any = mysql.insert(table).values(**values).prefix_with("IGNORE")
+        return bool(session.execute(statement).rowcount == 1)  # type: ignore[attr-defined]
+    maker: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = maker(table).values(**values).on_conflict_do_nothing(index_elements=keys)
+    return session.execute(statement.returning(table.c[keys[0]])).first() is not None
+
+
+def idempotent(
+    session: Session, *, key: str | None, verb: str, asked: Mapping[str, Any], do: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """Run `do` once per key; a repeat with the same input returns the first result (a JSON object).
+
+    The key's row is written in the same transaction as the verb's own rows, so a crash leaves neither.
+    Raises: IdempotencyMismatch when the key was used for other input.
+    """
+    if key is None:
+        return do()
+    fingerprint = hashlib.sha256(json.dumps([verb, asked], sort_keys=True, default=str).encode()).hexdigest()
+    table: Table = IdempotencyKey.__table__  # type: ignore[assignment]
+    row = {"key": key[:200], "verb": verb, "fingerprint": fingerprint, "result": None, "created_at": clock.now()}
+    if insert_new(session, table, row, ["key"]):
+        result = do()
+        session.execute(update(table).where(table.c.key == row["key"]).values(result=result))
+        return result
+    first = session.execute(select(table.c.fingerprint, table.c.result).where(table.c.key == row["key"])).one()
+    if first.fingerprint != fingerprint:
+        raise IdempotencyMismatch
+    return first.result  # type: ignore[no-any-return]
+
+
+def ensure_write_lock(session: Session) -> None:
+    """Make sure the one row of the write lock exists; migrations call it, and tests that build tables directly."""
+    if session.execute(select(write_lock.c.id)).first() is None:
+        session.execute(insert(write_lock).values(id=1, turn=0))

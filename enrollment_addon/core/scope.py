@@ -1,0 +1,189 @@
+"""Who acts, and which clients they reach. The one place where row-level access lives.
+
+An `Actor` is put into the session (`session.info`) or found by the provider that an entry point installed.
+Every ORM read of a scoped model is narrowed by the actor's reach, every flush is checked against it, and
+set-based SQL in services applies the same clauses by hand through `reach_of`.
+
+A scoped model names its rule once:
+
+- `__scope__ = "client"` on the client itself,
+- `__scope__ = "client_id"` (any column that holds a client's key) on what hangs on a client,
+- `__scope__ = "created_by_id"` on what belongs to the person who started it,
+- or a classmethod `within(actor)` that returns the clause.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, and_, event, false, inspect, select, true
+from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
+
+from .db import Base
+from .errors import NotFound
+
+
+class Reach(StrEnum):
+    """How far an actor sees."""
+
+    everything = "everything"
+    own_clubs = "own_clubs"
+    own_clients = "own_clients"
+    portal = "portal"
+    nothing = "nothing"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: a user of the host (none for commands and jobs of the system) and how far they reach."""
+
+    user_id: int | None = None
+    reach: Reach = Reach.nothing
+    team_member_id: int | None = None
+    club_ids: tuple[int, ...] = ()
+
+    @property
+    def sees_everything(self) -> bool:
+        return self.reach is Reach.everything
+
+
+SYSTEM = Actor(reach=Reach.everything)
+NOBODY = Actor()
+
+_ACTOR = "enrollment_actor"
+_CLIENTS: list[type[Base]] = []
+_SCOPED: list[type[Base]] = []
+
+
+def scoped(model: type[Base]) -> type[Base]:
+    """Class decorator: put the model under the row scope by its `__scope__`."""
+    (_CLIENTS if model.__scope__ == "client" else _SCOPED).append(model)  # type: ignore[attr-defined]
+    return model
+
+
+def actor_of(session: Session) -> Actor:
+    """The actor this session works for; NOBODY when an entry point forgot to say."""
+    actor = session.info.get(_ACTOR) or NOBODY
+    return actor() if callable(actor) else actor
+
+
+def set_actor(session: Session, actor: Actor | Callable[[], Actor]) -> None:
+    """Let this session work for an actor, or for whoever the callable names at the time of each statement."""
+    session.info[_ACTOR] = actor
+
+
+@contextmanager
+def acting_as(session: Session, actor: Actor) -> Iterator[None]:
+    """Let the session work for another actor inside the block."""
+    before = session.info.get(_ACTOR)
+    session.info[_ACTOR] = actor
+    try:
+        yield
+    finally:
+        session.info[_ACTOR] = before
+
+
+def client_model() -> Any:
+    """The model of clients (`people.Client`); the core knows it only by its registration."""
+    assert _CLIENTS, "the people domain registers its client model"
+    return _CLIENTS[0]
+
+
+def reach_of(actor: Actor, clients: Any = None) -> ColumnElement[bool]:
+    """The clause over the clients' table (or an alias of it) for the rows this actor reaches."""
+    c = clients if clients is not None else client_model().__table__.c
+    match actor.reach:
+        case Reach.everything:
+            return true()
+        case Reach.own_clubs:
+            return c.club_id.in_(actor.club_ids)  # type: ignore[no-any-return]
+        case Reach.own_clients:
+            return c.team_member_id == actor.team_member_id  # type: ignore[no-any-return]
+        case Reach.portal:
+            return and_(c.portal_user_id == actor.user_id, c.portal_user_id.is_not(None))
+        case Reach.nothing:
+            return false()
+
+
+def clause_for(model: Any, actor: Actor) -> ColumnElement[bool]:
+    """The clause that narrows a scoped model to what the actor reaches."""
+    if hasattr(model, "within"):
+        return model.within(actor)  # type: ignore[no-any-return]
+    if model.__scope__ == "client":
+        return reach_of(actor, model)
+    if model.__scope__ == "created_by_id":
+        return true() if actor.sees_everything else model.created_by_id == actor.user_id
+    clients: Table = client_model().__table__
+    return getattr(model, model.__scope__).in_(select(clients.c.id).where(reach_of(actor)))  # type: ignore[no-any-return]
+
+
+def _narrow_reads(state: ORMExecuteState) -> None:
+    if not (state.is_orm_statement and (state.is_select or state.is_update or state.is_delete)):
+        return
+    if state.is_column_load:
+        return
+    actor = actor_of(state.session)
+    if actor.sees_everything:
+        return
+    state.statement = state.statement.options(
+        *(
+            with_loader_criteria(model, clause_for(model, actor), include_aliases=True, propagate_to_loaders=False)
+            for model in (*_CLIENTS, *_SCOPED)
+        )
+    )
+
+
+def _check_writes(session: Session, context: UOWTransaction, instances: Any) -> None:
+    actor = actor_of(session)
+    if actor.sees_everything:
+        return
+    for item in (*session.new, *session.dirty, *session.deleted):
+        rule = getattr(type(item), "__scope__", None)
+        if rule is None or (item in session.dirty and not session.is_modified(item)):
+            continue
+        if rule == "client":
+            if not _reaches_client(actor, item):
+                raise NotFound
+        elif rule == "created_by_id":
+            if item.created_by_id != actor.user_id:
+                raise NotFound
+        else:
+            require_clients(session, (key for key in _values(item, rule) if key is not None))
+
+
+def _values(item: Any, attribute: str) -> list[Any]:
+    """The attribute's value now and, when it was changed, before."""
+    history = inspect(item).attrs[attribute].history
+    return [*(history.deleted or ()), getattr(item, attribute)]
+
+
+def _reaches_client(actor: Actor, client: Any) -> bool:
+    """Whether a client is in reach both as it was and as it shall be."""
+    members, clubs = _values(client, "team_member_id"), _values(client, "club_id")
+    match actor.reach:
+        case Reach.own_clients:
+            return all(m == actor.team_member_id for m in members)
+        case Reach.own_clubs:
+            return all(c in actor.club_ids for c in clubs)
+        case _:
+            return False
+
+
+def require_clients(session: Session, keys: Iterable[int]) -> None:
+    """Raises: NotFound unless the session's actor reaches every one of these clients."""
+    actor, wanted = actor_of(session), set(keys)
+    if actor.sees_everything or not wanted:
+        return
+    table: Table = client_model().__table__
+    found = session.connection().execute(select(table.c.id).where(table.c.id.in_(wanted), reach_of(actor)))
+    if {row.id for row in found} != wanted:
+        raise NotFound
+
+
+def install(session_factory: Any) -> None:
+    """Put the scope onto a session, a sessionmaker or a scoped session of the host."""
+    if not event.contains(session_factory, "do_orm_execute", _narrow_reads):
+        event.listen(session_factory, "do_orm_execute", _narrow_reads)
+        event.listen(session_factory, "before_flush", _check_writes)

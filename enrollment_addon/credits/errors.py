@@ -1,0 +1,25 @@
+"""Refusals of the credit verbs."""
+
+from flask_babel import lazy_gettext as _l
+
+from ..core.errors import Conflict, InvalidInput
+
+
+class NotEnoughCredits(Conflict):
+    code = "not_enough_credits"
+    message = _l("There are no credits left for this.")
+
+
+class NobodySelected(InvalidInput):
+    code = "nobody_selected"
+    message = _l("Nobody matches: no client would get credits.")
+
+
+class MixedCurrencies(InvalidInput):
+    code = "mixed_currencies"
+    message = _l("A unit value needs clients of one currency; the selection has %(currencies)s.")
+
+
+class BatchStateConflict(Conflict):
+    code = "state_conflict"
+    message = _l("This batch is “%(state)s”; only a finished batch can be undone.")

@@ -1,0 +1,187 @@
+"""Tables of the ledger."""
+
+import datetime as dt
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sqlalchemy import DDL, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, event, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ..core import clock
+from ..core.db import Base, Key, UtcDateTime, one_of, user_key
+from ..core.scope import scoped
+
+if TYPE_CHECKING:
+    from ..catalog.models import EventType
+    from ..people.models import Client
+
+
+class Origin(StrEnum):
+    """Where a lot came from."""
+
+    manual = "manual"
+    purchase = "purchase"
+    enrollment = "enrollment"
+    makeup = "makeup"
+    transfer = "transfer"
+    imported = "import"
+
+
+class EntryKind(StrEnum):
+    """What an entry did; see `CHANGES` for its effect."""
+
+    grant = "grant"
+    transfer_in = "transfer_in"
+    reserve = "reserve"
+    consume = "consume"
+    release = "release"
+    restore = "restore"
+    expire = "expire"
+    void = "void"
+    transfer_out = "transfer_out"
+
+
+@scoped
+class CreditLot(Base):
+    """One grant of credits to one client. `unit_value` is in minor units of `currency`; 0 for a gift."""
+
+    __tablename__ = "enrollment_credit_lot"
+    __table_args__ = (
+        one_of("origin", Origin),
+        CheckConstraint("quantity BETWEEN 1 AND 1000000", name="quantity"),
+        CheckConstraint("priority BETWEEN 0 AND 100", name="priority"),
+        CheckConstraint("unit_value >= 0", name="unit_value"),
+        CheckConstraint(
+            "available >= 0 AND reserved >= 0 AND used >= 0 AND expired >= 0 AND voided >= 0 AND transferred >= 0",
+            name="not_negative",
+        ),
+        CheckConstraint("available + reserved + used + expired + voided + transferred = quantity", name="adds_up"),
+        UniqueConstraint("batch_id", "client_id"),
+        Index(
+            "ix_enrollment_credit_lot_spendable", "client_id", "event_type_id", "expires_on",
+            postgresql_where=text("available > 0"), sqlite_where=text("available > 0"),
+        ),
+        Index(
+            "ix_enrollment_credit_lot_expiring", "expires_on",
+            postgresql_where=text("available > 0"), sqlite_where=text("available > 0"),
+        ),
+        Index(None, "client_id", "id"),
+    )
+    __scope__ = "client_id"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("enrollment_client.id", ondelete="RESTRICT"))
+    event_type_id: Mapped[int] = mapped_column(ForeignKey("enrollment_event_type.id", ondelete="RESTRICT"), index=True)
+    quantity: Mapped[int]
+    available: Mapped[int]
+    reserved: Mapped[int] = mapped_column(default=0)
+    used: Mapped[int] = mapped_column(default=0)
+    expired: Mapped[int] = mapped_column(default=0)
+    voided: Mapped[int] = mapped_column(default=0)
+    transferred: Mapped[int] = mapped_column(default=0)
+    granted_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=clock.now)
+    expires_on: Mapped[dt.date | None]
+    origin: Mapped[Origin] = mapped_column(String(20), default=Origin.manual)
+    priority: Mapped[int] = mapped_column(default=50)
+    shared: Mapped[bool] = mapped_column(default=False)
+    unit_value: Mapped[int] = mapped_column(Key, default=0)
+    currency: Mapped[str] = mapped_column(String(3))
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("enrollment_batch.id", ondelete="RESTRICT"))
+    note: Mapped[str | None] = mapped_column(String(500))
+
+    client: Mapped["Client"] = relationship("Client", viewonly=True)
+    event_type: Mapped["EventType"] = relationship("EventType", viewonly=True)
+
+
+@scoped
+class CreditEntry(Base):
+    """One line of the ledger: how a lot changed, when, by whom and why. Never changed, never removed."""
+
+    __tablename__ = "enrollment_credit_entry"
+    __table_args__ = (
+        one_of("kind", EntryKind),
+        Index(None, "client_id", "event_type_id", "id"),
+        Index(None, "lot_id", "id"),
+        Index(
+            "uq_enrollment_credit_entry_booking", "booking_id", "kind", "turn", "lot_id", unique=True,
+            postgresql_where=text("booking_id IS NOT NULL"), sqlite_where=text("booking_id IS NOT NULL"),
+        ),
+    )
+    __scope__ = "client_id"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    lot_id: Mapped[int] = mapped_column(ForeignKey("enrollment_credit_lot.id", ondelete="RESTRICT"))
+    client_id: Mapped[int] = mapped_column(Key)
+    event_type_id: Mapped[int] = mapped_column(Key)
+    kind: Mapped[EntryKind] = mapped_column(String(20))
+    available_change: Mapped[int]
+    reserved_change: Mapped[int] = mapped_column(default=0)
+    at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=clock.now)
+    actor_id: Mapped[int | None] = mapped_column(Key)
+    reason: Mapped[str | None] = mapped_column(String(500))
+    booking_id: Mapped[int | None] = mapped_column(Key)
+    turn: Mapped[int] = mapped_column(default=0)
+    reversal_of_id: Mapped[int | None] = mapped_column(Key)
+
+    lot: Mapped[CreditLot] = relationship(viewonly=True)
+
+
+@scoped
+class CreditBalance(Base):
+    """What a client has of one event type: the sum over the lots, kept for locking, sorting and filtering."""
+
+    __tablename__ = "enrollment_credit_balance"
+    __table_args__ = (
+        CheckConstraint("available >= 0 AND reserved >= 0 AND used >= 0", name="not_negative"),
+        Index(None, "event_type_id", "available", "client_id"),
+        {"postgresql_with": {"fillfactor": 85}},
+    )
+    __scope__ = "client_id"
+
+    client_id: Mapped[int] = mapped_column(
+        ForeignKey("enrollment_client.id", ondelete="RESTRICT"), primary_key=True, autoincrement=False
+    )
+    event_type_id: Mapped[int] = mapped_column(
+        ForeignKey("enrollment_event_type.id", ondelete="RESTRICT"), primary_key=True, autoincrement=False
+    )
+    available: Mapped[int] = mapped_column(default=0)
+    reserved: Mapped[int] = mapped_column(default=0)
+    used: Mapped[int] = mapped_column(default=0)
+
+    event_type: Mapped["EventType"] = relationship("EventType", viewonly=True)
+
+
+lots = CreditLot.__table__
+entries = CreditEntry.__table__
+balances = CreditBalance.__table__
+
+GUARDS: dict[str, tuple[str, ...]] = {
+    "sqlite": tuple(
+        f"CREATE TRIGGER enrollment_credit_entry_no_{verb} BEFORE {verb.upper()} ON enrollment_credit_entry "
+        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+        for verb in ("update", "delete")
+    ),
+    "postgresql": (
+        "CREATE FUNCTION enrollment_credit_entry_guard() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$",
+        "CREATE TRIGGER enrollment_credit_entry_no_change BEFORE UPDATE OR DELETE ON enrollment_credit_entry "
+        "FOR EACH ROW EXECUTE FUNCTION enrollment_credit_entry_guard()",
+        "CREATE TRIGGER enrollment_credit_entry_no_truncate BEFORE TRUNCATE ON enrollment_credit_entry "
+        "FOR EACH STATEMENT EXECUTE FUNCTION enrollment_credit_entry_guard()",
+    ),
+    "mysql": tuple(
+        f"CREATE TRIGGER enrollment_credit_entry_no_{verb} BEFORE {verb.upper()} ON enrollment_credit_entry "
+        "FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the ledger is append-only'"
+        for verb in ("update", "delete")
+    ),
+}
+"""The triggers that make the ledger append-only, by dialect. Migrations carry their own frozen copy."""
+
+for _dialect, _statements in GUARDS.items():
+    for _statement in _statements:
+        event.listen(
+            entries, "after_create",
+            DDL(_statement.replace("%", "%%")).execute_if(  # type: ignore[no-untyped-call]
+                dialect=("mysql", "mariadb") if _dialect == "mysql" else _dialect
+            ),
+        )

@@ -1,0 +1,106 @@
+"""The `ENROLLMENT_*` settings of a host as one typed, validated object.
+
+An unknown or invalid setting stops the start: `SettingsError` says which one and what it takes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from .core import clock, money
+
+PREFIX = "ENROLLMENT_"
+MODULES = ("people", "catalog", "credits")
+"""The modules a host may switch on, lower ones first: each needs those before it."""
+
+
+class SettingsError(RuntimeError):
+    """The host's configuration cannot be used; the application must not start."""
+
+
+def setting(default: Any, meaning: str, check: Any, takes: str) -> Any:
+    return field(default=default, metadata={"meaning": meaning, "check": check, "takes": takes})
+
+
+def _whole(low: int, high: int) -> Any:
+    return lambda v: isinstance(v, int) and not isinstance(v, bool) and low <= v <= high
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _modules(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and bool(value) and set(value) <= set(MODULES)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One attribute per setting; `ENROLLMENT_` + the name in capitals is its key in the host's configuration."""
+
+    modules: tuple[str, ...] = setting(
+        MODULES, "which parts of the add-on are switched on", _modules, f"a list out of {', '.join(MODULES)}"
+    )
+    broker_url: str = setting(
+        "", "Celery broker; empty: jobs run in a worker thread of the web process",
+        lambda v: isinstance(v, str), "a URL such as redis://localhost:6379/0",
+    )
+    worker: bool = setting(
+        True, "whether this process may run jobs in a thread of its own (without a broker)", _flag, "True or False"
+    )
+    job_threshold: int = setting(
+        500, "more clients than this make a verb a background job", _whole(0, 100_000), "a number from 0 to 100000"
+    )
+    grant_chunk: int = setting(
+        10_000, "clients per transaction of a bulk grant", _whole(1, 100_000), "a number from 1 to 100000"
+    )
+    sweep_chunk: int = setting(
+        1_000, "rows per transaction of work beside live bookings", _whole(1, 20_000), "a number from 1 to 20000"
+    )
+    job_lease_seconds: int = setting(
+        30, "a running job whose worker has been silent this long is taken over", _whole(2, 3600),
+        "a number from 2 to 3600",
+    )
+    grace_days: int = setting(
+        14, "days a credit stays usable that comes back after its expiry", _whole(0, 365), "a number from 0 to 365"
+    )
+    count_cap: int = setting(
+        10_000, "lists count matches exactly up to here", _whole(100, 1_000_000), "a number from 100 to 1000000"
+    )
+    export_job_rows: int = setting(
+        10_000, "an export of more rows than this is a background job", _whole(1, 1_000_000),
+        "a number from 1 to 1000000",
+    )
+    export_folder: str = setting(
+        "", "where finished exports are kept; empty: the instance folder of the application",
+        lambda v: isinstance(v, str), "a path",
+    )
+    currency: str = setting(
+        "EUR", "currency proposed for a new club (ISO 4217)", lambda v: v in money.currencies(), "an ISO 4217 code"
+    )
+    timezone: str = setting(
+        "UTC", "time zone proposed for a new club (IANA)", lambda v: v in clock.timezones(), "an IANA time zone"
+    )
+    metrics: bool = setting(False, "serve Prometheus metrics at /enrollment/metrics", _flag, "True or False")
+
+
+def load_settings(config: Mapping[str, Any]) -> Settings:
+    """Read every `ENROLLMENT_*` key of the configuration.
+
+    Raises: SettingsError for a key that does not exist or a value it does not take.
+    """
+    known = {PREFIX + f.name.upper(): f for f in fields(Settings)}
+    values: dict[str, Any] = {}
+    for key in sorted(k for k in config if k.startswith(PREFIX)):
+        if key not in known:
+            raise SettingsError(f"{key} is not a setting of enrollment_addon. Known: {', '.join(sorted(known))}.")
+        entry, value = known[key], config[key]
+        if not entry.metadata["check"](value):
+            raise SettingsError(f"{key} = {value!r} cannot be used: it takes {entry.metadata['takes']}.")
+        values[entry.name] = tuple(value) if entry.name == "modules" else value
+    settings = Settings(**values)
+    for position, module in enumerate(MODULES):
+        missing = [m for m in MODULES[:position] if module in settings.modules and m not in settings.modules]
+        if missing:
+            raise SettingsError(f"{PREFIX}MODULES: {module} needs {', '.join(missing)}.")
+    return settings
