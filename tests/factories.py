@@ -1,0 +1,116 @@
+"""Records for tests: sensible, unique, written directly so that a test can start in any state.
+
+Each function adds one record, flushes and returns it. What a record needs is made along with it unless given.
+"""
+
+import itertools
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy.orm import Session
+
+from enrollment_addon.catalog.models import EventKind, EventType
+from enrollment_addon.credits.models import CreditBalance, CreditEntry, CreditLot, EntryKind
+from enrollment_addon.people.models import (
+    Client,
+    Club,
+    Household,
+    Participant,
+    ParticipantKind,
+    ReachChoice,
+    Relationship,
+    TeamMember,
+)
+
+_numbers = itertools.count(1)
+
+
+def _add(session: Session, model: type[Any], values: dict[str, Any], over: dict[str, Any]) -> Any:
+    item = model(**{**values, **over})
+    session.add(item)
+    session.flush()
+    return item
+
+
+def make_user_row(session: Session, **over: Any) -> User:
+    """A user of the host, without a password or roles."""
+    number = next(_numbers)
+    values = {
+        "username": f"user{number}", "first_name": "Uma", "last_name": f"User {number}",
+        "email": f"user{number}@example.org", "active": True,
+    }
+    user: User = _add(session, User, values, over)
+    return user
+
+
+def make_club(session: Session, **over: Any) -> Club:
+    values = {"name": f"Club {next(_numbers)}", "timezone": "Europe/Berlin", "currency": "EUR"}
+    club: Club = _add(session, Club, values, over)
+    return club
+
+
+def make_team_member(session: Session, **over: Any) -> TeamMember:
+    """Reaches their own clients unless `scope` or `clubs` say otherwise."""
+    user_id = over.pop("user_id", None) or make_user_row(session).id
+    values = {"user_id": user_id, "name": f"Trainer {next(_numbers)}", "scope": ReachChoice.own_clients}
+    member: TeamMember = _add(session, TeamMember, values, over)
+    return member
+
+
+def make_client(session: Session, *, club: Club | None = None, **over: Any) -> Client:
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "first_name": "Cleo", "last_name": f"Client {number:05}",
+        "email": f"client{number}@example.org", "tags": [],
+    }
+    if "club_id" not in over:
+        values["club_id"] = (club or make_club(session)).id
+    client: Client = _add(session, Client, values, over)
+    return client
+
+
+def make_participant(session: Session, client: Client, **over: Any) -> Participant:
+    values = {"client_id": client.id, "name": f"Kim {next(_numbers)}", "kind": ParticipantKind.child}
+    participant: Participant = _add(session, Participant, values, over)
+    return participant
+
+
+def make_household(session: Session, head: Client, *members: Client, **over: Any) -> Household:
+    """A household of a head and further members (as partners)."""
+    values = {"name": f"Home {next(_numbers)}", "head_id": head.id}
+    household: Household = _add(session, Household, values, over)
+    for client in (head, *members):
+        client.household_id = household.id
+        client.relationship_to_head = Relationship.head if client is head else Relationship.partner
+    session.flush()
+    return household
+
+
+def make_event_type(session: Session, **over: Any) -> EventType:
+    values = {"name": f"Class {next(_numbers)}", "kind": EventKind.klass, "duration_minutes": 60}
+    event_type: EventType = _add(session, EventType, values, over)
+    return event_type
+
+
+def make_lot(
+    session: Session, client: Client, event_type: EventType, *, quantity: int = 10, **over: Any
+) -> CreditLot:
+    """A lot with its grant in the ledger and in the balance, as the service leaves them."""
+    values = {
+        "client_id": client.id, "event_type_id": event_type.id, "quantity": quantity, "available": quantity,
+        "currency": "EUR",
+    }
+    lot: CreditLot = _add(session, CreditLot, values, over)
+    session.add(
+        CreditEntry(
+            lot_id=lot.id, client_id=client.id, event_type_id=event_type.id, kind=EntryKind.grant,
+            available_change=quantity,
+        )
+    )
+    balance = session.get(CreditBalance, (client.id, event_type.id))
+    if balance is None:
+        balance = CreditBalance(client_id=client.id, event_type_id=event_type.id, available=0)
+        session.add(balance)
+    balance.available += quantity
+    session.flush()
+    return lot

