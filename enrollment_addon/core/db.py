@@ -7,10 +7,10 @@ the session are the host's: nothing here changes how they behave for the host.
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import (
@@ -23,19 +23,22 @@ from sqlalchemy import (
     ForeignKey,
     Integer,
     MetaData,
+    Select,
     String,
     Table,
     TypeDecorator,
+    column,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, PendingRollbackError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from . import clock
-from .errors import Busy, IdempotencyMismatch
+from .errors import Busy, IdempotencyMismatch, InvalidInput, NotFound
 
 metadata = MetaData(
     naming_convention={
@@ -177,6 +180,41 @@ def _is_passing(error: Exception) -> bool:
     return any(part in text for part in ("database is locked", "disk is full", "disk i/o error", "readonly database"))
 
 
+Record = TypeVar("Record", bound=Base)
+
+
+def require(session: Session, model: type[Record], key: int, *, lock: bool = False) -> Record:
+    """The record with this key, as far as the session's actor reaches it.
+
+    Always asks the database: what an earlier actor of this session loaded proves nothing. `lock`: nobody else
+    changes the row until the transaction ends. Raises: NotFound.
+    """
+    if not isinstance(key, int) or not 0 < key < 2**63:
+        raise NotFound
+    statement = select(model).where(model.id == key)  # type: ignore[attr-defined]
+    if lock:
+        statement = statement.with_for_update(of=model).execution_options(populate_existing=True)
+    item = session.scalars(statement).one_or_none()
+    if item is None:
+        raise NotFound
+    return item
+
+
+def flush_unique(session: Session, table: Table, messages: Mapping[str, Any]) -> None:
+    """Flush; a value that somebody else saved at the same moment is an input error of its field, not a crash.
+
+    `messages`: unique column → what to tell. Raises: InvalidInput.
+    """
+    try:
+        session.flush()
+    except IntegrityError as error:
+        told = str(error.orig)
+        for column, message in messages.items():
+            if f"uq_{table.name}_{column}" in told or f"{table.name}.{column}" in told:
+                raise InvalidInput(fields={column: message}) from error
+        raise
+
+
 def insert_new(session: Session, table: Table, values: Mapping[str, Any], keys: list[str]) -> bool:
     """Insert one row unless a row with the same unique key exists. Whether it was inserted."""
     dialect = dialect_of(session)
@@ -186,6 +224,19 @@ def insert_new(session: Session, table: Table, values: Mapping[str, Any], keys: 
     maker: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = maker(table).values(**values).on_conflict_do_nothing(index_elements=keys)
     return session.execute(statement.returning(table.c[keys[0]])).first() is not None
+
+
+_KEY_LISTS = {
+    "sqlite": "SELECT value AS id FROM json_each(:keys)",
+    "postgresql": "SELECT CAST(value AS bigint) AS id FROM json_array_elements_text(CAST(:keys AS json))",
+    "mysql": "SELECT id FROM JSON_TABLE(:keys, '$[*]' COLUMNS (id BIGINT PATH '$')) AS wanted",
+}
+
+
+def key_list(session: Session, keys: Iterable[int]) -> Select[tuple[int]]:
+    """A SELECT of the given keys, sent as one parameter: no limit on their number, one statement to cache."""
+    statement = text(_KEY_LISTS[dialect_of(session)]).bindparams(keys=json.dumps(sorted(set(keys))))
+    return select(statement.columns(column("id", Key)).subquery().c.id)
 
 
 def idempotent(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..core.db import Base, Document, Key, Tracked, UtcDateTime, metadata, one_of, user_key
 from ..core.scope import scoped
+from ..core.search import Searchable
 
 
 class ReachChoice(StrEnum):
@@ -86,11 +87,12 @@ class TeamMember(Tracked, Base):
 
 
 @scoped
-class Household(Tracked, Base):
+class Household(Searchable, Tracked, Base):
     """Clients who belong together; exactly one of them is the head."""
 
     __tablename__ = "enrollment_household"
     __scope__ = "head_id"
+    __searched__ = ("name",)
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     name: Mapped[str] = mapped_column(String(120), index=True)
@@ -105,7 +107,7 @@ class Household(Tracked, Base):
 
 
 @scoped
-class Client(Tracked, Base):
+class Client(Searchable, Tracked, Base):
     """A person (or payer) who holds credits. Archiving hides, never deletes."""
 
     __tablename__ = "enrollment_client"
@@ -115,6 +117,7 @@ class Client(Tracked, Base):
         Index(None, "club_id", "archived"),
     )
     __scope__ = "client"
+    __searched__ = ("first_name", "last_name", "email", "phone")
 
     id: Mapped[int] = mapped_column(Key, primary_key=True)
     first_name: Mapped[str] = mapped_column(String(80))
@@ -136,7 +139,9 @@ class Client(Tracked, Base):
     portal_user_id: Mapped[int | None] = user_key()  # type: ignore[assignment]
     archived: Mapped[bool] = mapped_column(default=False)
     erased_at: Mapped[dt.datetime | None] = mapped_column(UtcDateTime)
-    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("enrollment_client.id", ondelete="SET NULL"))
+    merged_into_id: Mapped[int | None] = mapped_column(
+        ForeignKey("enrollment_client.id", ondelete="SET NULL"), index=True
+    )
 
     club: Mapped[Club] = relationship(viewonly=True)
     team_member: Mapped[TeamMember | None] = relationship(viewonly=True)

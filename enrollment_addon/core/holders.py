@@ -1,0 +1,36 @@
+"""What keeps a record from being deleted or changed, told by the domains above it.
+
+A lower domain asks; the domains above register who holds what. Registering the same finder again, as a
+second application in one process does, changes nothing.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from .errors import InUse
+
+Finder = Callable[[Session, list[int]], set[int]]
+"""Given keys, the ones among them that are held."""
+
+
+class Holders:
+    """The kinds of records that may hold one kind of record."""
+
+    def __init__(self) -> None:
+        self._labels: dict[Finder, Any] = {}
+
+    def register(self, label: Any, finder: Finder) -> None:
+        """Name a holder (translated lazily) and how to find out what it holds."""
+        self._labels[finder] = label
+
+    def of(self, session: Session, keys: Iterable[int]) -> list[Any]:
+        """The labels of everything that holds one of these records."""
+        wanted = list(keys)
+        return [label for finder, label in self._labels.items() if finder(session, wanted)]
+
+    def refuse(self, session: Session, key: int) -> None:
+        """Raises: InUse naming every holder, if there is one."""
+        if labels := self.of(session, [key]):
+            raise InUse(holders=", ".join(str(label) for label in labels))
