@@ -1,0 +1,120 @@
+"""Jobs on Celery, with Redis or RabbitMQ as the broker.
+
+A message only says "look at this job": the claim in the database decides who works on it. So a message may
+come twice, late or never. What has no message on its way is found and sent by a periodic sweep.
+"""
+
+from typing import Any
+
+import structlog
+from flask import Flask
+
+from ..core.db import unit_of_work
+from ..settings import Settings, SettingsError
+from . import service
+from .dispatch import EXTENSION, Dispatcher, session_for
+from .runner import run_job
+
+try:
+    from celery import Celery, signals
+    from celery.worker import state as worker_state
+except ImportError as error:
+    raise SettingsError(
+        "ENROLLMENT_BROKER_URL needs Celery, which is not installed: pip install 'enrollment-addon[celery]'"
+    ) from error
+
+RUN_JOB, SWEEP = "enrollment.run_job", "enrollment.sweep"
+CONNECT_SECONDS = 2
+SWEEP_LIMIT = 500
+RESEND_SECONDS = 60
+"""A job is sent again when nobody has taken it this long after its message."""
+
+log = structlog.get_logger("enrollment_addon.jobs")
+
+
+class CeleryDispatcher(Dispatcher):
+    """Sends a message per job; a broker that is away only delays the job until a sweep."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self.celery = make_celery(app, settings)
+
+    def notify(self, job_id: int) -> None:
+        try:
+            self.celery.tasks[RUN_JOB].apply_async((job_id,), retry=False)
+        except Exception as error:  # the job is committed: whatever the broker has, the request succeeded
+            log.warning("job_not_sent", job_id=job_id, error=type(error).__name__)
+
+    def broker_reachable(self) -> bool | None:
+        try:
+            with self.celery.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
+        except Exception:
+            return False
+        return True
+
+
+def make_celery(app: Flask, settings: Settings) -> Celery:
+    """A Celery application of the add-on's own, beside one that the host may have."""
+    celery = Celery("enrollment", broker=settings.broker_url, set_as_current=False)
+    celery.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_default_queue="enrollment",
+        task_publish_retry=False,
+        worker_prefetch_multiplier=1,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_timeout=CONNECT_SECONDS,
+        broker_connection_max_retries=None,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options=_transport_options(settings.broker_url),
+        beat_scheduler="celery.beat:Scheduler",
+        beat_schedule={SWEEP: {"task": SWEEP, "schedule": float(settings.job_lease_seconds)}},
+    )
+    _register_tasks(celery, app, settings)
+    return celery
+
+
+def _transport_options(broker_url: str) -> dict[str, Any]:
+    """Let a request that finds no broker go on at once, instead of trying again for ever."""
+    options: dict[str, Any] = {"max_retries": 0, "connect_retries_timeout": CONNECT_SECONDS}
+    if broker_url.startswith(("redis", "sentinel")):
+        options["socket_connect_timeout"] = CONNECT_SECONDS
+    return options
+
+
+def _register_tasks(celery: Celery, app: Flask, settings: Settings) -> None:
+    open_session = session_for(app)
+
+    @celery.task(name=RUN_JOB, acks_late=True, reject_on_worker_lost=True, shared=False)  # type: ignore[untyped-decorator]
+    def run(job_id: int) -> None:
+        run_job(
+            open_session,
+            job_id,
+            lease_seconds=settings.job_lease_seconds,
+            stop=lambda: worker_state.should_stop is not None,
+        )
+
+    @celery.task(name=SWEEP, shared=False, expires=settings.job_lease_seconds)  # type: ignore[untyped-decorator]
+    def sweep() -> None:
+        trust = max(RESEND_SECONDS, settings.job_lease_seconds)
+        with open_session() as session, unit_of_work(session):
+            unsent = service.take_unsent(session, trust_seconds=trust, limit=SWEEP_LIMIT)
+        for job_id in unsent:
+            run.delay(job_id)
+
+
+def run_worker(app: Flask, *, beat: bool, concurrency: int, pool: str = "prefork") -> None:
+    """Work on the broker's messages until stopped. With `beat`, exactly one worker also sends the sweeps."""
+    dispatcher = app.extensions[EXTENSION]
+    if not isinstance(dispatcher, CeleryDispatcher):
+        raise SettingsError("A worker of its own needs ENROLLMENT_BROKER_URL.")
+
+    def forget_connections(**_: object) -> None:
+        """A forked child must not talk over the parent's connections."""
+        with app.app_context():
+            app.appbuilder.session.get_bind().dispose(close=False)  # type: ignore[attr-defined]
+
+    signals.worker_process_init.connect(forget_connections, weak=False)
+    arguments = ["worker", "--loglevel=INFO", f"--concurrency={concurrency}", f"--pool={pool}"]
+    dispatcher.celery.worker_main([*arguments, "--beat"] if beat else arguments)
