@@ -1,0 +1,1 @@
+"""The history of the add-on's tables. Released revisions are never changed."""

@@ -89,7 +89,7 @@ def session_factory(engine: Engine) -> sessionmaker[Session]:
     """Sessions that work for the system and see everything; `scope.set_actor` changes that."""
     factory = sessionmaker(engine)
     scope.install(factory)
-    factory.configure(info={"enrollment_actor": scope.SYSTEM})
+    factory.configure(info={scope.ACTOR: scope.SYSTEM})
     return factory
 
 

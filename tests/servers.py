@@ -23,11 +23,10 @@ from typing import Any
 from flask_appbuilder import Model
 from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 import enrollment_addon
-from enrollment_addon.core.db import ensure_write_lock, metadata
+from enrollment_addon.core import install
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 
@@ -49,13 +48,9 @@ def connect(url: str | URL, **options: Any) -> Engine:
 
 
 def build_schema(engine: Engine) -> None:
-    """The host's tables, then the add-on's."""
-    load_models()
+    """The host's tables, then the add-on's, as a deployment makes them."""
     Model.metadata.create_all(engine)
-    metadata.create_all(engine)
-    with Session(engine) as session:
-        ensure_write_lock(session)
-        session.commit()
+    install.upgrade(engine)
 
 
 class Databases:

@@ -53,6 +53,9 @@ metadata = MetaData(
 Key = BigInteger().with_variant(Integer, "sqlite")
 """Type of primary and foreign keys: 64 bits; on SQLite the row id."""
 
+ExactText = String(200).with_variant(mysql.VARCHAR(200, collation="utf8mb4_bin"), "mysql", "mariadb")
+"""Text whose case counts on MariaDB too, for keys that a caller chose."""
+
 Document = JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 
@@ -114,7 +117,7 @@ class IdempotencyKey(Base):
 
     __tablename__ = "enrollment_idempotency_key"
 
-    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    key: Mapped[str] = mapped_column(ExactText, primary_key=True)
     verb: Mapped[str] = mapped_column(String(60))
     fingerprint: Mapped[str] = mapped_column(String(64))
     result: Mapped[Any] = mapped_column(Document, nullable=True)
@@ -176,8 +179,8 @@ def _is_passing(error: Exception) -> bool:
         return True
     if original is not None and original.args and original.args[0] in _PASSING_MYSQL:
         return True
-    text = str(original or error).lower()
-    return any(part in text for part in ("database is locked", "disk is full", "disk i/o error", "readonly database"))
+    said = str(original or error).lower()
+    return any(part in said for part in ("database is locked", "disk is full", "disk i/o error", "readonly database"))
 
 
 Record = TypeVar("Record", bound=Base)

@@ -28,7 +28,7 @@ class Origin(StrEnum):
 
 
 class EntryKind(StrEnum):
-    """What an entry did; see `CHANGES` for its effect."""
+    """What an entry did; `calc.CHANGES` says how each kind changes its lot."""
 
     grant = "grant"
     transfer_in = "transfer_in"
@@ -176,6 +176,11 @@ GUARDS: dict[str, tuple[str, ...]] = {
     ),
 }
 """The triggers that make the ledger append-only, by dialect. Migrations carry their own frozen copy."""
+
+entries.info["triggers"] = {  # type: ignore[attr-defined]
+    dialect: [statement.split()[2] for statement in statements if statement.startswith("CREATE TRIGGER")]
+    for dialect, statements in GUARDS.items()
+}
 
 for _dialect, _statements in GUARDS.items():
     for _statement in _statements:
