@@ -23,3 +23,13 @@ class MixedCurrencies(InvalidInput):
 class BatchStateConflict(Conflict):
     code = "state_conflict"
     message = _l("This batch is “%(state)s”; only a finished batch can be undone.")
+
+
+class BookingStateConflict(Conflict):
+    code = "state_conflict"
+    message = _l("The credits of this booking do not allow this: “%(state)s”.")
+
+
+class ReservedCredits(Conflict):
+    code = "reserved_credits"
+    message = _l("%(count)s credits are reserved for bookings. Complete or cancel these bookings first.")

@@ -1,0 +1,151 @@
+"""Decisions of the ledger as plain calculation: values in, values out."""
+
+import calendar
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+UNITS = {"days": 3660, "weeks": 523, "months": 120}
+"""The units a period of validity may have, and the most of each (ten years)."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one credit of an entry does to its lot; `counter` is a further column, changed by `counted`."""
+
+    available: int
+    reserved: int
+    counter: str | None = None
+    counted: int = 1
+
+
+CHANGES: Mapping[str, Change] = {
+    "grant": Change(1, 0),
+    "transfer_in": Change(1, 0),
+    "reserve": Change(-1, 1),
+    "consume": Change(0, -1, "used"),
+    "release": Change(1, -1),
+    "restore": Change(0, 1, "used", -1),
+    "expire": Change(-1, 0, "expired"),
+    "void": Change(-1, 0, "voided"),
+    "transfer_out": Change(-1, 0, "transferred"),
+}
+"""The whole arithmetic of the ledger, by kind of entry."""
+
+
+@dataclass(frozen=True)
+class SpendableLot:
+    """What the burn order needs to know of a lot. `expires_on` is the last day it is good for."""
+
+    id: int
+    available: int
+    priority: int
+    expires_on: dt.date | None
+    unit_value: int
+    granted_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class Take:
+    """So many credits of one lot."""
+
+    lot_id: int
+    quantity: int
+
+
+def is_valid_on(expires_on: dt.date | None, day: dt.date) -> bool:
+    """Whether a lot can be spent on a session of this day: the day of expiry is the last one."""
+    return expires_on is None or expires_on >= day
+
+
+def burn(lots: Iterable[SpendableLot], quantity: int, on: dt.date) -> list[Take]:
+    """Which lots pay for `quantity` credits on a day, in burn order; empty when together they cannot.
+
+    Lower priority number first, then earlier expiry (none last), gifts before paid, older, key.
+    """
+    usable = sorted(
+        (lot for lot in lots if lot.available > 0 and is_valid_on(lot.expires_on, on)),
+        key=lambda lot: (
+            lot.priority,
+            lot.expires_on or dt.date.max,
+            lot.expires_on is None,
+            lot.unit_value > 0,
+            lot.granted_at,
+            lot.id,
+        ),
+    )
+    takes = []
+    missing = quantity
+    for lot in usable:
+        if not missing:
+            break
+        part = min(lot.available, missing)
+        takes.append(Take(lot.id, part))
+        missing -= part
+    return [] if missing else takes
+
+
+def expiry_after(today: dt.date, unit: str, count: int) -> dt.date:
+    """The last day of a period that starts today; a month without that day ends on its own last day."""
+    if unit == "months":
+        year, month = divmod(today.year * 12 + today.month - 1 + count, 12)
+        day = min(today.day, calendar.monthrange(year, month + 1)[1])
+        return dt.date(year, month + 1, day)
+    return today + dt.timedelta(days=count * 7 if unit == "weeks" else count)
+
+
+def grace_date(expires_on: dt.date | None, today: dt.date, days: int) -> dt.date | None:
+    """The new last day of a lot that gets a credit back after its expiry; None when it is still valid."""
+    return None if is_valid_on(expires_on, today) else today + dt.timedelta(days=days)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What the entries of one lot add up to; a sound ledger has none of them below zero."""
+
+    available: int = 0
+    reserved: int = 0
+    used: int = 0
+    expired: int = 0
+    voided: int = 0
+    transferred: int = 0
+
+    @property
+    def quantity(self) -> int:
+        """The quantity such a lot must have been granted with."""
+        return sum((self.available, self.reserved, self.used, self.expired, self.voided, self.transferred))
+
+
+@dataclass(frozen=True)
+class Correction:
+    """An entry that brings a broken ledger back to a possible state."""
+
+    kind: str
+    available_change: int
+    reserved_change: int
+
+
+_LEAVING: Mapping[str, str] = {"expired": "expire", "voided": "void", "transferred": "transfer_out"}
+
+
+def corrections(sums: Sums) -> tuple[list[Correction], Sums]:
+    """The entries that lift every negative sum to zero, and the sums after them.
+
+    Each step moves the shortfall to where it came from (spent more than reserved → reserve more; reserved
+    more than there was → grant more), so that one pass in this order leaves nothing negative.
+    """
+    result = []
+    for name, kind in _LEAVING.items():
+        if (value := getattr(sums, name)) < 0:
+            result.append(Correction(kind, value, 0))
+            sums = replace(sums, available=sums.available + value, **{name: 0})
+    if (value := sums.used) < 0:
+        result.append(Correction("consume", 0, value))
+        sums = replace(sums, used=0, reserved=sums.reserved + value)
+    if (value := sums.reserved) < 0:
+        result.append(Correction("reserve", value, -value))
+        sums = replace(sums, reserved=0, available=sums.available + value)
+    if (value := sums.available) < 0:
+        result.append(Correction("grant", -value, 0))
+        sums = replace(sums, available=0)
+    return result, sums

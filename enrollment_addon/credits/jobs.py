@@ -1,0 +1,48 @@
+"""The background jobs of credits: each step is one chunk of a service verb."""
+
+from sqlalchemy.orm import Session
+
+from ..core.batches import batches
+from ..core.scope import actor_of
+from ..jobs.models import Job
+from ..jobs.runner import Step, job_kind
+from .service import Chunk, expire_lots, grant_chunk, undo_chunk
+from .service.grant import KIND as GRANT
+from .service.undo import KIND as UNDO
+
+EXPIRE = "credits.expire"
+
+
+@job_kind(GRANT)
+def grant_step(session: Session, job: Job) -> Step:
+    """The next clients of a bulk grant."""
+    batch_id = job.input["batch_id"]
+    chunk = grant_chunk(session, batch_id=batch_id, size=job.input["chunk"], actor=actor_of(session))
+    return _step(chunk, {"batch_id": batch_id})
+
+
+@job_kind(UNDO)
+def undo_step(session: Session, job: Job) -> Step:
+    """The next lots of a batch that is being undone."""
+    batch_id = job.input["batch_id"]
+    chunk = undo_chunk(session, batch_id=batch_id, size=job.input["chunk"], actor=actor_of(session))
+    result = session.execute(batches.select().where(batches.c.id == batch_id)).one().undo_result
+    return _step(chunk, {"batch_id": batch_id, **result})
+
+
+@job_kind(EXPIRE)
+def expire_step(session: Session, job: Job) -> Step:
+    """The next lots that are past their day; queued by the nightly sweep."""
+    swept = expire_lots(session, size=job.input["chunk"], actor=actor_of(session))
+    total = job.done + swept.lots
+    credits = (job.result or {}).get("credits", 0) + swept.credits
+    return Step(done=swept.lots, finished=swept.finished, total=total, result={"credits": credits})
+
+
+def _step(chunk: Chunk, result: dict[str, int]) -> Step:
+    return Step(
+        done=chunk.done,
+        skipped=chunk.skipped,
+        finished=chunk.finished,
+        result=result if chunk.finished else None,
+    )

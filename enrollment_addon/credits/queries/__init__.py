@@ -1,0 +1,30 @@
+"""What can be asked about credits. Everything is narrowed to the reach of the session's actor.
+
+“Available” in an answer is what can be spent today: credits of a lot past its last day that the sweep has not
+taken yet are shown as `lapsed` and counted nowhere else.
+"""
+
+from .balances import BalanceRow, ClientCredits, Summary, balances_for, client_credits
+from .batches import BatchRow, BatchSummary, batch_rows, batch_summary
+from .history import GRACE_MARK, EntryRow, ExplainedLot, Explanation, explain, lot_entries
+from .lots import LotRow, entry_sums
+
+__all__ = [
+    "GRACE_MARK",
+    "BalanceRow",
+    "BatchRow",
+    "BatchSummary",
+    "ClientCredits",
+    "EntryRow",
+    "ExplainedLot",
+    "Explanation",
+    "LotRow",
+    "Summary",
+    "balances_for",
+    "batch_rows",
+    "batch_summary",
+    "client_credits",
+    "entry_sums",
+    "explain",
+    "lot_entries",
+]

@@ -1,0 +1,160 @@
+"""What a batch gave to whom, and what became of it."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ...catalog.models import EventType
+from ...core.batches import Batch
+from ...core.errors import NotFound
+from ...core.scope import actor_of, clause_for, reach_of
+from ..models import lots
+from .lots import clients_table, names_of
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """A batch and what has become of its lots, in credits, as far as the actor reaches."""
+
+    id: int
+    state: str
+    created_at: dt.datetime
+    created_by_id: int | None
+    who: str | None
+    note: str | None
+    input: Mapping[str, Any]
+    event_type_id: int
+    event_type: str
+    total: int
+    done: int
+    skipped: list[dict[str, Any]]
+    skipped_count: int
+    by_reason: dict[str, int]
+    job_id: int | None
+    clients: int
+    credits: int
+    available: int
+    spent: int
+    expired: int
+    taken_back: int
+    undone_at: dt.datetime | None
+    undone_by: str | None
+    undo_reason: str | None
+    undo_result: Mapping[str, int] | None
+
+
+@dataclass(frozen=True)
+class BatchRow:
+    """What one client got from a batch, and what became of it; `spent` includes what bookings hold."""
+
+    client_id: int
+    client: str
+    lot_id: int
+    quantity: int
+    available: int
+    spent: int
+    expired: int
+    taken_back: int
+    expires_on: dt.date | None
+
+
+def batch_summary(session: Session, batch_id: int) -> BatchSummary:
+    """The head of a batch's page. Raises: NotFound."""
+    batch = _batch(session, batch_id)
+    event_type = session.get(EventType, batch.input["event_type_id"])
+    assert event_type is not None, "an event type that was granted is never deleted"
+    spent = lots.c.used + lots.c.reserved
+    sums = session.execute(
+        select(
+            func.count().label("clients"),
+            *(
+                func.coalesce(func.sum(column), 0).label(name)
+                for name, column in (
+                    ("credits", lots.c.quantity),
+                    ("available", lots.c.available),
+                    ("spent", spent),
+                    ("expired", lots.c.expired),
+                    ("taken_back", lots.c.voided),
+                )
+            ),
+        )
+        .join_from(lots, clients_table)
+        .where(lots.c.batch_id == batch_id, reach_of(actor_of(session)))
+    ).one()
+    names = names_of(session, {batch.created_by_id, batch.undone_by_id})
+    left_out = batch.input["left_out"]
+    return BatchSummary(
+        id=batch.id,
+        state=batch.state,
+        created_at=batch.created_at,
+        created_by_id=batch.created_by_id,
+        who=names.get(batch.created_by_id),
+        note=batch.note,
+        input=batch.input,
+        event_type_id=event_type.id,
+        event_type=event_type.label,
+        total=batch.total,
+        done=batch.done,
+        skipped=batch.skipped,
+        skipped_count=sum(left_out.values()),
+        by_reason=left_out,
+        job_id=batch.input.get("job_id"),
+        **{name: int(value) for name, value in sums._mapping.items()},
+        undone_at=batch.undone_at,
+        undone_by=names.get(batch.undone_by_id),
+        undo_reason=batch.undo_reason,
+        undo_result=batch.undo_result,
+    )
+
+
+def batch_rows(session: Session, batch_id: int, *, after: int = 0, size: int = 50) -> list[BatchRow]:
+    """Who got what, by client key, behind `after` (a client's key). Raises: NotFound."""
+    _batch(session, batch_id)
+    client = clients_table.c
+    rows = session.execute(
+        select(
+            lots.c.client_id,
+            client.first_name,
+            client.last_name,
+            lots.c.id,
+            lots.c.quantity,
+            lots.c.available,
+            (lots.c.used + lots.c.reserved).label("spent"),
+            lots.c.expired,
+            lots.c.voided,
+            lots.c.expires_on,
+        )
+        .join_from(lots, clients_table)
+        .where(lots.c.batch_id == batch_id, lots.c.client_id > after, reach_of(actor_of(session)))
+        .order_by(lots.c.client_id)
+        .limit(size)
+    )
+    return [
+        BatchRow(
+            row.client_id,
+            f"{row.first_name} {row.last_name}".strip(),
+            row.id,
+            row.quantity,
+            row.available,
+            row.spent,
+            row.expired,
+            row.voided,
+            row.expires_on,
+        )
+        for row in rows
+    ]
+
+
+def _batch(session: Session, batch_id: int) -> Batch:
+    batch = session.execute(
+        select(Batch).where(
+            Batch.id == batch_id, Batch.kind == "credits.grant", clause_for(Batch, actor_of(session))
+        )
+    ).scalar_one_or_none()
+    if batch is None:
+        raise NotFound
+    return batch

@@ -1,0 +1,145 @@
+"""How credits came about: the ledger, told lot by lot."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...core import clock
+from ...core.errors import NotFound
+from ...core.scope import actor_of, reach_of
+from ..models import EntryKind, entries, lots
+from .lots import LotRow, clients_table, end_of, lots_of, names_of, timezone_of
+
+GRACE_MARK = "grace:"
+"""Begins the reason of a return that gave its lot new days: `grace:2025-01-14`, then the given reason."""
+
+
+@dataclass(frozen=True)
+class EntryRow:
+    """A line of the ledger. `running_…` is what the lot had after it; `who` is empty for the system.
+
+    `reversed` says that a later entry took this one back; `grace_until` is the new last day that a return
+    gave the lot.
+    """
+
+    id: int
+    lot_id: int
+    kind: EntryKind
+    available_change: int
+    reserved_change: int
+    running_available: int
+    running_reserved: int
+    at: dt.datetime
+    actor_id: int | None
+    who: str | None
+    reason: str | None
+    grace_until: dt.date | None
+    booking_id: int | None
+    reversal_of_id: int | None
+    reversed: bool
+
+
+@dataclass(frozen=True)
+class ExplainedLot:
+    """A lot with its entries in order."""
+
+    lot: LotRow
+    entries: list[EntryRow]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """How a client's credits came about, oldest lot first; `next_after` continues behind this page."""
+
+    client_id: int
+    as_of: dt.date | None
+    lots: list[ExplainedLot]
+    next_after: int | None
+
+
+def lot_entries(session: Session, lot_id: int) -> list[EntryRow]:
+    """The ledger of one lot, in order. Raises: NotFound."""
+    reached = session.execute(
+        select(lots.c.id)
+        .join_from(lots, clients_table)
+        .where(lots.c.id == lot_id, reach_of(actor_of(session)))
+    ).first()
+    if reached is None:
+        raise NotFound
+    return _entries(session, [lot_id], until=None)[lot_id]
+
+
+def explain(
+    session: Session,
+    client_id: int,
+    *,
+    event_type_id: int | None = None,
+    as_of: dt.date | None = None,
+    after: int = 0,
+    size: int = 50,
+) -> Explanation:
+    """How a client's credits came about: each lot with its entries, now or as of the end of a past day.
+
+    Five queries per page of `size` lots. Raises: NotFound.
+    """
+    timezone = timezone_of(session, client_id)
+    until = end_of(as_of, timezone) if as_of else None
+    where = [lots.c.client_id == client_id, lots.c.id > after]
+    if event_type_id is not None:
+        where.append(lots.c.event_type_id == event_type_id)
+    page = lots_of(session, where, day=as_of or clock.today(timezone), until=until, limit=size + 1)
+    shown = page[:size]
+    told = _entries(session, [lot.id for lot in shown], until=until)
+    return Explanation(
+        client_id,
+        as_of,
+        [ExplainedLot(lot, told[lot.id]) for lot in shown],
+        shown[-1].id if len(page) > size else None,
+    )
+
+
+def _entries(
+    session: Session, lot_ids: Sequence[int], *, until: dt.datetime | None
+) -> dict[int, list[EntryRow]]:
+    """The entries of lots with running sums, in two queries."""
+    query = select(entries).where(entries.c.lot_id.in_(lot_ids)).order_by(entries.c.lot_id, entries.c.id)
+    if until is not None:
+        query = query.where(entries.c.at < until)
+    rows = session.execute(query).all() if lot_ids else []
+    names = names_of(session, {row.actor_id for row in rows})
+    reversed_ids = {row.reversal_of_id for row in rows}
+    told: dict[int, list[EntryRow]] = {lot_id: [] for lot_id in lot_ids}
+    for row in rows:
+        before = told[row.lot_id][-1] if told[row.lot_id] else None
+        grace, reason = _reason(row.reason)
+        told[row.lot_id].append(
+            EntryRow(
+                id=row.id,
+                lot_id=row.lot_id,
+                kind=EntryKind(row.kind),
+                available_change=row.available_change,
+                reserved_change=row.reserved_change,
+                running_available=row.available_change + (before.running_available if before else 0),
+                running_reserved=row.reserved_change + (before.running_reserved if before else 0),
+                at=row.at,
+                actor_id=row.actor_id,
+                who=names.get(row.actor_id),
+                reason=reason,
+                grace_until=grace,
+                booking_id=row.booking_id,
+                reversal_of_id=row.reversal_of_id,
+                reversed=row.id in reversed_ids,
+            )
+        )
+    return told
+
+
+def _reason(text: str | None) -> tuple[dt.date | None, str | None]:
+    """The grace date that a stored reason begins with, and the rest of it."""
+    if not text or not text.startswith(GRACE_MARK):
+        return None, text
+    day, _, rest = text[len(GRACE_MARK) :].partition(" ")
+    return dt.date.fromisoformat(day), rest or None

@@ -1,0 +1,143 @@
+"""Lots as they are, or were at the end of a past day, narrowed to the reach of the session's actor."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy.orm import Session
+
+from ...catalog.models import EventType
+from ...core.db import User
+from ...core.errors import NotFound
+from ...core.scope import actor_of, reach_of
+from ...people.models import Client, Club
+from ..calc import is_valid_on
+from ..models import EntryKind, entries, lots
+
+clients_table: Any = Client.__table__
+clubs_table: Any = Club.__table__
+users_table: Any = User.__table__
+
+
+@dataclass(frozen=True)
+class LotRow:
+    """A lot as it is, or was at the end of a past day."""
+
+    id: int
+    client_id: int
+    event_type_id: int
+    event_type: str
+    quantity: int
+    available: int
+    reserved: int
+    used: int
+    expired: int
+    voided: int
+    transferred: int
+    lapsed: bool
+    granted_at: dt.datetime
+    expires_on: dt.date | None
+    origin: str
+    priority: int
+    shared: bool
+    unit_value: int
+    currency: str
+    batch_id: int | None
+    note: str | None
+
+
+COUNTERS = ("available", "reserved", "used", "expired", "voided", "transferred")
+"""The columns of a lot that its entries add up to."""
+
+
+def timezone_of(session: Session, client_id: int) -> str:
+    """The time zone of a client's club. Raises: NotFound for a client out of reach."""
+    timezone = session.execute(
+        select(clubs_table.c.timezone)
+        .join_from(clients_table, clubs_table)
+        .where(clients_table.c.id == client_id, reach_of(actor_of(session)))
+    ).scalar()
+    if timezone is None:
+        raise NotFound
+    return str(timezone)
+
+
+def end_of(day: dt.date, timezone: str) -> dt.datetime:
+    """The first instant that is no longer this day."""
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), ZoneInfo(timezone))
+
+
+def lots_of(
+    session: Session,
+    where: Sequence[ColumnElement[bool]],
+    *,
+    day: dt.date,
+    until: dt.datetime | None,
+    limit: int | None = None,
+) -> list[LotRow]:
+    """Lots by key; with `until` their counters are summed from the entries before that instant."""
+    columns: dict[str, Any] = {name: lots.c[name] for name in COUNTERS}
+    source: Any = lots
+    clauses = list(where)
+    if until is not None:
+        then = entry_sums(*where, entries.c.at < until).subquery()
+        source = lots.join(then, then.c.lot_id == lots.c.id)
+        columns = {name: then.c[name] for name in COUNTERS}
+    plain = [column for column in lots.c if column.name not in COUNTERS]
+    query = (
+        select(*plain, *(column.label(name) for name, column in columns.items()))
+        .select_from(source)
+        .where(*clauses)
+        .order_by(lots.c.id)
+        .limit(limit)
+    )
+    rows = session.execute(query).all()
+    types = select(EventType).where(EventType.id.in_({row.event_type_id for row in rows}))
+    labels = {item.id: item.label for item in session.execute(types).scalars()} if rows else {}
+    return [
+        LotRow(
+            **{**row._mapping, **{name: int(getattr(row, name)) for name in COUNTERS}},
+            event_type=labels[row.event_type_id],
+            lapsed=not is_valid_on(row.expires_on, day),
+        )
+        for row in rows
+    ]
+
+
+def entry_sums(*where: ColumnElement[bool]) -> Select[Any]:
+    """What the chosen entries of each lot add up to, by the names of the lot's own counters."""
+
+    def total(kinds: tuple[EntryKind, ...], column: Any) -> Any:
+        return func.sum(case((entries.c.kind.in_(kinds), -column), else_=0))
+
+    return (
+        select(
+            entries.c.lot_id,
+            func.count().label("entries"),
+            func.sum(entries.c.available_change).label("available"),
+            func.sum(entries.c.reserved_change).label("reserved"),
+            total((EntryKind.consume, EntryKind.restore), entries.c.reserved_change).label("used"),
+            total((EntryKind.expire,), entries.c.available_change).label("expired"),
+            total((EntryKind.void,), entries.c.available_change).label("voided"),
+            total((EntryKind.transfer_out,), entries.c.available_change).label("transferred"),
+        )
+        .join_from(entries, lots)
+        .where(*where)
+        .group_by(entries.c.lot_id)
+    )
+
+
+def names_of(session: Session, user_ids: Iterable[int | None]) -> dict[int | None, str]:
+    """The names of users by key, in one query."""
+    keys = {key for key in user_ids if key is not None}
+    if not keys:
+        return {}
+    rows = session.execute(
+        select(users_table.c.id, users_table.c.first_name, users_table.c.last_name).where(
+            users_table.c.id.in_(keys)
+        )
+    )
+    return {row.id: f"{row.first_name} {row.last_name}".strip() for row in rows}

@@ -1,0 +1,256 @@
+"""Proof of the ledger: lots against entries, balances against lots, in bounded memory.
+
+The entries are the truth. Each range of keys is compared by one statement, which sees one state of the
+database, so the check may run beside live bookings.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy.orm import Session
+
+from ...core import audit, clock
+from ...core.scope import SYSTEM
+from ..calc import Sums, corrections
+from ..models import EntryKind, balances, entries, lots
+from ..queries.lots import COUNTERS, entry_sums
+
+BALANCED = ("available", "reserved", "used")
+REPAIRED = "ledger check"
+"""Reason of a correcting entry."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A row that disagrees, and whether it was put right. `detail` is for operators, in numbers.
+
+    Codes: lot_without_entries, lot_differs (from its entries), lot_does_not_add_up, lot_negative,
+    entry_differs (names another client or event type than its lot), entry_without_lot, balance_differs.
+    """
+
+    code: str
+    lot_id: int | None
+    client_id: int | None
+    detail: str
+    repaired: bool = False
+
+
+def check_ledger(session: Session, *, repair: bool = False, size: int = 10_000) -> Iterator[Finding]:
+    """Compare everything, `size` keys at a time; `repair` brings lots and balances to what the entries say.
+
+    A ledger that is impossible in itself (more spent than granted) gets correcting entries first. An entry
+    without a lot, or of another client, cannot be repaired: entries are never changed.
+    """
+    repaired = 0
+    for lot_finding in _walk(session, lots.c.id, size, lambda after, upto: _check_lots(session, after, upto)):
+        if repair:
+            _repair_lot(session, lot_finding.lot_id)
+            repaired += 1
+        yield Finding(**{**asdict(lot_finding), "repaired": repair})
+    yield from _walk(session, entries.c.id, size, lambda after, upto: _check_entries(session, after, upto))
+    for side in (lots, balances):
+        for finding, key in _walk(
+            session,
+            side.c.client_id,
+            size,
+            lambda after, upto, side=side: _check_balances(session, side, after, upto),  # type: ignore[misc]
+        ):
+            if repair:
+                _repair_balance(session, *key)
+                repaired += 1
+            yield Finding(**{**asdict(finding), "repaired": repair})
+    if repaired:
+        audit.record_event(
+            session, actor=SYSTEM, verb="repair_ledger", record="credit_lot", repaired=repaired
+        )
+
+
+def _walk(session: Session, key: Any, size: int, check: Callable[[int, int], list[Any]]) -> Iterator[Any]:
+    """What `check` finds in each range of `size` keys: those in (after, upto]."""
+    after = -1
+    while True:
+        page = select(key).where(key > after).distinct().order_by(key).limit(size).subquery()
+        upto = session.execute(select(func.max(page.c[0]))).scalar()
+        if upto is None:
+            return
+        yield from check(after, upto)
+        after = upto
+
+
+def _check_lots(session: Session, after: int, upto: int) -> list[Finding]:
+    sums = entry_sums(entries.c.lot_id > after, entries.c.lot_id <= upto).subquery()
+    whole: Any = sum((lots.c[name] for name in COUNTERS), start=literal(0))
+    rows = session.execute(
+        select(
+            lots.c.id,
+            lots.c.client_id,
+            lots.c.quantity,
+            sums.c.entries,
+            *(lots.c[name] for name in COUNTERS),
+            *(sums.c[name].label(f"sum_{name}") for name in COUNTERS),
+        )
+        .select_from(lots.outerjoin(sums, sums.c.lot_id == lots.c.id))
+        .where(
+            lots.c.id > after,
+            lots.c.id <= upto,
+            or_(
+                sums.c.entries.is_(None),
+                whole != lots.c.quantity,
+                *(lots.c[name] != sums.c[name] for name in COUNTERS),
+                *(lots.c[name] < 0 for name in COUNTERS),
+            ),
+        )
+        .order_by(lots.c.id)
+    )
+    return [Finding(_lot_code(row), row.id, row.client_id, _lot_detail(row)) for row in rows]
+
+
+def _lot_code(row: Any) -> str:
+    if row.entries is None:
+        return "lot_without_entries"
+    if any(getattr(row, name) != getattr(row, f"sum_{name}") for name in COUNTERS):
+        return "lot_differs"
+    if any(getattr(row, name) < 0 for name in COUNTERS):
+        return "lot_negative"
+    return "lot_does_not_add_up"
+
+
+def _lot_detail(row: Any) -> str:
+    counters = ", ".join(f"{name} {getattr(row, name)}/{getattr(row, f'sum_{name}')}" for name in COUNTERS)
+    return f"quantity {row.quantity}; lot/entries: {counters}"
+
+
+def _check_entries(session: Session, after: int, upto: int) -> list[Finding]:
+    rows = session.execute(
+        select(entries.c.id, entries.c.lot_id, entries.c.client_id, lots.c.id.label("lot"))
+        .select_from(entries.outerjoin(lots, lots.c.id == entries.c.lot_id))
+        .where(
+            entries.c.id > after,
+            entries.c.id <= upto,
+            or_(
+                lots.c.id.is_(None),
+                lots.c.client_id != entries.c.client_id,
+                lots.c.event_type_id != entries.c.event_type_id,
+            ),
+        )
+        .order_by(entries.c.id)
+    )
+    return [
+        Finding(
+            "entry_without_lot" if row.lot is None else "entry_differs",
+            row.lot_id,
+            row.client_id,
+            f"entry {row.id}",
+        )
+        for row in rows
+    ]
+
+
+def _check_balances(
+    session: Session, side: Any, after: int, upto: int
+) -> list[tuple[Finding, tuple[int, int]]]:
+    """Balances that differ from their lots, with their keys.
+
+    From the side of the lots: missing or wrong ones; from the side of the balances: those without any lot.
+    """
+    held = (
+        select(
+            lots.c.client_id, lots.c.event_type_id, *(func.sum(lots.c[name]).label(name) for name in BALANCED)
+        )
+        .where(lots.c.client_id > after, lots.c.client_id <= upto)
+        .group_by(lots.c.client_id, lots.c.event_type_id)
+        .subquery()
+    )
+    same = and_(balances.c.client_id == held.c.client_id, balances.c.event_type_id == held.c.event_type_id)
+    if side is lots:
+        differs = or_(
+            balances.c.client_id.is_(None), *(balances.c[name] != held.c[name] for name in BALANCED)
+        )
+        query = select(held.c.client_id, held.c.event_type_id).select_from(held.outerjoin(balances, same))
+        sums: list[Any] = [held.c[name] for name in BALANCED]
+    else:
+        differs = and_(
+            balances.c.client_id > after,
+            balances.c.client_id <= upto,
+            held.c.client_id.is_(None),
+            or_(*(balances.c[name] != 0 for name in BALANCED)),
+        )
+        query = select(balances.c.client_id, balances.c.event_type_id).select_from(
+            balances.outerjoin(held, same)
+        )
+        sums = [literal(0) for _ in BALANCED]
+    rows = session.execute(
+        query.add_columns(
+            *(balances.c[name] for name in BALANCED),
+            *(column.label(f"sum_{name}") for name, column in zip(BALANCED, sums, strict=True)),
+        )
+        .where(differs)
+        .order_by(query.selected_columns[0], query.selected_columns[1])
+    )
+    return [
+        (
+            Finding(
+                "balance_differs",
+                None,
+                row.client_id,
+                f"event type {row.event_type_id}; balance/lots: "
+                + ", ".join(
+                    f"{name} {getattr(row, name)}/{getattr(row, f'sum_{name}')}" for name in BALANCED
+                ),
+            ),
+            (row.client_id, row.event_type_id),
+        )
+        for row in rows
+    ]
+
+
+def _repair_lot(session: Session, lot_id: int) -> None:
+    """Bring one lot to what its entries say, after correcting entries where they say the impossible."""
+    lot = session.execute(select(lots).where(lots.c.id == lot_id)).one()
+    session.execute(
+        select(balances.c.client_id)
+        .where(balances.c.client_id == lot.client_id, balances.c.event_type_id == lot.event_type_id)
+        .with_for_update()
+    ).all()
+    row = session.execute(entry_sums(entries.c.lot_id == lot_id)).one_or_none()
+    sums = Sums(*(int(getattr(row, name)) for name in COUNTERS)) if row else Sums()
+    missing, sums = corrections(sums)
+    found = [(item.kind, item.available_change, item.reserved_change) for item in missing]
+    if sums.quantity == 0:
+        found.append((EntryKind.grant, lot.quantity, 0))
+        sums = Sums(available=lot.quantity)
+    common = {
+        "lot_id": lot_id,
+        "client_id": lot.client_id,
+        "event_type_id": lot.event_type_id,
+        "at": clock.now(),
+        "actor_id": None,
+        "reason": REPAIRED,
+        "turn": 0,
+    }
+    for kind, available, reserved in found:
+        session.execute(
+            insert(entries).values(**common, kind=kind, available_change=available, reserved_change=reserved)
+        )
+    session.execute(update(lots).where(lots.c.id == lot_id).values(**asdict(sums), quantity=sums.quantity))
+
+
+def _repair_balance(session: Session, client_id: int, event_type_id: int) -> None:
+    """Bring one balance to the sum of its lots."""
+    here = (balances.c.client_id == client_id) & (balances.c.event_type_id == event_type_id)
+    session.execute(select(balances.c.client_id).where(here).with_for_update()).all()
+    row = session.execute(
+        select(*(func.coalesce(func.sum(lots.c[name]), 0).label(name) for name in BALANCED)).where(
+            lots.c.client_id == client_id, lots.c.event_type_id == event_type_id
+        )
+    ).one()
+    session.execute(delete(balances).where(here))
+    session.execute(
+        insert(balances).values(
+            client_id=client_id,
+            event_type_id=event_type_id,
+            **{name: int(getattr(row, name)) for name in BALANCED},
+        )
+    )

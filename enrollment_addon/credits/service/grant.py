@@ -1,0 +1,406 @@
+"""Adding credits to one client or to many: the verb, and the chunks that write it.
+
+A grant freezes its selection and its terms (dates per club, value in minor units) in a batch; each chunk is
+three set-based statements plus the cursor, in one transaction. Who is archived, erased, moved out of reach or
+gone by the time of the chunk is left out and named, never served.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Date, Select, case, cast, insert, literal, null, select, update
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from ...core import audit, clock
+from ...core.batches import Batch, BatchState, Slice, advance, batches, next_slice, open_batch, targets
+from ...core.db import UtcDateTime, dialect_of, idempotent
+from ...core.scope import Actor, reach_of
+from ...jobs.service import queue_job
+from ...people.models import Client, Club
+from ..models import EntryKind, Origin, balances, entries, lots
+from .selection import SKIPPED_LISTED, Selection, fingerprint, reason_of, select_clients
+from .terms import Terms, check_terms
+
+KIND = "credits.grant"
+
+clients_table: Any = Client.__table__
+clubs_table: Any = Club.__table__
+
+
+@dataclass(frozen=True)
+class GrantPlan:
+    """What a grant would do.
+
+    `expires` holds the distinct last days (clubs may have different ones), none for never; `skipped` lists
+    the first 1,000, `skipped_count` and `by_reason` count all; `currency` is empty when the clubs differ.
+    """
+
+    clients: int
+    credits: int
+    skipped: list[dict[str, Any]]
+    skipped_count: int
+    by_reason: dict[str, int]
+    expires: tuple[dt.date, ...]
+    currency: str | None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What one transaction of a batch did, and whether it was the last."""
+
+    done: int
+    skipped: int
+    finished: bool
+
+
+def plan_grant(
+    session: Session,
+    *,
+    clients: Sequence[int] | Select[Any],
+    event_type_id: int,
+    quantity: int,
+    expires_on: dt.date | None = None,
+    expires_in: Mapping[str, int] | None = None,
+    unit_value: str = "0",
+    actor: Actor,
+) -> GrantPlan:
+    """Say who would get what, and who is left out and why; writes nothing.
+
+    Raises: InvalidInput (with `fields`), MixedCurrencies, NobodySelected.
+    """
+    selection = select_clients(session, clients, actor)
+    terms = check_terms(
+        session,
+        selection,
+        event_type_id=event_type_id,
+        quantity=quantity,
+        expires_on=expires_on,
+        expires_in=expires_in,
+        priority=50,
+        unit_value=unit_value,
+        note=None,
+    )
+    return GrantPlan(
+        clients=selection.count,
+        credits=selection.count * quantity,
+        skipped=selection.skipped,
+        skipped_count=sum(selection.by_reason.values()),
+        by_reason=selection.by_reason,
+        expires=terms.dates_for(share.club_id for share in selection.shares),
+        currency=selection.currencies[0] if len(selection.currencies) == 1 else None,
+    )
+
+
+def grant_credits(
+    session: Session,
+    *,
+    clients: Sequence[int] | Select[Any],
+    event_type_id: int,
+    quantity: int,
+    expires_on: dt.date | None = None,
+    expires_in: Mapping[str, int] | None = None,
+    priority: int = 50,
+    unit_value: str = "0",
+    shared: bool = False,
+    note: str | None = None,
+    actor: Actor,
+    idempotency_key: str | None = None,
+    threshold: int,
+    chunk: int,
+) -> dict[str, Any]:
+    """Give each selected client one lot of `quantity` credits; above `threshold` clients as a background job.
+
+    Answers `{batch_id, granted, clients, skipped, skipped_count, job_id}`; `granted` is 0 while a job waits.
+    Raises: InvalidInput (with `fields`), MixedCurrencies, NobodySelected, IdempotencyMismatch.
+    """
+
+    def do() -> dict[str, Any]:
+        selection = select_clients(session, clients, actor)
+        terms = check_terms(
+            session,
+            selection,
+            event_type_id=event_type_id,
+            quantity=quantity,
+            expires_on=expires_on,
+            expires_in=expires_in,
+            priority=priority,
+            unit_value=unit_value,
+            note=note,
+        )
+        batch = _open(session, selection, terms, shared=shared, note=note, actor=actor)
+        queued = selection.count > threshold
+        job_id = None
+        if queued:
+            job_id = queue_job(
+                session,
+                kind=KIND,
+                input={"batch_id": batch.id, "chunk": chunk},
+                actor=actor,
+                total=batch.total,
+            ).id
+            batch.input = {**batch.input, "job_id": job_id}
+            session.flush()
+        else:
+            while not grant_chunk(session, batch_id=batch.id, size=chunk, actor=actor).finished:
+                pass
+        session.refresh(batch)
+        audit.record_event(
+            session,
+            actor=actor,
+            verb="grant_credits",
+            record="batch",
+            record_id=batch.id,
+            client_id=selection.only_client,
+            clients=batch.total,
+            quantity=quantity,
+            event_type_id=event_type_id,
+            job_id=job_id,
+        )
+        return {
+            "batch_id": batch.id,
+            "granted": batch.done,
+            "clients": batch.total,
+            "skipped": batch.skipped,
+            "skipped_count": sum(batch.input["left_out"].values()),
+            "job_id": job_id,
+        }
+
+    asked = {
+        "actor": actor.user_id,
+        "clients": fingerprint(session, clients),
+        "event_type_id": event_type_id,
+        "quantity": quantity,
+        "expires_on": expires_on,
+        "expires_in": expires_in,
+        "priority": priority,
+        "unit_value": str(unit_value),
+        "shared": shared,
+        "note": note,
+    }
+    return idempotent(session, key=idempotency_key, verb="grant_credits", asked=asked, do=do)
+
+
+def _open(
+    session: Session, selection: Selection, terms: Terms, *, shared: bool, note: str | None, actor: Actor
+) -> Batch:
+    asked = {**terms.as_input(), "shared": shared, "left_out": selection.by_reason}
+    return open_batch(
+        session,
+        kind=KIND,
+        actor=actor,
+        asked=asked,
+        keys=selection.eligible,
+        note=note,
+        skipped=selection.skipped,
+    )
+
+
+def lock_batch(session: Session, batch_id: int) -> Any:
+    """The batch's row, locked: one worker at a time writes a chunk of it."""
+    return session.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).one()
+
+
+def grant_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> Chunk:
+    """Write the next `size` clients of an open batch: lots, entries, balances and the cursor.
+
+    A batch that is no longer open (done, or undone after its job was cancelled) is finished.
+    """
+    batch = lock_batch(session, batch_id)
+    if batch.state != BatchState.open:
+        return Chunk(0, 0, finished=True)
+    part = next_slice(session, batch_id, after=batch.cursor, size=size)
+    if part is None:
+        _close(session, batch_id)
+        return Chunk(0, 0, finished=True)
+    terms = Terms.from_input(batch.input)
+    done = _insert_lots(session, batch, part, terms, actor)
+    _insert_entries(session, batch_id, part, actor)
+    _add_to_balances(session, batch_id, part, terms)
+    advance(session, batch_id, part, done=done)
+    missed = part.count - done
+    if missed:
+        _note_missed(session, batch, part, actor)
+    finished = part.count < size
+    if finished:
+        _close(session, batch_id)
+    return Chunk(done, missed, finished)
+
+
+def _close(session: Session, batch_id: int) -> None:
+    session.execute(update(batches).where(batches.c.id == batch_id).values(state=BatchState.done))
+
+
+def _insert_lots(session: Session, batch: Any, part: Slice, terms: Terms, actor: Actor) -> int:
+    client, club = clients_table.c, clubs_table.c
+    chosen: Any = (
+        select(
+            client.id,
+            literal(terms.event_type_id),
+            literal(terms.quantity),
+            literal(terms.quantity),
+            *(literal(0) for _ in range(5)),
+            literal(clock.now(), UtcDateTime()),
+            _expiry(terms, client.club_id),
+            literal(Origin.manual.value),
+            literal(terms.priority),
+            literal(bool(batch.input["shared"])),
+            literal(terms.unit_value, lots.c.unit_value.type),
+            club.currency,
+            literal(batch.id),
+            literal(batch.note, lots.c.note.type),
+        )
+        .select_from(targets.join(clients_table, client.id == targets.c.key).join(clubs_table))
+        .where(
+            targets.c.batch_id == batch.id,
+            targets.c.key > part.after,
+            targets.c.key <= part.upto,
+            client.archived.is_(False),
+            client.erased_at.is_(None),
+            reach_of(actor),
+        )
+        .order_by(client.id)
+    )
+    if terms.unit_value:
+        chosen = chosen.where(club.currency == terms.currency)
+    columns = [
+        "client_id",
+        "event_type_id",
+        "quantity",
+        "available",
+        "reserved",
+        "used",
+        "expired",
+        "voided",
+        "transferred",
+        "granted_at",
+        "expires_on",
+        "origin",
+        "priority",
+        "shared",
+        "unit_value",
+        "currency",
+        "batch_id",
+        "note",
+    ]
+    statement = insert(lots).from_select(columns, chosen, include_defaults=False)
+    try:
+        return _count(session, statement)
+    except IntegrityError:
+        # A client was deleted between the statement's snapshot and its foreign key check; the next snapshot
+        # no longer has them.
+        return _count(session, statement)
+
+
+def _count(session: Session, statement: Any) -> int:
+    with session.begin_nested():
+        connection = session.connection(execution_options={"preserve_rowcount": True})
+        return connection.execute(statement).rowcount
+
+
+def _expiry(terms: Terms, club_id: Any) -> ColumnElement[Any]:
+    """The last day of a client's lot as SQL: one date, or by club (a club that came later has the latest)."""
+    days = sorted(set(terms.by_club.values())) or ([terms.expires_on] if terms.expires_on else [])
+    if not days:
+        return cast(null(), Date)
+    if len(days) == 1:
+        return literal(days[0], Date())
+    return case(
+        *(
+            (club_id.in_([club for club, last in terms.by_club.items() if last == day]), literal(day, Date()))
+            for day in days
+        ),
+        else_=literal(days[-1], Date()),
+    )
+
+
+def _granted(batch_id: int, part: Slice) -> ColumnElement[bool]:
+    return (lots.c.batch_id == batch_id) & (lots.c.client_id > part.after) & (lots.c.client_id <= part.upto)
+
+
+def _insert_entries(session: Session, batch_id: int, part: Slice, actor: Actor) -> None:
+    session.execute(
+        insert(entries).from_select(
+            [
+                "lot_id",
+                "client_id",
+                "event_type_id",
+                "kind",
+                "available_change",
+                "reserved_change",
+                "at",
+                "actor_id",
+                "turn",
+            ],
+            select(
+                lots.c.id,
+                lots.c.client_id,
+                lots.c.event_type_id,
+                literal(EntryKind.grant.value),
+                lots.c.quantity,
+                literal(0),
+                lots.c.granted_at,
+                literal(actor.user_id, entries.c.actor_id.type),
+                literal(0),
+            )
+            .where(_granted(batch_id, part))
+            .order_by(lots.c.client_id),
+            include_defaults=False,
+        )
+    )
+
+
+def _add_to_balances(session: Session, batch_id: int, part: Slice, terms: Terms) -> None:
+    """Add the new lots to the balances, in key order, so that two batches cannot wait for each other."""
+    columns = ["client_id", "event_type_id", "available", "reserved", "used"]
+    rows = (
+        select(lots.c.client_id, lots.c.event_type_id, lots.c.quantity, literal(0), literal(0))
+        .where(_granted(batch_id, part))
+        .order_by(lots.c.client_id)
+    )
+    more = balances.c.available + terms.quantity
+    dialect = dialect_of(session)
+    if dialect == "mysql":
+        statement: Any = (
+            mysql.insert(balances).from_select(columns, rows).on_duplicate_key_update(available=more)
+        )
+    else:
+        maker: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+        statement = (
+            maker(balances)
+            .from_select(columns, rows)
+            .on_conflict_do_update(index_elements=["client_id", "event_type_id"], set_={"available": more})
+        )
+    session.execute(statement)
+
+
+def _note_missed(session: Session, batch: Any, part: Slice, actor: Actor) -> None:
+    """Name the frozen clients that this slice could no longer serve."""
+    client = clients_table.c
+    served = select(lots.c.client_id).where(_granted(batch.id, part))
+    rows = session.execute(
+        select(targets.c.key, client.id, client.archived, client.erased_at)
+        .select_from(targets.outerjoin(clients_table, (client.id == targets.c.key) & reach_of(actor)))
+        .where(
+            targets.c.batch_id == batch.id,
+            targets.c.key > part.after,
+            targets.c.key <= part.upto,
+            targets.c.key.not_in(served),
+        )
+        .order_by(targets.c.key)
+    ).all()
+    left_out = dict(batch.input["left_out"])
+    skipped = list(batch.skipped)
+    for row in rows:
+        reason = reason_of(row)
+        left_out[reason] = left_out.get(reason, 0) + 1
+        if len(skipped) < SKIPPED_LISTED:
+            skipped.append({"client_id": row.key, "reason": reason})
+    session.execute(
+        update(batches)
+        .where(batches.c.id == batch.id)
+        .values(skipped=skipped, input={**batch.input, "left_out": left_out})
+    )

@@ -1,0 +1,149 @@
+"""Whom a grant is for: the chosen clients narrowed to the actor's reach, and who is left out and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, false, func, or_, select, true
+from sqlalchemy.orm import Session
+
+from ...core.db import key_list
+from ...core.scope import Actor, reach_of
+from ...people.models import Client, Club
+
+SKIPPED_LISTED = 1_000
+"""How many of those left out are named one by one; the rest is counted by reason."""
+
+LARGEST_KEY = 2**63 - 1
+
+clients_table: Any = Client.__table__
+clubs_table: Any = Club.__table__
+
+
+@dataclass(frozen=True)
+class ClubShare:
+    """How many of the clients belong to one club, and the club's own day and money."""
+
+    club_id: int
+    timezone: str
+    currency: str
+    clients: int
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The clients that will be served (`eligible` selects their keys), by club, and those left out."""
+
+    eligible: Select[Any]
+    shares: list[ClubShare]
+    skipped: list[dict[str, Any]]
+    by_reason: dict[str, int]
+    only_client: int | None
+
+    @property
+    def count(self) -> int:
+        return sum(share.clients for share in self.shares)
+
+    @property
+    def currencies(self) -> list[str]:
+        return sorted({share.currency for share in self.shares})
+
+
+def fingerprint(session: Session, clients: Sequence[int] | Select[Any]) -> Any:
+    """What makes two selections the same request: the keys, or the search and its values."""
+    if isinstance(clients, Select):
+        compiled = clients.compile(session.get_bind())
+        return [str(compiled), sorted((name, str(value)) for name, value in compiled.params.items())]
+    return sorted({str(key) for key in clients})
+
+
+def select_clients(session: Session, clients: Sequence[int] | Select[Any], actor: Actor) -> Selection:
+    """Narrow what was chosen to whom the actor reaches, and count it by club.
+
+    In a list, a key that is unknown, deleted or out of reach is “not_found”; a search never mentions those.
+    """
+    client, reach = clients_table.c, reach_of(actor)
+    named = None if isinstance(clients, Select) else {key for key in clients if _is_key(key)}
+    chosen = select(clients.subquery().c[0]) if named is None else key_list(session, named)  # type: ignore[union-attr]
+    erased = client.erased_at.is_not(None)
+    counts = session.execute(
+        select(
+            client.club_id,
+            clubs_table.c.timezone,
+            clubs_table.c.currency,
+            client.archived,
+            erased.label("erased"),
+            func.count().label("clients"),
+            func.min(client.id).label("first"),
+        )
+        .join_from(clients_table, clubs_table)
+        .where(client.id.in_(chosen), reach)
+        .group_by(client.club_id, clubs_table.c.timezone, clubs_table.c.currency, client.archived, erased)
+        .order_by(client.club_id)
+    ).all()
+    shares = [
+        ClubShare(row.club_id, row.timezone, row.currency, row.clients)
+        for row in counts
+        if not row.archived and not row.erased
+    ]
+    by_reason: dict[str, int] = {}
+    for row in counts:
+        if row.archived or row.erased:
+            reason = "erased" if row.erased else "archived"
+            by_reason[reason] = by_reason.get(reason, 0) + row.clients
+    strangers = 0
+    if named is not None:
+        strangers = len(set(map(str, clients))) - sum(row.clients for row in counts)  # type: ignore[arg-type]
+    if strangers:
+        by_reason["not_found"] = strangers
+    eligible = select(client.id).where(
+        client.id.in_(chosen), reach, client.archived.is_(False), client.erased_at.is_(None)
+    )
+    served = [row for row in counts if not row.archived and not row.erased]
+    return Selection(
+        eligible=eligible,
+        shares=shares,
+        skipped=_skipped(session, clients, chosen, reach) if by_reason else [],
+        by_reason=by_reason,
+        only_client=served[0].first if len(served) == 1 and served[0].clients == 1 else None,
+    )
+
+
+def _is_key(key: Any) -> bool:
+    return isinstance(key, int) and not isinstance(key, bool) and 0 < key <= LARGEST_KEY
+
+
+def reason_of(row: Any) -> str:
+    """Why a chosen client gets nothing: `row.id` is empty when nobody in reach has the key."""
+    if row.id is None:
+        return "not_found"
+    if row.erased_at is not None:
+        return "erased"
+    return "archived" if row.archived else "currency"
+
+
+def _skipped(
+    session: Session, clients: Sequence[int] | Select[Any], chosen: Select[Any], reach: ColumnElement[bool]
+) -> list[dict[str, Any]]:
+    """The first of those left out, by key."""
+    client, wanted = clients_table.c, chosen.subquery()
+    a_list = not isinstance(clients, Select)
+    rows = session.execute(
+        select(wanted.c[0].label("key"), client.id, client.archived, client.erased_at)
+        .select_from(wanted.outerjoin(clients_table, (client.id == wanted.c[0]) & reach))
+        .where(
+            or_(
+                client.archived.is_(True),
+                client.erased_at.is_not(None),
+                client.id.is_(None) & (true() if a_list else false()),
+            )
+        )
+        .distinct()
+        .order_by(wanted.c[0])
+        .limit(SKIPPED_LISTED)
+    ).all()
+    listed = [{"client_id": row.key, "reason": reason_of(row)} for row in rows]
+    if a_list:
+        impossible = dict.fromkeys(key for key in clients if not _is_key(key))  # type: ignore[union-attr]
+        listed += [{"client_id": key, "reason": "not_found"} for key in impossible]
+    return listed[:SKIPPED_LISTED]

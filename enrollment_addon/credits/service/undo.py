@@ -1,0 +1,189 @@
+"""Undoing a batch: the preview, the verb, and the chunks that take back what nobody has spent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, select, update
+from sqlalchemy.orm import Session
+
+from ...core import audit, clock
+from ...core.batches import Batch, BatchState, batches
+from ...core.db import idempotent
+from ...core.errors import NotFound
+from ...core.scope import Actor, clause_for, reach_of
+from ...jobs.models import ENDED, Job, JobState
+from ...jobs.service import queue_job
+from ...people.models import Client
+from ..errors import BatchStateConflict
+from ..models import EntryKind, lots
+from .grant import Chunk, lock_batch
+from .ledger import lock_balances, require_reason, retire
+
+KIND = "credits.undo"
+
+clients_table: Any = Client.__table__
+
+
+@dataclass(frozen=True)
+class UndoPlan:
+    """What an undo would do, in credits; `clients` got some, `clients_spent` of them used or booked some.
+
+    `kept_spent` includes the `reserved` ones of bookings. What expired or was voided is in neither number.
+    """
+
+    clients: int
+    credits: int
+    taken_back: int
+    kept_spent: int
+    clients_spent: int
+    reserved: int
+
+
+def undo_plan(session: Session, *, batch_id: int, actor: Actor) -> UndoPlan:
+    """Say what an undo would take back now; writes nothing. Raises: NotFound, BatchStateConflict."""
+    _require_undoable(session, _visible(session, batch_id, actor))
+    spent = lots.c.used + lots.c.reserved
+    row = session.execute(
+        _reached_lots(batch_id, actor).with_only_columns(
+            func.count(),
+            *(_total(column) for column in (lots.c.quantity, lots.c.available, spent)),
+            _total(case((spent > 0, 1), else_=0)),
+            _total(lots.c.reserved),
+            maintain_column_froms=True,
+        )
+    ).one()
+    return UndoPlan(*(int(value) for value in row))
+
+
+def undo_batch(
+    session: Session,
+    *,
+    batch_id: int,
+    reason: str,
+    actor: Actor,
+    idempotency_key: str | None = None,
+    threshold: int,
+    chunk: int,
+) -> dict[str, Any]:
+    """Take back what is still available in every lot of a batch; spent and booked credits stay.
+
+    Answers `{taken_back, kept_spent, clients, job_id}`; above `threshold` clients a background job does it
+    and the numbers are 0. A grant whose job was stopped half-way can be undone as well.
+    Raises: NotFound, BatchStateConflict, InvalidInput without a reason, IdempotencyMismatch.
+    """
+    reason = require_reason(reason)
+
+    def do() -> dict[str, Any]:
+        _visible(session, batch_id, actor)
+        batch = lock_batch(session, batch_id)
+        _require_undoable(session, batch)
+        session.execute(
+            update(batches)
+            .where(batches.c.id == batch_id)
+            .values(
+                state=BatchState.undoing,
+                undo_reason=reason,
+                undone_by_id=actor.user_id,
+                undo_result={"taken_back": 0, "kept_spent": 0, "clients": 0},
+            )
+        )
+        job_id = None
+        if batch.done > threshold:
+            job_id = queue_job(
+                session,
+                kind=KIND,
+                input={"batch_id": batch_id, "chunk": chunk},
+                actor=actor,
+                total=batch.done,
+            ).id
+        else:
+            while not undo_chunk(session, batch_id=batch_id, size=chunk, actor=actor).finished:
+                pass
+        result = {**lock_batch(session, batch_id).undo_result, "job_id": job_id}
+        audit.record_event(
+            session,
+            actor=actor,
+            verb="undo_batch",
+            record="batch",
+            record_id=batch_id,
+            reason=reason,
+            **result,
+        )
+        return result
+
+    asked = {"actor": actor.user_id, "batch_id": batch_id, "reason": reason}
+    return idempotent(session, key=idempotency_key, verb="undo_batch", asked=asked, do=do)
+
+
+def undo_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> Chunk:
+    """Take back the next `size` lots of a batch being undone, in client order, together with its cursor."""
+    batch = lock_batch(session, batch_id)
+    if batch.state != BatchState.undoing:
+        return Chunk(0, 0, finished=True)
+    page = session.execute(
+        _reached_lots(batch_id, actor)
+        .where(lots.c.client_id > batch.undo_cursor)
+        .order_by(lots.c.client_id)
+        .limit(size)
+    ).all()
+    result = dict(batch.undo_result)
+    if page:
+        keys = [row.id for row in page]
+        lock_balances(session, keys)
+        kept = session.execute(
+            select(_total(lots.c.used + lots.c.reserved)).where(lots.c.id.in_(keys))
+        ).scalar_one()
+        taken = retire(session, keys, kind=EntryKind.void, reason=batch.undo_reason, actor=actor)
+        result = _sum(result, {"taken_back": taken.credits, "kept_spent": int(kept), "clients": len(page)})
+    finished = len(page) < size
+    values: dict[str, Any] = {"undo_result": result}
+    if page:
+        values["undo_cursor"] = page[-1].client_id
+    if finished:
+        values |= {"state": BatchState.undone, "undone_at": clock.now()}
+    session.execute(update(batches).where(batches.c.id == batch_id).values(**values))
+    return Chunk(len(page), 0, finished)
+
+
+def _total(column: Any) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(column), 0)
+
+
+def _sum(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return {name: before[name] + more[name] for name in before}
+
+
+def _reached_lots(batch_id: int, actor: Actor) -> Select[Any]:
+    """Key and client of the batch's lots whose clients the actor reaches."""
+    query = select(lots.c.id, lots.c.client_id).where(lots.c.batch_id == batch_id)
+    if not actor.sees_everything:
+        query = query.join_from(lots, clients_table).where(reach_of(actor))
+    return query
+
+
+def _visible(session: Session, batch_id: int, actor: Actor) -> Any:
+    """The batch's row. Raises: NotFound when there is none that the actor may see."""
+    row = session.execute(
+        select(batches).where(
+            batches.c.id == batch_id, batches.c.kind == "credits.grant", clause_for(Batch, actor)
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _require_undoable(session: Session, batch: Any) -> None:
+    """Raises: BatchStateConflict unless no more chunks of the grant will come and nothing was undone yet."""
+    if batch.state == BatchState.done:
+        return
+    if batch.state == BatchState.open and batch.input.get("job_id"):
+        state = (
+            session.connection()
+            .execute(select(Job.__table__.c.state).where(Job.__table__.c.id == batch.input["job_id"]))
+            .scalar()
+        )
+        if state in ENDED and state != JobState.done:
+            return
+    raise BatchStateConflict(state=str(batch.state))

@@ -1,0 +1,153 @@
+"""The pure decisions of the ledger."""
+
+import datetime as dt
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from enrollment_addon.credits import calc
+from enrollment_addon.credits.calc import SpendableLot, Sums, Take, burn, corrections, expiry_after, grace_date
+
+TODAY = dt.date(2025, 3, 10)
+LONG_AGO = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+
+
+def lot(key, available=5, *, priority=50, expires=None, value=0, age=0):
+    granted = LONG_AGO - dt.timedelta(days=age)
+    expires_on = None if expires is None else TODAY + dt.timedelta(days=expires)
+    return SpendableLot(key, available, priority, expires_on, value, granted)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (lot(2, priority=10), lot(1, priority=20)),
+        (lot(2, priority=10), lot(1, priority=20, expires=1)),
+        (lot(2, expires=5), lot(1, expires=6)),
+        (lot(2, expires=3000), lot(1)),
+        (lot(2, expires=5), lot(1, expires=5, value=1)),
+        (lot(2, value=0), lot(1, value=900, age=90)),
+        (lot(2, age=2), lot(1, age=1)),
+        (lot(1), lot(2)),
+    ],
+    ids=["priority", "priority before expiry", "earlier expiry", "never expires last", "gift before paid",
+         "gift before older", "older", "lower key"],
+)
+def test_burn_order(first, second):
+    assert burn([second, first], 6, TODAY) == [Take(first.id, 5), Take(second.id, 1)]
+
+
+@pytest.mark.parametrize(("expires", "usable"), [(-1, False), (0, True), (1, True), (None, True)])
+def test_the_last_day_is_a_good_day(expires, usable):
+    assert bool(burn([lot(1, expires=expires)], 1, TODAY)) is usable
+
+
+def test_a_lot_must_be_good_on_the_day_of_the_session_not_only_today():
+    assert burn([lot(1, expires=3), lot(2, expires=9)], 1, TODAY + dt.timedelta(days=5)) == [Take(2, 1)]
+
+
+def test_too_few_credits_take_nothing():
+    assert burn([lot(1, 2), lot(2, 2)], 5, TODAY) == []
+
+
+lots_strategy = st.lists(
+    st.builds(
+        lot,
+        st.integers(1, 10**6),
+        st.integers(0, 20),
+        priority=st.integers(0, 100),
+        expires=st.none() | st.integers(-5, 5),
+        value=st.integers(0, 2),
+        age=st.integers(0, 3),
+    ),
+    max_size=12,
+    unique_by=lambda item: item.id,
+)
+
+
+@given(lots_strategy, st.integers(1, 60))
+def test_burning_takes_exactly_what_is_asked_from_usable_lots(found, quantity):
+    takes = burn(found, quantity, TODAY)
+    by_id = {item.id: item for item in found}
+    usable = sum(item.available for item in found if calc.is_valid_on(item.expires_on, TODAY))
+    assert sum(take.quantity for take in takes) == (quantity if usable >= quantity else 0)
+    assert len({take.lot_id for take in takes}) == len(takes)
+    for take in takes:
+        assert 0 < take.quantity <= by_id[take.lot_id].available
+        assert calc.is_valid_on(by_id[take.lot_id].expires_on, TODAY)
+    for take in takes[:-1]:
+        assert take.quantity == by_id[take.lot_id].available, "a lot is used up before the next is touched"
+
+
+@given(lots_strategy, st.integers(1, 60), st.randoms())
+def test_the_order_of_the_rows_does_not_matter(found, quantity, random):
+    mixed = list(found)
+    random.shuffle(mixed)
+    assert burn(mixed, quantity, TODAY) == burn(found, quantity, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("today", "unit", "count", "expected"),
+    [
+        ("2025-01-31", "months", 1, "2025-02-28"),
+        ("2024-01-31", "months", 1, "2024-02-29"),
+        ("2025-01-31", "months", 3, "2025-04-30"),
+        ("2025-12-15", "months", 1, "2026-01-15"),
+        ("2025-11-30", "months", 3, "2026-02-28"),
+        ("2024-02-29", "months", 12, "2025-02-28"),
+        ("2025-03-10", "months", 120, "2035-03-10"),
+        ("2025-12-31", "days", 1, "2026-01-01"),
+        ("2025-03-10", "weeks", 2, "2025-03-24"),
+    ],
+)
+def test_a_period_ends_on(today, unit, count, expected):
+    assert expiry_after(dt.date.fromisoformat(today), unit, count) == dt.date.fromisoformat(expected)
+
+
+@given(st.dates(dt.date(2000, 1, 1), dt.date(2100, 1, 1)), st.integers(1, 120))
+def test_months_never_end_later_than_the_same_day_number(today, count):
+    last = expiry_after(today, "months", count)
+    assert (last.year * 12 + last.month) - (today.year * 12 + today.month) == count
+    assert last.day <= today.day
+    if last.day < today.day:
+        assert (last + dt.timedelta(days=1)).day == 1
+
+
+@pytest.mark.parametrize(
+    ("expires_on", "expected"),
+    [
+        (None, None),
+        (TODAY, None),
+        (TODAY + dt.timedelta(days=1), None),
+        (TODAY - dt.timedelta(days=1), TODAY + dt.timedelta(days=14)),
+    ],
+)
+def test_grace_is_given_only_to_a_lot_that_has_expired(expires_on, expected):
+    assert grace_date(expires_on, TODAY, 14) == expected
+
+
+numbers = st.integers(-1000, 1000)
+
+
+@given(st.builds(Sums, numbers, numbers, numbers, numbers, numbers, numbers))
+def test_corrections_make_any_ledger_possible(sums):
+    entries, after = corrections(sums)
+    assert all(value >= 0 for value in asdict(after).values())
+    shift = {"available": 0, "reserved": 0, "used": 0, "expired": 0, "voided": 0, "transferred": 0}
+    for entry in entries:
+        shift["available"] += entry.available_change
+        shift["reserved"] += entry.reserved_change
+        counter = calc.CHANGES[entry.kind].counter
+        if counter:
+            shift[counter] -= entry.available_change + entry.reserved_change
+    assert {name: getattr(sums, name) + change for name, change in shift.items()} == asdict(after)
+    if all(value >= 0 for value in asdict(sums).values()):
+        assert entries == []
+
+
+def test_every_kind_keeps_the_sum_of_a_lot():
+    for kind, change in calc.CHANGES.items():
+        moved = change.available + change.reserved + (change.counted if change.counter else 0)
+        assert moved == (1 if kind in ("grant", "transfer_in") else 0), kind
