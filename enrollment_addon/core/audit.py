@@ -9,14 +9,14 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from . import clock
 from .db import Base, Document, Key, UtcDateTime, user_key
-from .scope import Actor, client_model, reach_of, scoped
+from .scope import Actor, client_model, reach_of, scoped, started_by
 
 log = structlog.get_logger("enrollment_addon")
 
 
 @scoped
 class AuditEvent(Base):
-    """A verb that was carried out: append-only. `details` holds keys, numbers and reasons, never contact data."""
+    """A verb that was carried out: append-only. `details` holds keys, numbers and reasons, no contact data."""
 
     __tablename__ = "enrollment_audit_event"
     __table_args__ = (Index(None, "client_id", "id"), Index(None, "record", "record_id"))
@@ -39,7 +39,7 @@ class AuditEvent(Base):
         clients = client_model().__table__
         return or_(
             cls.client_id.in_(select(clients.c.id).where(reach_of(actor))),
-            cls.client_id.is_(None) & (cls.actor_id == actor.user_id),
+            cls.client_id.is_(None) & started_by(cls.actor_id, actor),
         )
 
 

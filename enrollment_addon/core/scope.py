@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, event, false, inspect, select, true
+from sqlalchemy import ColumnElement, Table, event, false, func, inspect, select, true
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 
-from .db import Base
+from .db import Base, key_list
 from .errors import NotFound
 
 
@@ -52,37 +52,40 @@ class Actor:
 SYSTEM = Actor(reach=Reach.everything)
 NOBODY = Actor()
 
-_ACTOR = "enrollment_actor"
+ACTOR = "enrollment_actor"
+"""Key in `session.info` of the actor, or of a callable that names them."""
 _CLIENTS: list[type[Base]] = []
 _SCOPED: list[type[Base]] = []
+_BY_TABLE: dict[str, type[Base]] = {}
 
 
 def scoped(model: type[Base]) -> type[Base]:
     """Class decorator: put the model under the row scope by its `__scope__`."""
     (_CLIENTS if model.__scope__ == "client" else _SCOPED).append(model)  # type: ignore[attr-defined]
+    _BY_TABLE[model.__tablename__] = model
     return model
 
 
 def actor_of(session: Session) -> Actor:
     """The actor this session works for; NOBODY when an entry point forgot to say."""
-    actor = session.info.get(_ACTOR) or NOBODY
+    actor = session.info.get(ACTOR) or NOBODY
     return actor() if callable(actor) else actor
 
 
 def set_actor(session: Session, actor: Actor | Callable[[], Actor]) -> None:
     """Let this session work for an actor, or for whoever the callable names at the time of each statement."""
-    session.info[_ACTOR] = actor
+    session.info[ACTOR] = actor
 
 
 @contextmanager
 def acting_as(session: Session, actor: Actor) -> Iterator[None]:
     """Let the session work for another actor inside the block."""
-    before = session.info.get(_ACTOR)
-    session.info[_ACTOR] = actor
+    before = session.info.get(ACTOR)
+    session.info[ACTOR] = actor
     try:
         yield
     finally:
-        session.info[_ACTOR] = before
+        session.info[ACTOR] = before
 
 
 def client_model() -> Any:
@@ -99,12 +102,17 @@ def reach_of(actor: Actor, clients: Any = None) -> ColumnElement[bool]:
             return true()
         case Reach.own_clubs:
             return c.club_id.in_(actor.club_ids)  # type: ignore[no-any-return]
-        case Reach.own_clients:
+        case Reach.own_clients if actor.team_member_id is not None:
             return c.team_member_id == actor.team_member_id  # type: ignore[no-any-return]
-        case Reach.portal:
-            return and_(c.portal_user_id == actor.user_id, c.portal_user_id.is_not(None))
-        case Reach.nothing:
+        case Reach.portal if actor.user_id is not None:
+            return c.portal_user_id == actor.user_id  # type: ignore[no-any-return]
+        case _:
             return false()
+
+
+def started_by(column: Any, actor: Actor) -> ColumnElement[bool]:
+    """The clause for what this person did themselves; what the system did belongs to nobody."""
+    return false() if actor.user_id is None else column == actor.user_id
 
 
 def clause_for(model: Any, actor: Actor) -> ColumnElement[bool]:
@@ -114,7 +122,7 @@ def clause_for(model: Any, actor: Actor) -> ColumnElement[bool]:
     if model.__scope__ == "client":
         return reach_of(actor, model)
     if model.__scope__ == "created_by_id":
-        return true() if actor.sees_everything else model.created_by_id == actor.user_id
+        return true() if actor.sees_everything else started_by(model.created_by_id, actor)
     clients: Table = client_model().__table__
     return getattr(model, model.__scope__).in_(select(clients.c.id).where(reach_of(actor)))  # type: ignore[no-any-return]
 
@@ -129,44 +137,61 @@ def _narrow_reads(state: ORMExecuteState) -> None:
         return
     state.statement = state.statement.options(
         *(
-            with_loader_criteria(model, clause_for(model, actor), include_aliases=True, propagate_to_loaders=False)
+            with_loader_criteria(model, clause_for(model, actor), include_aliases=True)
             for model in (*_CLIENTS, *_SCOPED)
         )
     )
 
 
 def _check_writes(session: Session, context: UOWTransaction, instances: Any) -> None:
+    """A row must be in reach as the database has it and as it shall be, with every row it then points to."""
     actor = actor_of(session)
     if actor.sees_everything:
         return
     for item in (*session.new, *session.dirty, *session.deleted):
-        rule = getattr(type(item), "__scope__", None)
-        if rule is None or (item in session.dirty and not session.is_modified(item)):
+        if not hasattr(type(item), "__scope__") or (item in session.dirty and not session.is_modified(item)):
             continue
-        if rule == "client":
-            if not _reaches_client(actor, item):
-                raise NotFound
-        elif rule == "created_by_id":
-            if item.created_by_id != actor.user_id:
-                raise NotFound
-        else:
-            require_clients(session, (key for key in _values(item, rule) if key is not None))
+        state = inspect(item)
+        if state.identity:
+            _require(session, actor, type(item), state.identity[0])
+        if item not in session.deleted:
+            _check_values(session, actor, item)
 
 
-def _values(item: Any, attribute: str) -> list[Any]:
-    """The attribute's value now and, when it was changed, before."""
-    history = inspect(item).attrs[attribute].history
-    return [*(history.deleted or ()), getattr(item, attribute)]
+def _check_values(session: Session, actor: Actor, item: Any) -> None:
+    rule = type(item).__scope__
+    if rule == "client":
+        if not _keeps_reach(actor, item):
+            raise NotFound
+    elif rule == "created_by_id":
+        if actor.user_id is None or item.created_by_id != actor.user_id:
+            raise NotFound
+    else:
+        require_clients(session, [getattr(item, rule)])
+    for column in inspect(type(item)).local_table.c:
+        for key in column.foreign_keys:
+            parent = _BY_TABLE.get(key.column.table.name)
+            changed = inspect(item).attrs[column.key].history.added
+            if parent and changed and changed[0] is not None and column.key != rule:
+                _require(session, actor, parent, changed[0])
 
 
-def _reaches_client(actor: Actor, client: Any) -> bool:
-    """Whether a client is in reach both as it was and as it shall be."""
-    members, clubs = _values(client, "team_member_id"), _values(client, "club_id")
+def _require(session: Session, actor: Actor, model: Any, key: int) -> None:
+    table: Table = model.__table__
+    one = select(table.c[0]).where(table.c[0] == key, clause_for(model, actor))
+    if session.connection().execute(one).first() is None:
+        raise NotFound
+
+
+def _keeps_reach(actor: Actor, client: Any) -> bool:
+    """Whether a client as it shall be is in reach of the person who writes it."""
     match actor.reach:
         case Reach.own_clients:
-            return all(m == actor.team_member_id for m in members)
+            return actor.team_member_id is not None and client.team_member_id == actor.team_member_id
         case Reach.own_clubs:
-            return all(c in actor.club_ids for c in clubs)
+            return client.club_id in actor.club_ids
+        case Reach.portal:
+            return actor.user_id is not None and client.portal_user_id == actor.user_id
         case _:
             return False
 
@@ -177,8 +202,10 @@ def require_clients(session: Session, keys: Iterable[int]) -> None:
     if actor.sees_everything or not wanted:
         return
     table: Table = client_model().__table__
-    found = session.connection().execute(select(table.c.id).where(table.c.id.in_(wanted), reach_of(actor)))
-    if {row.id for row in found} != wanted:
+    found = session.connection().execute(
+        select(func.count()).where(table.c.id.in_(key_list(session, wanted)), reach_of(actor))
+    )
+    if found.scalar_one() != len(wanted):
         raise NotFound
 
 
