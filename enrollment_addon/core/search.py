@@ -56,10 +56,15 @@ class SearchWord(Base):
 words: Table = SearchWord.__table__  # type: ignore[assignment]
 
 
+def storable(text: str) -> str:
+    """The text with a space for every character that some database refuses (NUL, lone surrogates)."""
+    return "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
+
+
 def fold(text: str) -> str:
-    """The text without case, accents and characters that no database stores."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c for c in plain if unicodedata.category(c) not in ("Mn", "Cc", "Cs"))
+    """The text without case and accents."""
+    plain = unicodedata.normalize("NFKD", storable(text).casefold())
+    return "".join(c for c in plain if unicodedata.category(c) != "Mn")
 
 
 def words_of(texts: Iterable[str | None]) -> set[str]:

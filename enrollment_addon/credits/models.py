@@ -4,12 +4,13 @@ import datetime as dt
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import DDL, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, event, text
+from sqlalchemy import DDL, CheckConstraint, ForeignKey, Index, String, Table, UniqueConstraint, event, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..core import clock
-from ..core.db import Base, Key, UtcDateTime, one_of, user_key
+from ..core.db import Base, Key, UtcDateTime, one_of
 from ..core.scope import scoped
+from ..people.calc import ERASED
 
 if TYPE_CHECKING:
     from ..catalog.models import EventType
@@ -151,33 +152,52 @@ class CreditBalance(Base):
     event_type: Mapped["EventType"] = relationship("EventType", viewonly=True)
 
 
-lots = CreditLot.__table__
-entries = CreditEntry.__table__
-balances = CreditBalance.__table__
+lots: Table = CreditLot.__table__  # type: ignore[assignment]
+entries: Table = CreditEntry.__table__  # type: ignore[assignment]
+balances: Table = CreditBalance.__table__  # type: ignore[assignment]
+
+_KEPT = [column.name for column in entries.c if column.name != "reason"]
+
+
+def _only_reason_erased(same: str) -> str:
+    """The condition, in SQL, of the one change that is let through; `same` is the NULL-safe comparison."""
+    kept = (f"NEW.{name} {same} OLD.{name}" for name in _KEPT)
+    return " AND ".join((f"NEW.reason {same} '{ERASED}'", *kept))
+
 
 GUARDS: dict[str, tuple[str, ...]] = {
-    "sqlite": tuple(
-        f"CREATE TRIGGER enrollment_credit_entry_no_{verb} BEFORE {verb.upper()} ON enrollment_credit_entry "
-        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
-        for verb in ("update", "delete")
+    "sqlite": (
+        "CREATE TRIGGER enrollment_credit_entry_no_update BEFORE UPDATE ON enrollment_credit_entry "
+        f"WHEN NOT ({_only_reason_erased('IS')}) BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+        "CREATE TRIGGER enrollment_credit_entry_no_delete BEFORE DELETE ON enrollment_credit_entry "
+        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
     ),
     "postgresql": (
         "CREATE FUNCTION enrollment_credit_entry_guard() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$",
+        "$$ BEGIN "
+        "IF TG_OP = 'UPDATE' THEN "
+        f"IF {_only_reason_erased('IS NOT DISTINCT FROM')} THEN RETURN NEW; END IF; "
+        "END IF; "
+        "RAISE EXCEPTION 'the ledger is append-only'; END $$",
         "CREATE TRIGGER enrollment_credit_entry_no_change BEFORE UPDATE OR DELETE ON enrollment_credit_entry "
         "FOR EACH ROW EXECUTE FUNCTION enrollment_credit_entry_guard()",
         "CREATE TRIGGER enrollment_credit_entry_no_truncate BEFORE TRUNCATE ON enrollment_credit_entry "
         "FOR EACH STATEMENT EXECUTE FUNCTION enrollment_credit_entry_guard()",
     ),
-    "mysql": tuple(
-        f"CREATE TRIGGER enrollment_credit_entry_no_{verb} BEFORE {verb.upper()} ON enrollment_credit_entry "
-        "FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the ledger is append-only'"
-        for verb in ("update", "delete")
+    "mysql": (
+        "CREATE TRIGGER enrollment_credit_entry_no_update BEFORE UPDATE ON enrollment_credit_entry "  # noqa: S608
+        f"FOR EACH ROW IF NOT ({_only_reason_erased('<=>')}) THEN SIGNAL "
+        "SQLSTATE '45000' SET MESSAGE_TEXT = 'the ledger is append-only'; END IF",
+        "CREATE TRIGGER enrollment_credit_entry_no_delete BEFORE DELETE ON enrollment_credit_entry "
+        "FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the ledger is append-only'",
     ),
 }
-"""The triggers that make the ledger append-only, by dialect. Migrations carry their own frozen copy."""
+"""The triggers that make the ledger append-only, by dialect. Migrations carry their own frozen copy.
 
-entries.info["triggers"] = {  # type: ignore[attr-defined]
+One change is let through, because the law asks for it: a reason may be blanked when a client is erased.
+"""
+
+entries.info["triggers"] = {
     dialect: [statement.split()[2] for statement in statements if statement.startswith("CREATE TRIGGER")]
     for dialect, statements in GUARDS.items()
 }

@@ -51,24 +51,41 @@ TABLES = (
     "enrollment_credit_balance",
 )
 
+_KEPT = (
+    "id", "lot_id", "client_id", "event_type_id", "kind", "available_change", "reserved_change",
+    "at", "actor_id", "booking_id", "turn", "reversal_of_id",
+)
+
+
+def _only_reason_erased(same: str) -> str:
+    """The condition, in SQL, of the one change of an entry that is let through: an erased client's reason."""
+    kept = (f"NEW.{name} {same} OLD.{name}" for name in _KEPT)
+    return " AND ".join((f"NEW.reason {same} '[erased]'", *kept))
+
+
 GUARDS = {
     "sqlite": (
         "CREATE TRIGGER enrollment_credit_entry_no_update BEFORE UPDATE ON enrollment_credit_entry "
-        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+        f"WHEN NOT ({_only_reason_erased('IS')}) BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
         "CREATE TRIGGER enrollment_credit_entry_no_delete BEFORE DELETE ON enrollment_credit_entry "
         "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END",
     ),
     "postgresql": (
         "CREATE FUNCTION enrollment_credit_entry_guard() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$",
+        "$$ BEGIN "
+        "IF TG_OP = 'UPDATE' THEN "
+        f"IF {_only_reason_erased('IS NOT DISTINCT FROM')} THEN RETURN NEW; END IF; "
+        "END IF; "
+        "RAISE EXCEPTION 'the ledger is append-only'; END $$",
         "CREATE TRIGGER enrollment_credit_entry_no_change BEFORE UPDATE OR DELETE ON enrollment_credit_entry "
         "FOR EACH ROW EXECUTE FUNCTION enrollment_credit_entry_guard()",
         "CREATE TRIGGER enrollment_credit_entry_no_truncate BEFORE TRUNCATE ON enrollment_credit_entry "
         "FOR EACH STATEMENT EXECUTE FUNCTION enrollment_credit_entry_guard()",
     ),
     "mysql": (
-        "CREATE TRIGGER enrollment_credit_entry_no_update BEFORE UPDATE ON enrollment_credit_entry "
-        "FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the ledger is append-only'",
+        "CREATE TRIGGER enrollment_credit_entry_no_update BEFORE UPDATE ON enrollment_credit_entry "  # noqa: S608
+        f"FOR EACH ROW IF NOT ({_only_reason_erased('<=>')}) THEN SIGNAL "
+        "SQLSTATE '45000' SET MESSAGE_TEXT = 'the ledger is append-only'; END IF",
         "CREATE TRIGGER enrollment_credit_entry_no_delete BEFORE DELETE ON enrollment_credit_entry "
         "FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the ledger is append-only'",
     ),

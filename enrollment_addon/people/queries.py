@@ -1,0 +1,190 @@
+"""Reads of people and places. The row scope is the session's: what is out of reach isn't found."""
+
+import heapq
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
+from sqlalchemy.orm import Session, joinedload, lazyload
+
+from ..core.audit import AuditEvent
+from ..core.errors import NotFound
+from ..core.search import MOST_WORDS, asked_words, matches, storable, words_of
+from . import hooks
+from .models import Client, Club, Household, Participant, TeamMember
+
+Named = TypeVar("Named", Club, TeamMember)
+
+
+@dataclass(frozen=True)
+class ClientCard:
+    """What the card of a client shows from this domain; `members` are the others of the household."""
+
+    client: Client
+    participants: Sequence[Participant]
+    members: Sequence[Client]
+
+
+def client_card(session: Session, client_id: int) -> ClientCard:
+    """A client with everything around them, in three queries. Raises: NotFound."""
+    client = session.scalars(
+        select(Client)
+        .where(Client.id == client_id)
+        .options(
+            joinedload(Client.club),
+            joinedload(Client.team_member).options(lazyload(TeamMember.clubs)),
+            joinedload(Client.household),
+        )
+    ).one_or_none()
+    if client is None:
+        raise NotFound
+    participants = session.scalars(
+        select(Participant).where(Participant.client_id == client_id).order_by(Participant.id)
+    ).all()
+    members: Sequence[Client] = []
+    if client.household_id is not None:
+        members = session.scalars(
+            select(Client)
+            .where(Client.household_id == client.household_id, Client.id != client_id)
+            .order_by(Client.id)
+        ).all()
+    return ClientCard(client, participants, members)
+
+
+def identities(session: Session, client_id: int) -> list[int]:
+    """The keys of one person: the client, and every client that was merged into them.
+
+    Past the row scope on purpose: a merged record is this client's own past, wherever it was kept.
+    """
+    clients = Client.__table__.c
+    known, level = [client_id], [client_id]
+    while level:
+        found = session.connection().execute(select(clients.id).where(clients.merged_into_id.in_(level)))
+        level = [row.id for row in found if row.id not in known]
+        known.extend(level)
+    return known
+
+
+def timeline(session: Session, client_id: int, limit: int = 50) -> list[hooks.TimelineItem]:
+    """What happened to a client, the newest first, over every domain. Raises: NotFound."""
+    require_client(session, client_id)
+    keys = identities(session, client_id)
+    told_elsewhere = [record for _, records in hooks.timeline_sources.values() for record in records]
+    audit = [
+        hooks.TimelineItem(
+            row.at, row.verb, row.actor_id, row.record, row.record_id, row.reason, row.details or {}
+        )
+        for row in session.scalars(
+            select(AuditEvent)
+            .where(AuditEvent.client_id.in_(keys), AuditEvent.record.not_in(told_elsewhere))
+            .order_by(AuditEvent.id.desc())
+            .limit(limit)
+        )
+    ]
+    told = [audit, *(source(session, keys, limit) for source, _ in hooks.timeline_sources.values())]
+    return list(islice(heapq.merge(*told, key=lambda item: item.at, reverse=True), limit))
+
+
+def require_client(session: Session, client_id: int) -> None:
+    """Raises: NotFound when the session's actor doesn't reach this client."""
+    if session.scalar(select(Client.id).where(Client.id == client_id)) is None:
+        raise NotFound
+
+
+def text_clause(text: str) -> ColumnElement[bool]:
+    """Clients whose name, e-mail or phone has a word that begins with every word of the text."""
+    return matches(Client, text)
+
+
+def search_clients(
+    session: Session, text: str, limit: int = 25, after: int | None = None
+) -> Sequence[Client]:
+    """Clients for a choice, by last name, none archived; `after`: the key the last page ended with."""
+    order = (Client.last_name, Client.first_name, Client.id)
+    statement = select(Client).where(text_clause(text), ~Client.archived).order_by(*order).limit(limit)
+    if after is not None:
+        statement = statement.where(_behind(session, order, Client.id, after))
+    return session.scalars(statement).all()
+
+
+def search_households(
+    session: Session, text: str, limit: int = 25, after: int | None = None
+) -> Sequence[Household]:
+    """Households for a choice, by name."""
+    order = (Household.name, Household.id)
+    statement = select(Household).where(matches(Household, text)).order_by(*order).limit(limit)
+    if after is not None:
+        statement = statement.where(_behind(session, order, Household.id, after))
+    return session.scalars(statement).all()
+
+
+def _behind(session: Session, order: tuple[Any, ...], key: Any, after: int) -> ColumnElement[bool]:
+    """The clause for the rows that come behind the one with this key. Raises: NotFound."""
+    last = session.execute(select(*order).where(key == after)).one_or_none()
+    if last is None:
+        raise NotFound
+    return tuple_(*order) > tuple(last)
+
+
+def search_clubs(
+    session: Session, text: str, limit: int = 25, after: int | None = None,
+    among: Collection[int] | None = None,
+) -> list[Club]:
+    """Active clubs for a choice; `among`: only these keys."""
+    statement = select(Club).where(Club.active)
+    if among is not None:
+        statement = statement.where(Club.id.in_(among))
+    return _pick(session.scalars(statement.order_by(Club.name, Club.id)).all(), text, limit, after)
+
+
+def search_team_members(
+    session: Session, text: str, limit: int = 25, after: int | None = None
+) -> list[TeamMember]:
+    """Active team members for a choice."""
+    statement = (
+        select(TeamMember).where(TeamMember.active).options(lazyload(TeamMember.clubs))
+        .order_by(TeamMember.name, TeamMember.id)
+    )
+    return _pick(session.scalars(statement).all(), text, limit, after)
+
+
+def _pick(rows: Sequence[Named], text: str, limit: int, after: int | None) -> list[Named]:
+    """The next page of the rows whose name fits; for records of which a deployment has some hundreds."""
+    asked = asked_words(text)
+    found = [
+        row for row in rows
+        if all(any(word.startswith(part) for word in words_of([row.name])) for part in asked)
+    ]
+    start = next((place + 1 for place, row in enumerate(found) if row.id == after), 0)
+    return found[start : start + limit]
+
+
+def users_without_team_member(
+    session: Session, text: str, limit: int = 25, after: int | None = None
+) -> Sequence[User]:
+    """Active users of the host who may become a team member, by key; a word begins a name or the e-mail."""
+    statement = (
+        select(User)
+        .where(User.active, User.id > (after or 0))
+        .where(User.id.not_in(select(TeamMember.user_id)))
+        .where(User.id.not_in(select(Client.portal_user_id).where(Client.portal_user_id.is_not(None))))
+        .order_by(User.id)
+        .limit(limit)
+    )
+    searched = (User.first_name, User.last_name, User.username, User.email)
+    for word in storable(text.lower()).split()[:MOST_WORDS]:
+        statement = statement.where(
+            or_(*(func.lower(column).startswith(word, autoescape=True) for column in searched))
+        )
+    return session.scalars(statement).all()
+
+
+def user_names(session: Session, user_ids: Iterable[int]) -> dict[int, str]:
+    """The names of users of the host, by key, for telling who did something."""
+    rows = session.execute(
+        select(User.id, User.first_name, User.last_name).where(User.id.in_(set(user_ids)))
+    )
+    return {row.id: f"{row.first_name} {row.last_name}".strip() for row in rows}

@@ -1,0 +1,190 @@
+"""Clients: who they are, where they belong, and the participant that is themself."""
+
+import datetime as dt
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import User
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from ...core import clock
+from ...core.audit import record_event
+from ...core.db import flush_unique, require
+from ...core.errors import Forbidden, InUse, InvalidInput, NotFound
+from ...core.fields import choice, clean, date, flag, key, text
+from ...core.scope import Actor, Reach
+from .. import calc, hooks
+from ..errors import ClientClosed
+from ..models import Client, Club, Household, Participant, ParticipantKind, Relationship, TeamMember
+from .households import join, leave
+
+EARLIEST_BIRTH = dt.date(1900, 1, 1)
+_EMAIL_TAKEN = _l("Another client already has this e-mail address.")
+_USER_TAKEN = _l("This user is already another client's portal account.")
+
+
+def _latest_birth() -> dt.date:
+    """Today where the day begins first: a child born this morning in Auckland may be entered in Auckland."""
+    return clock.today("Pacific/Kiritimati")
+
+
+birth_date = date(EARLIEST_BIRTH, _latest_birth)
+
+_RULES = {
+    "first_name": text(80, required=True),
+    "last_name": text(80, required=True),
+    "email": calc.email_of,
+    "phone": calc.phone_of,
+    "birth_date": birth_date,
+    "locale": calc.locale_of,
+    "club_id": key(required=True),
+    "team_member_id": key(),
+    "household_id": key(),
+    "relationship_to_head": choice(Relationship, required=False),
+    "tags": calc.tags_of,
+    "notes": text(10_000, lines=True),
+    "portal_user_id": key(),
+    "archived": flag,
+}
+_HOUSEHOLD = ("household_id", "relationship_to_head")
+
+
+def create_client(session: Session, *, actor: Actor, **fields: Any) -> Client:
+    """Add a client together with the participant that is themself.
+
+    A person who reaches only their own clients becomes the new client's team member; one who reaches clubs
+    chooses one of theirs. Raises: InvalidInput, NotFound, Forbidden.
+    """
+    if actor.reach in (Reach.portal, Reach.nothing):
+        raise Forbidden
+    values = clean(fields, _RULES, required=("first_name", "last_name", "club_id"))
+    if actor.reach is Reach.own_clients and values.get("team_member_id") is None:
+        values["team_member_id"] = actor.team_member_id
+    household_id, relationship = (values.pop(name, None) for name in _HOUSEHOLD)
+    _check_references(session, actor, values)
+    _refuse_taken(session, values, None)
+    client = Client(**values)
+    session.add(client)
+    flush_unique(session, Client.__table__, {"email": _EMAIL_TAKEN})  # type: ignore[arg-type]
+    session.add(Participant(client_id=client.id, name=self_name(client), kind=ParticipantKind.self))
+    if household_id is not None:
+        join(session, client, require(session, Household, household_id, lock=True), relationship)
+    session.flush()
+    record_event(
+        session, actor=actor, verb="create_client", record="client", record_id=client.id, client_id=client.id
+    )
+    return client
+
+
+def update_client(session: Session, *, id: int, actor: Actor, **changed_fields: Any) -> Client:
+    """Change a client; fields not named stay. `archived` hides the client or brings them back.
+
+    Raises: NotFound, InvalidInput, ClientClosed, HeadStays, AlreadyInHousehold.
+    """
+    client = require(session, Client, id, lock=True)
+    if client.erased_at or client.merged_into_id:
+        raise ClientClosed
+    given = clean(changed_fields, _RULES)
+    values = {name: value for name, value in given.items() if value != getattr(client, name)}
+    moved = {name: values.pop(name) for name in _HOUSEHOLD if name in values}
+    _check_references(session, actor, values)
+    _refuse_taken(session, values, id)
+    old_self = self_name(client)
+    for name, value in values.items():
+        setattr(client, name, value)
+    flush_unique(session, Client.__table__, {"email": _EMAIL_TAKEN})  # type: ignore[arg-type]
+    if self_name(client) != old_self:
+        rename_self(session, client, old_self)
+    if moved:
+        _move_household(session, client, moved, given.get("relationship_to_head"))
+    session.flush()
+    if changed := sorted((*values, *moved)):
+        record_event(
+            session, actor=actor, verb=_verb(changed, client.archived), record="client", record_id=id,
+            client_id=id, fields=changed,
+        )
+    return client
+
+
+def delete_client(session: Session, *, id: int, actor: Actor) -> None:
+    """Remove a client on whom nothing hangs, with their participants. Raises: NotFound, InUse."""
+    client = require(session, Client, id, lock=True)
+    holders = hooks.client_holders.of(session, [id])
+    if session.execute(select(Household.id).where(Household.head_id == id)).first():
+        holders.append(_l("a household they are the head of"))
+    if session.execute(select(Client.id).where(Client.merged_into_id == id)).first():
+        holders.append(_l("a client that was merged into them"))
+    if holders:
+        raise InUse(holders=", ".join(str(label) for label in holders))
+    session.execute(delete(Participant).where(Participant.client_id == id))
+    session.delete(client)
+    session.flush()
+    record_event(session, actor=actor, verb="delete_client", record="client", record_id=id)
+
+
+def _verb(changed: list[str], archived: bool) -> str:
+    if changed == ["archived"]:
+        return "archive_client" if archived else "unarchive_client"
+    return "update_client"
+
+
+def self_name(client: Client) -> str:
+    return client.full_name[: calc.SELF_NAME_LENGTH]
+
+
+def rename_self(session: Session, client: Client, old: str) -> None:
+    """The participant that is the client follows their name, unless somebody gave it a name of its own."""
+    session.execute(
+        update(Participant)
+        .where(
+            Participant.client_id == client.id, Participant.kind == ParticipantKind.self,
+            Participant.name == old,
+        )
+        .values(name=self_name(client))
+    )
+
+
+def _move_household(
+    session: Session, client: Client, moved: dict[str, Any], relationship: Relationship | None
+) -> None:
+    if "household_id" in moved:
+        leave(session, client)
+        if moved["household_id"] is not None:
+            join(session, client, require(session, Household, moved["household_id"], lock=True), relationship)
+    elif client.household_id is not None and Relationship.head not in (
+        client.relationship_to_head, moved["relationship_to_head"],
+    ):
+        client.relationship_to_head = moved["relationship_to_head"] or Relationship.other
+    else:
+        raise InvalidInput(
+            fields={"relationship_to_head": _l("Change the head of a household on the household's own page.")}
+        )
+
+
+def _check_references(session: Session, actor: Actor, values: dict[str, Any]) -> None:
+    """Raises: NotFound for a key that doesn't exist or is out of the actor's reach."""
+    if "club_id" in values:
+        require(session, Club, values["club_id"])
+        if actor.reach is Reach.own_clubs and values["club_id"] not in actor.club_ids:
+            raise NotFound
+    if values.get("team_member_id") is not None:
+        require(session, TeamMember, values["team_member_id"])
+    if actor.reach is Reach.own_clients and values.get("team_member_id", actor.team_member_id) != (
+        actor.team_member_id
+    ):
+        raise NotFound
+    user_id = values.get("portal_user_id")
+    if user_id is not None and session.scalar(select(User.id).where(User.id == user_id)) is None:
+        raise NotFound
+
+
+def _refuse_taken(session: Session, values: dict[str, Any], own_id: int | None) -> None:
+    """What one client only may have is looked for past the row scope: it is unique in the deployment."""
+    clients = Client.__table__.c
+    for field, message in (("email", _EMAIL_TAKEN), ("portal_user_id", _USER_TAKEN)):
+        if values.get(field) is None:
+            continue
+        found = session.connection().execute(select(clients.id).where(clients[field] == values[field]))
+        if any(row.id != own_id for row in found):
+            raise InvalidInput(fields={field: message})
