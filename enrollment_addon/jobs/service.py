@@ -156,7 +156,9 @@ def record_step(
     Raises: LeaseLost, and then the chunk must be rolled back.
     """
     gone, now = list(retried), clock.now()
-    if gone:
+    if step.failures:
+        session.execute(insert(errors), [_error_row(job.id, failure) for failure in step.failures])
+    if gone:  # only now: SQLite would give the keys of deleted rows to the new ones
         session.execute(delete(errors).where(errors.c.id.in_(gone)))
     values: dict[str, Any] = {
         "done": jobs.c.done + step.done,
@@ -175,8 +177,6 @@ def record_step(
         values |= _ended(JobState.done, now)
     if not _hit(session, _held(job.id, worker).values(values)):
         raise LeaseLost
-    if step.failures:
-        session.execute(insert(errors), [_error_row(job.id, failure) for failure in step.failures])
 
 
 def end_job(
