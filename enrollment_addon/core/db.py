@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from flask_appbuilder.security.sqla.models import User
+from flask_appbuilder.security.sqla.models import User as User
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -35,6 +36,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from . import clock
@@ -53,7 +55,10 @@ metadata = MetaData(
 Key = BigInteger().with_variant(Integer, "sqlite")
 """Type of primary and foreign keys: 64 bits; on SQLite the row id."""
 
-ExactText = String(200).with_variant(mysql.VARCHAR(200, collation="utf8mb4_bin"), "mysql", "mariadb")
+LONGEST_KEY = 200
+ExactText = String(LONGEST_KEY).with_variant(
+    mysql.VARCHAR(LONGEST_KEY, collation="utf8mb4_bin"), "mysql", "mariadb"
+)
 """Text whose case counts on MariaDB too, for keys that a caller chose."""
 
 Document = JSON().with_variant(postgresql.JSONB(), "postgresql")
@@ -101,13 +106,15 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
 
 
 class Tracked:
-    """Mixin: when and by whom a record was created and last changed. The actor is empty for jobs and commands."""
+    """Mixin: when a record was created and last changed; the audit events say by whom."""
 
     created_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=clock.now)
     updated_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=clock.now, onupdate=clock.now)
 
 
-write_lock = Table("enrollment_write_lock", metadata, Column("id", Integer, primary_key=True), Column("turn", Integer))
+write_lock = Table(
+    "enrollment_write_lock", metadata, Column("id", Integer, primary_key=True), Column("turn", Integer)
+)
 """One row. On SQLite a unit of work writes it first, which takes the database's write lock before anything is
 read; without that two connections read the same state and the second one fails or overwrites."""
 
@@ -137,7 +144,9 @@ _DEPTH = "enrollment_unit_of_work"
 def unit_of_work(session: Session) -> Iterator[Session]:
     """One transaction around one verb: commits at the end, rolls everything back on any error.
 
-    Nested uses join the outer one. Raises: Busy when the database is locked, full or deadlocked.
+    Nested uses join the outer one. To be opened before anything is written: on MariaDB it ends the
+    transaction that reading has begun, so that it reads what is there now. Raises: Busy when the database is
+    locked, full or deadlocked, the connection is lost or none is free.
     """
     if session.info.get(_DEPTH):
         yield session
@@ -147,7 +156,7 @@ def unit_of_work(session: Session) -> Iterator[Session]:
         _begin(session)
         yield session
         session.commit()
-    except (OperationalError, PendingRollbackError) as error:
+    except (OperationalError, PendingRollbackError, NoFreeConnection) as error:
         session.rollback()
         if _is_passing(error):
             raise Busy from error
@@ -168,19 +177,24 @@ def _begin(session: Session) -> None:
         session.connection(execution_options={"isolation_level": "READ COMMITTED"})
 
 
-_PASSING_SQLSTATES = {"40001", "40P01", "55P03", "53100", "53200", "57014", "57P01", "57P03", "08006", "08001"}
+_PASSING_SQLSTATES = {
+    "40001", "40P01", "55P03", "53100", "53200", "57014", "57P01", "57P03", "08006", "08001",
+}
+_PASSING_SQLITE = ("database is locked", "disk is full", "disk i/o error", "readonly database")
 _PASSING_MYSQL = {1021, 1041, 1114, 1205, 1213, 2002, 2003, 2006, 2013}
 
 
 def _is_passing(error: Exception) -> bool:
     """Whether the same request may succeed a little later: locks, deadlocks, full disks, lost connections."""
+    if isinstance(error, NoFreeConnection) or getattr(error, "connection_invalidated", False):
+        return True
     original = error.orig if isinstance(error, DBAPIError) else None
     if getattr(original, "sqlstate", None) in _PASSING_SQLSTATES:
         return True
     if original is not None and original.args and original.args[0] in _PASSING_MYSQL:
         return True
     said = str(original or error).lower()
-    return any(part in said for part in ("database is locked", "disk is full", "disk i/o error", "readonly database"))
+    return any(part in said for part in _PASSING_SQLITE)
 
 
 Record = TypeVar("Record", bound=Base)
@@ -218,12 +232,20 @@ def flush_unique(session: Session, table: Table, messages: Mapping[str, Any]) ->
         raise
 
 
+_DUPLICATE_MYSQL = 1062
+
+
 def insert_new(session: Session, table: Table, values: Mapping[str, Any], keys: list[str]) -> bool:
     """Insert one row unless a row with the same unique key exists. Whether it was inserted."""
     dialect = dialect_of(session)
     if dialect == "mysql":
-        statement: Any = mysql.insert(table).values(**values).prefix_with("IGNORE")
-        return bool(session.execute(statement).rowcount == 1)  # type: ignore[attr-defined]
+        try:
+            session.connection().execute(insert(table).values(**values))
+        except IntegrityError as error:
+            if error.orig is None or error.orig.args[0] != _DUPLICATE_MYSQL:
+                raise
+            return False
+        return True
     maker: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = maker(table).values(**values).on_conflict_do_nothing(index_elements=keys)
     return session.execute(statement.returning(table.c[keys[0]])).first() is not None
@@ -243,29 +265,30 @@ def key_list(session: Session, keys: Iterable[int]) -> Select[tuple[int]]:
 
 
 def idempotent(
-    session: Session, *, key: str | None, verb: str, asked: Mapping[str, Any], do: Callable[[], dict[str, Any]]
+    session: Session,
+    *,
+    key: str | None,
+    verb: str,
+    asked: Mapping[str, Any],
+    do: Callable[[], dict[str, Any]],
 ) -> dict[str, Any]:
     """Run `do` once per key; a repeat with the same input returns the first result (a JSON object).
 
     The key's row is written in the same transaction as the verb's own rows, so a crash leaves neither.
-    Raises: IdempotencyMismatch when the key was used for other input.
+    Raises: IdempotencyMismatch when the key was used for other input; InvalidInput when it is too long.
     """
     if key is None:
         return do()
+    if len(key) > LONGEST_KEY:
+        raise InvalidInput(_l("The key of a request has at most %(most)s characters."), most=LONGEST_KEY)
     fingerprint = hashlib.sha256(json.dumps([verb, asked], sort_keys=True, default=str).encode()).hexdigest()
     table: Table = IdempotencyKey.__table__  # type: ignore[assignment]
-    row = {"key": key[:200], "verb": verb, "fingerprint": fingerprint, "result": None, "created_at": clock.now()}
+    row = {"key": key, "verb": verb, "fingerprint": fingerprint, "result": None, "created_at": clock.now()}
     if insert_new(session, table, row, ["key"]):
         result = do()
-        session.execute(update(table).where(table.c.key == row["key"]).values(result=result))
+        session.execute(update(table).where(table.c.key == key).values(result=result))
         return result
-    first = session.execute(select(table.c.fingerprint, table.c.result).where(table.c.key == row["key"])).one()
+    first = session.execute(select(table.c.fingerprint, table.c.result).where(table.c.key == key)).one()
     if first.fingerprint != fingerprint:
         raise IdempotencyMismatch
     return first.result  # type: ignore[no-any-return]
-
-
-def ensure_write_lock(session: Session) -> None:
-    """Make sure the one row of the write lock exists; migrations call it, and tests that build tables directly."""
-    if session.execute(select(write_lock.c.id)).first() is None:
-        session.execute(insert(write_lock).values(id=1, turn=0))

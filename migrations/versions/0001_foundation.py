@@ -32,6 +32,7 @@ HOUSEHOLD_HEAD = "fk_enrollment_household_head_id"
 TABLES = (
     "enrollment_write_lock",
     "enrollment_idempotency_key",
+    "enrollment_installed_permission",
     "enrollment_audit_event",
     "enrollment_batch",
     "enrollment_batch_target",
@@ -50,6 +51,9 @@ TABLES = (
     "enrollment_credit_entry",
     "enrollment_credit_balance",
 )
+
+OWN_BOOKKEEPING = ("enrollment_write_lock", "enrollment_installed_permission")
+"""Tables whose rows the installation writes by itself: not data of anybody."""
 
 _KEPT = (
     "id", "lot_id", "client_id", "event_type_id", "kind", "available_change", "reserved_change",
@@ -96,6 +100,7 @@ GUARDS = {
 def upgrade() -> None:
     _create_write_lock()
     _create_idempotency_key()
+    _create_installed_permission()
     _create_audit_event()
     _create_batch()
     _create_batch_target()
@@ -129,7 +134,7 @@ def downgrade() -> None:
     Raises: DataWouldBeLost when any table holds rows, unless the caller said to drop them.
     """
     if not context.config.attributes.get("drop_data"):
-        held = [name for name in TABLES if name != "enrollment_write_lock" and _holds_rows(name)]
+        held = [name for name in TABLES if name not in OWN_BOOKKEEPING and _holds_rows(name)]
         if held:
             raise DataWouldBeLost(tables=", ".join(held))
     if _dialect() == "sqlite":
@@ -171,6 +176,17 @@ def _create_idempotency_key() -> None:
         sa.Column("result", DOCUMENT, nullable=True),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_enrollment_idempotency_key"),
+        **TABLE,
+    )
+
+
+def _create_installed_permission() -> None:
+    op.create_table(
+        "enrollment_installed_permission",
+        sa.Column("role", sa.String(64), nullable=False),
+        sa.Column("permission", sa.String(100), nullable=False),
+        sa.Column("menu", sa.String(120), nullable=False),
+        sa.PrimaryKeyConstraint("role", "permission", "menu", name="pk_enrollment_installed_permission"),
         **TABLE,
     )
 
@@ -461,6 +477,7 @@ def _create_client() -> None:
             name="ck_enrollment_client_relationship_to_head",
         ),
         sa.UniqueConstraint("email", name="uq_enrollment_client_email"),
+        sqlite_autoincrement=True,
         **TABLE,
     )
     op.create_index("ix_enrollment_client_club_id_archived", "enrollment_client", ["club_id", "archived"])

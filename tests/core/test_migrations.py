@@ -56,8 +56,10 @@ def describe(engine: Engine) -> dict[str, Any]:
     """Everything a database says about the add-on's tables."""
     found = inspect(engine)
     triggers = {
-        "sqlite": "SELECT sql FROM sqlite_master WHERE type = 'trigger'",
-        "postgresql": "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+        "sqlite": "SELECT sql FROM sqlite_master WHERE type = 'trigger'"
+        " UNION SELECT name FROM sqlite_master WHERE sql LIKE '% AUTOINCREMENT%'",
+        "postgresql": "SELECT pg_get_triggerdef(oid) || pg_get_functiondef(tgfoid) FROM pg_trigger"
+        " WHERE NOT tgisinternal",
         "mysql": "SELECT CONCAT_WS(' ', trigger_name, action_timing, event_manipulation, action_statement) "
         "FROM information_schema.triggers WHERE trigger_schema = DATABASE()",
     }
@@ -217,6 +219,7 @@ def test_the_ledger_is_append_only(engine: Engine, session: Session) -> None:
     session.commit()
     forbidden = [
         "UPDATE enrollment_credit_entry SET available_change = 99",
+        "UPDATE enrollment_credit_entry SET reason = 'because'",
         "DELETE FROM enrollment_credit_entry",
     ]
     if engine.dialect.name == "postgresql":
