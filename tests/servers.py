@@ -35,7 +35,7 @@ def load_models() -> None:
     """Import every domain's models, so that the metadata is complete."""
     for path in sorted(Path(enrollment_addon.__path__[0]).glob("*/models.py")):
         importlib.import_module(f"enrollment_addon.{path.parent.name}.models")
-    for module in ("audit", "batches", "translations"):
+    for module in ("audit", "batches", "roles", "translations"):
         importlib.import_module(f"enrollment_addon.core.{module}")
 
 

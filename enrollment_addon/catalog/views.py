@@ -1,0 +1,88 @@
+"""Lists and forms of the catalog."""
+
+from typing import Any
+
+from babel import Locale
+from flask import current_app
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+
+from flask_babel import lazy_gettext as _l
+
+from ..core.translations import translations_of
+from ..core.web.filters import Filter
+from ..core.web.forms import Form, Input, StringField, form_for
+from ..core.web.views import Column, RecordView
+from . import service
+from .models import EventKind, EventType
+
+KINDS = ((EventKind.klass, _l("Class")), (EventKind.appointment, _l("Appointment")))
+LANGUAGE = "name_in_"
+
+
+class EventTypeView(RecordView):
+    """What session credits are good for; the name can be given in every language of the host."""
+
+    route_base = "/enrollment/event-types"
+    datamodel = SQLAInterface(EventType)
+    class_permission_name = "EnrollmentEventType"
+    list_title = _l("Event types")
+    singular = _l("Event type")
+    add_label = _l("New event type")
+    empty_text = _l("An event type is what a session credit is good for, such as “Yoga class” or “Personal training”.")
+    columns = (
+        Column("label", _l("Name"), order=(EventType.name,), kind="link", phone="title"),
+        Column("kind", _l("Kind"), value=lambda t: str(dict(KINDS)[t.kind]), order=(EventType.kind,)),
+        Column("duration_minutes", _l("Minutes"), order=(EventType.duration_minutes,), kind="number", phone="end"),
+        Column("active", _l("Active"), order=(EventType.active,), phone="hide"),
+    )
+    filters = (
+        Filter("name", _l("Name"), "text", EventType.name),
+        Filter("kind", _l("Kind"), "choice", EventType.kind, KINDS),
+        Filter("active", _l("Active"), "flag", EventType.active),
+    )
+    default_order = (EventType.name,)
+    inputs = (
+        Input("name", _l("Name")),
+        Input("kind", _l("Kind"), choices=KINDS, required=True),
+        Input("duration_minutes", _l("Minutes"), _l("How long a session usually takes."), low=1, high=1440),
+        Input("colour", _l("Colour"), attributes={"type": "color"}),
+        Input("active", _l("Active"), _l("Only active event types are offered.")),
+    )
+
+    def _init_forms(self) -> None:
+        """The generated form, and one field per further language for the name."""
+        codes = [c for c in current_app.config["LANGUAGES"] if c != current_app.config["BABEL_DEFAULT_LOCALE"]]
+        names = {
+            LANGUAGE + code: StringField(_l("Name (%(language)s)", language=_language(code))) for code in codes
+        }
+        base = form_for(EventType, self.inputs, name="EventTypeForm")
+        self.add_form = self.edit_form = type("EventTypeNamesForm", (base,), names)
+        self.groups = (
+            (None, tuple(i.name for i in self.inputs)), (_l("Name in other languages"), tuple(names)),
+        )
+
+    def prefilled(self) -> dict[str, Any]:
+        return {"kind": EventKind.klass, "duration_minutes": 60, "active": True, "colour": "#2f6f9f"}
+
+    def typed_in(self, form: Form) -> dict[str, Any]:
+        typed = super().typed_in(form)
+        names = {k.removeprefix(LANGUAGE): typed.pop(k) for k in list(typed) if k.startswith(LANGUAGE)}
+        return {**typed, "translations": {"name": names}}
+
+    def fill(self, form: Form, item: EventType) -> None:
+        for code, text in translations_of(self.session, item).get("name", {}).items():
+            if LANGUAGE + code in form._fields:
+                form._fields[LANGUAGE + code].data = text
+
+    def create(self, **typed: Any) -> EventType:
+        return service.create_event_type(self.session, actor=self.actor, **typed)
+
+    def update(self, item: EventType, **typed: Any) -> EventType:
+        return service.update_event_type(self.session, id=item.id, actor=self.actor, **typed)
+
+    def remove(self, item: EventType) -> None:
+        service.delete_event_type(self.session, id=item.id, actor=self.actor)
+
+
+def _language(code: str) -> str:
+    return Locale.parse(code).get_display_name(code) or code

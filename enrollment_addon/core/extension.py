@@ -1,0 +1,36 @@
+"""What the add-on keeps on the host's application: `app.extensions["enrollment"]`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..settings import Settings
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A business verb: its permission's name, and how staff would say it. `roles` hold it from the start."""
+
+    name: str
+    label: Any
+    area: Any
+    help: Any = ""
+    roles: Sequence[str] = ()
+
+
+@dataclass
+class Extension:
+    """Settings, the verbs that are switched on, and where jobs run.
+
+    `permissions` maps a view menu to all its permissions: views and APIs of one menu must declare the same,
+    because the framework removes from a menu what the class registered last does not know.
+    `client_parts` are what the domains above people add to the pages of clients.
+    """
+
+    settings: Settings
+    verbs: Sequence[Verb] = ()
+    permissions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    dispatcher: Any = None
+    views: dict[str, Any] = field(default_factory=dict)
+    apis: list[Any] = field(default_factory=list)
+    client_parts: list[Any] = field(default_factory=list)

@@ -1,0 +1,320 @@
+"""Base of all REST endpoints: who calls, what they may do, what they sent, and one shape for every refusal.
+
+An endpoint is a method with `@operation(…)`, which is checked at run time and described in OpenAPI from the same
+declaration, so the description can't drift from the behaviour.
+"""
+
+import datetime as dt
+import functools
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import prison
+import structlog
+from flask import Response, jsonify, request
+from flask_appbuilder.api import BaseApi, expose
+from flask_babel import lazy_gettext as _l
+from marshmallow import RAISE, Schema, ValidationError, fields
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.exc import DataError
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import HTTPException
+
+from ..db import unit_of_work
+from ..errors import AddonError, InvalidInput, NotFound
+from ..scope import Actor
+from . import access, filters, lists
+from .filters import Filter
+
+log = structlog.get_logger("enrollment_addon")
+BASE = "enrollment"
+LARGEST_PAGE = 100
+
+
+class Input(Schema):
+    """Base of request bodies: unknown fields are refused."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class ErrorBody(Schema):
+    code = fields.String(required=True)
+    message = fields.String(required=True)
+    params = fields.Dict(required=True)
+
+
+class ErrorAnswer(Schema):
+    error = fields.Nested(ErrorBody, required=True)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What an endpoint takes and gives; `answers` maps a status to a schema, wrapped as `wrap` says."""
+
+    summary: str
+    permission: str
+    menu: str | None = None
+    body: type[Schema] | None = None
+    answers: Mapping[int, type[Schema] | None] = field(default_factory=dict)
+    many: bool = False
+    refusals: Sequence[int] = ()
+    query: Sequence[tuple[str, str, str]] = ()
+    idempotent: bool = False
+    open: bool = False
+
+
+def operation(url: str, method: str = "GET", **spec: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: expose an endpoint with its checks. The method gets the loaded body as keyword `data`."""
+    described = Operation(**spec)
+
+    def decorate(do: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(do)
+        def endpoint(self: "Api", *args: Any, **kwargs: Any) -> Any:
+            if not described.open:
+                access.authenticate_api()
+                access.authorize(described.permission, described.menu or self.class_permission_name)
+            if described.body is not None:
+                kwargs["data"] = load(described.body)
+            return do(self, *args, **kwargs)
+
+        endpoint.enrollment_operation = described  # type: ignore[attr-defined]
+        for variant in {url, url.rstrip("/") if url == "/" else url}:
+            endpoint = expose(variant, methods=(method,))(endpoint)
+        return endpoint
+
+    return decorate
+
+
+def load(schema: type[Schema], *, partial: bool = False) -> dict[str, Any]:
+    """The request's JSON body, checked. Raises: InvalidInput naming each field."""
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise InvalidInput(_l("The request needs a JSON object as its body."))
+    try:
+        data: dict[str, Any] = schema(partial=partial).load(body)
+    except ValidationError as error:
+        messages = {str(k): flatten(v) for k, v in error.normalized_messages().items()}
+        raise InvalidInput(fields=messages) from None
+    if "\x00" in json.dumps(data, default=str) or "\\u0000" in json.dumps(data, default=str):
+        raise InvalidInput(_l("The text contains a character that cannot be stored."))
+    return data
+
+
+def flatten(message: Any) -> str:
+    """Marshmallow's nested messages as one line."""
+    if isinstance(message, Mapping):
+        return "; ".join(f"{k}: {flatten(v)}" for k, v in message.items())
+    if isinstance(message, (list, tuple)):
+        return " ".join(flatten(m) for m in message)
+    return str(message)
+
+
+def idempotency_key() -> str | None:
+    """The caller's key, bound to the caller: another person's same key is another key."""
+    key = request.headers.get("Idempotency-Key", "").strip()
+    if not key:
+        return None
+    if len(key) > 150 or not key.isprintable():
+        raise InvalidInput(_l("The Idempotency-Key may have up to 150 printable characters."))
+    return f"u{access.current_actor().user_id}:{key}"
+
+
+def key_of(pk: str) -> int:
+    """A key from a path. Raises: NotFound for anything that can't be one."""
+    if not (pk.isascii() and pk.isdecimal()) or len(pk) > 18:
+        raise NotFound
+    return int(pk)
+
+
+class Api(BaseApi):  # type: ignore[misc]
+    """Base of the add-on's REST classes: `resource` is the path below /api/v1/enrollment."""
+
+    resource: ClassVar[str]
+    version = "v1"
+    allow_browser_login = True
+
+    def __init__(self) -> None:
+        self.resource_name = f"{BASE}/{self.resource}" if self.resource else BASE
+        permissions = access.permissions_on(self.class_permission_name)
+        self.base_permissions = [access.PERMISSION_PREFIX + p for p in permissions]
+        super().__init__()
+
+    def create_blueprint(self, *args: Any, **kwargs: Any) -> Any:
+        blueprint = super().create_blueprint(*args, **kwargs)
+        blueprint.register_error_handler(AddonError, self.refuse)
+        blueprint.register_error_handler(DataError, lambda _error: self.refuse(InvalidInput()))
+        blueprint.register_error_handler(HTTPException, self.refuse_http)
+        return blueprint
+
+    @property
+    def session(self) -> Session:
+        return access.current_session()
+
+    @property
+    def actor(self) -> Actor:
+        return access.current_actor()
+
+    def refuse(self, error: AddonError) -> Response:
+        """Every refusal as JSON with a stable code; a form's field messages are in `params.fields`."""
+        self.session.rollback()
+        params: dict[str, Any] = {k: _plain(v) for k, v in error.params.items()}
+        if error.fields:
+            params["fields"] = {name: str(message) for name, message in error.fields.items()}
+        log.info("refused", code=error.error_code, path=request.path)
+        body = {"error": {"code": error.error_code, "message": error.text(), "params": params}}
+        return self.answer(error.http_status, body)
+
+    def refuse_http(self, error: HTTPException) -> Response:
+        body = {"error": {"code": (error.name or "error").lower().replace(" ", "_"), "message": error.name, "params": {}}}
+        return self.answer(error.code or 500, body)
+
+    @staticmethod
+    def answer(status: int, body: Mapping[str, Any]) -> Response:
+        response = jsonify(body)
+        response.status_code = status
+        return response
+
+    def result(self, value: Any, status: int = 200, **more: Any) -> Response:
+        return self.answer(status, {**more, "result": value})
+
+    def work(self, do: Callable[[], Any]) -> Any:
+        """Run a verb in one unit of work."""
+        with unit_of_work(self.session):
+            return do()
+
+    # ---- OpenAPI ---------------------------------------------------------------------------------------
+
+    def operation_helper(  # type: ignore[override]
+        self, path: str | None = None, operations: Any = None, methods: Any = None, func: Any = None, **_kw: Any
+    ) -> None:
+        from .openapi import describe
+
+        for method in methods:
+            operations[method.lower()] = describe(self, func, path or "", method.lower())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (str, int, float, bool, type(None), list, dict)):
+        return value
+    return value.isoformat() if isinstance(value, (dt.date, dt.datetime)) else str(value)
+
+
+class ListQuery(Schema):
+    """The framework's `q`: filters, order, page. Given as Rison or JSON."""
+
+    filters = fields.List(fields.Dict())
+    order_column = fields.String()
+    order_direction = fields.String()
+    page = fields.Integer()
+    page_size = fields.Integer()
+    columns = fields.List(fields.String())
+    keys = fields.List(fields.String())
+
+    class Meta:
+        unknown = RAISE
+
+
+def list_query() -> dict[str, Any]:
+    """Read `q`. Raises: InvalidInput when it is no Rison or JSON object of the known shape."""
+    text = request.args.get("q", "")
+    if not text:
+        return {}
+    asked: Any = None
+    for reader in (prison.loads, json.loads):
+        try:
+            asked = reader(text)
+            break
+        except Exception:  # noqa: S112 - the other notation is tried, then the request is refused
+            continue
+    if not isinstance(asked, dict):
+        raise InvalidInput(_l("The parameter q is neither Rison nor JSON."))
+    try:
+        return ListQuery().load(asked)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        raise InvalidInput(fields={str(k): flatten(v) for k, v in error.normalized_messages().items()}) from None
+
+
+class RecordApi(Api):
+    """Lists, reads and writes one kind of record; writes go through the domain's service.
+
+    `schema` dumps a record, `create_schema` and `update_schema` load what a caller sends.
+    """
+
+    model: ClassVar[Any]
+    schema: ClassVar[type[Schema]]
+    filters: Sequence[Filter] = ()
+    orders: ClassVar[Mapping[str, Any]] = {}
+    load: ClassVar[Sequence[Any]] = ()
+
+    def base_query(self) -> Select[Any]:
+        return select(self.model)
+
+    def search_clause(self, text: str) -> ColumnElement[bool] | None:
+        return None
+
+    def prepare(self, items: Sequence[Any]) -> None:
+        """Load what the answer needs for many items at once."""
+
+    def dump(self, item: Any) -> Any:
+        return self.schema().dump(item)
+
+    def find(self, pk: str) -> Any:
+        key = lists.primary_key(self.model)
+        found = self.session.scalars(
+            self.base_query().where(key == key_of(pk)).options(*self.load).execution_options(populate_existing=True)
+        ).unique().one_or_none()
+        if found is None:
+            raise NotFound
+        return found
+
+    def listing(self) -> Response:
+        """A page of records: by number (`q.page`) or behind a key (`after`), which stays fast however far."""
+        asked = list_query()
+        by_name = {f.name: f for f in self.filters}
+        statement = self.base_query()
+        for entry in filters.from_rest(by_name, asked.get("filters", [])):
+            statement = statement.where(entry.clause())
+        if (search := request.args.get("search", "").replace("\x00", "").strip()[:100]) and (
+            clause := self.search_clause(search)
+        ) is not None:
+            statement = statement.where(clause)
+        size_asked = request.args.get("page_size", asked.get("page_size"))
+        size = lists.whole(size_asked, 25, 1, LARGEST_PAGE) if size_asked not in (None, -1) else 25
+        key = lists.primary_key(self.model)
+        count, _more = lists.capped_count(self.session, statement, self.model, self.count_cap)
+        if "after" in request.args:
+            page = statement.where(key > lists.whole(request.args["after"], 0, 0, 2**62)).order_by(key)
+        else:
+            number = lists.whole(
+                request.args.get("page", asked.get("page", 0)), 0, 0, lists.LARGEST_OFFSET // size
+            )
+            page = self._ordered(statement, asked).offset(number * size)
+        items = self.session.scalars(page.options(*self.load).limit(size)).unique().all()
+        self.prepare(items)
+        return self.answer(
+            200, {"count": count, "ids": [i.id for i in items], "result": [self.dump(i) for i in items]}
+        )
+
+    @property
+    def count_cap(self) -> int:
+        from flask import current_app
+
+        return int(current_app.extensions["enrollment"].settings.count_cap)
+
+    def _ordered(self, statement: Select[Any], asked: Mapping[str, Any]) -> Select[Any]:
+        name = asked.get("order_column")
+        if not name:
+            return statement.order_by(lists.primary_key(self.model))
+        columns = {"id": (lists.primary_key(self.model),), **self.orders}.get(name)
+        if columns is None:
+            raise InvalidInput(_l("Lists cannot be ordered by “%(column)s”."), column=name[:60])
+        return lists.ordered(statement, self.model, columns, descending=asked.get("order_direction") == "desc")
+
+
+def new_key() -> str:
+    """A fresh idempotency key for a form."""
+    return uuid.uuid4().hex

@@ -1,0 +1,104 @@
+"""The OpenAPI description of the add-on's REST interface, made from the endpoints' own declarations."""
+
+import re
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.common import resolve_schema_cls
+from flask import request
+
+from ... import __version__
+from .api import Api, ErrorAnswer, Operation
+
+_REFUSALS = {
+    400: "The request could not be read", 401: "Not logged in", 403: "Without the permission",
+    404: "Unknown or out of reach", 409: "Not possible in the present state", 415: "Not JSON",
+    422: "Invalid input", 503: "Busy; try again",
+}
+
+
+def _name(schema: Any) -> str:
+    kind = resolve_schema_cls(schema)
+    name = kind.__name__ if not isinstance(kind, list) else kind[0].__name__
+    return f"Enrollment{name.removesuffix('Schema')}"
+
+
+def new_spec() -> APISpec:
+    return APISpec(
+        title="Enrollment and session credits", version=__version__, openapi_version="3.0.3",
+        info={"description": "Clients, session credits, batches and jobs."},
+        servers=[{"url": request.host_url.rstrip("/")}],
+        plugins=[MarshmallowPlugin(schema_name_resolver=_name)],
+        security=[{"jwt": []}],
+    )
+
+
+def describe(api: Api, endpoint: Any, path: str, method: str) -> dict[str, Any]:
+    """The operation object of one endpoint."""
+    spec: Operation = endpoint.enrollment_operation
+    refusals = {401, 403, 503, *spec.refusals} if not spec.open else set(spec.refusals)
+    if spec.body is not None:
+        refusals |= {422}
+    keys = re.findall(r"{(\w+)}", path)
+    if keys:
+        refusals |= {404}
+    if method == "get" and spec.many:
+        refusals |= {422}
+    described: dict[str, Any] = {
+        "operationId": f"{api.endpoint}_{endpoint.__name__}",
+        "summary": spec.summary,
+        "description": f"Permission: {spec.permission.replace('_', ' ')}." if not spec.open else "No log-in.",
+        "parameters": [
+            *({"in": "path", "name": k, "required": True, "schema": {"type": "integer", "minimum": 1}} for k in keys),
+            *({"in": "query", "name": n, "description": d, "schema": {"type": t}} for n, t, d in spec.query),
+        ],
+        "responses": {
+            **{str(status): _answer(spec, schema) for status, schema in spec.answers.items()},
+            **{str(s): _refusal(s) for s in sorted(refusals)},
+        },
+    }
+    if spec.idempotent:
+        described["parameters"].append(
+            {"in": "header", "name": "Idempotency-Key", "schema": {"type": "string", "maxLength": 150},
+             "description": "The same key with the same input returns the first result."}
+        )
+    if spec.body is not None:
+        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": spec.body}}}
+    if spec.open:
+        described["security"] = []
+    return described
+
+
+def _answer(spec: Operation, schema: Any) -> dict[str, Any]:
+    if schema is None:
+        return {"description": "Done", "content": {"application/json": {"schema": {"type": "object"}}}}
+    if spec.many:
+        body: Any = {
+            "type": "object", "required": ["count", "result"],
+            "properties": {
+                "count": {"type": "integer"}, "ids": {"type": "array", "items": {"type": "integer"}},
+                "result": {"type": "array", "items": schema},
+            },
+        }
+    else:
+        body = {
+            "type": "object", "required": ["result"],
+            "properties": {"id": {"type": "integer"}, "result": schema},
+        }
+    return {"description": "Done", "content": {"application/json": {"schema": body}}}
+
+
+def _refusal(status: int) -> dict[str, Any]:
+    return {"description": _REFUSALS[status], "content": {"application/json": {"schema": ErrorAnswer}}}
+
+
+def document(apis: list[Api]) -> dict[str, Any]:
+    """The whole description, for the APIs registered in this application."""
+    spec = new_spec()
+    spec.components.security_scheme("jwt", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    for api in apis:
+        api.add_api_spec(spec)
+    found: dict[str, Any] = spec.to_dict()
+    found["paths"] = {p: ops for p, ops in found["paths"].items() if not p.endswith("/")}
+    return found

@@ -1,0 +1,86 @@
+"""REST classes of records, made from their schemas: list, get, post, put, delete."""
+
+import copy
+from typing import Any
+
+from marshmallow import Schema
+
+from .api import RecordApi, key_of, operation
+
+LIST_QUERY = (
+    ("q", "string", "Rison or JSON: filters [{col, opr, value}], order_column, order_direction, page, page_size"),
+    ("search", "string", "Free text"),
+    ("page", "integer", "Page number, from 0"),
+    ("page_size", "integer", "Rows per page, at most 100"),
+    ("after", "integer", "Only records behind this key, in key order: for long walks"),
+)
+
+
+def changes_of(schema: type[Schema]) -> type[Schema]:
+    """The schema of a change: the same fields, none required."""
+    members = {}
+    for name, entry in schema._declared_fields.items():
+        members[name] = copy.deepcopy(entry)
+        members[name].required = False
+    return type(schema.__name__.removesuffix("Input") + "Change", (schema,), members)
+
+
+def readable(schema: type[Schema]) -> type[RecordApi]:
+    """A base with list and get."""
+    answer = schema
+
+    class Readable(RecordApi):
+        schema = answer
+
+        @operation("/", summary="List, filtered and paged", permission="read", answers={200: answer}, many=True,
+                   query=LIST_QUERY)
+        def get_list(self) -> Any:
+            return self.listing()
+
+        @operation("/<pk>", summary="One record", permission="read", answers={200: answer})
+        def get(self, pk: str) -> Any:
+            item = self.find(pk)
+            self.prepare([item])
+            return self.result(self.dump(item), id=item.id)
+
+    return Readable
+
+
+def writable(schema: type[Schema], create: type[Schema], update: type[Schema] | None = None) -> type[RecordApi]:
+    """A base with list, get, post, put and delete; writes call `create`, `change` and `remove`.
+
+    A put changes the fields it names; the others stay.
+    """
+    answer, change = schema, update or changes_of(create)
+
+    class Writable(readable(schema)):  # type: ignore[misc]
+        def create(self, **data: Any) -> Any:
+            raise AssertionError("every record says how it is created")
+
+        def change(self, key: int, **data: Any) -> Any:
+            raise AssertionError("every record says how it is changed")
+
+        def remove(self, key: int) -> None:
+            raise AssertionError("every record says how it is deleted")
+
+        @operation("/", "POST", summary="Add a record", permission="add", body=create, answers={201: answer},
+                   refusals=(404, 409))
+        def post(self, data: dict[str, Any]) -> Any:
+            item = self.work(lambda: self.create(**data))
+            item = self.find(str(item.id))
+            return self.result(self.dump(item), 201, id=item.id)
+
+        @operation("/<pk>", "PUT", summary="Change the named fields", permission="edit", body=change,
+                   answers={200: answer}, refusals=(404, 409))
+        def put(self, pk: str, data: dict[str, Any]) -> Any:
+            self.work(lambda: self.change(key_of(pk), **data))
+            item = self.find(pk)
+            return self.result(self.dump(item), id=item.id)
+
+        @operation("/<pk>", "DELETE", summary="Delete a record that nothing uses", permission="delete",
+                   answers={200: None}, refusals=(404, 409))
+        def delete(self, pk: str) -> Any:
+            self.work(lambda: self.remove(key_of(pk)))
+            return self.result({})
+
+    return Writable

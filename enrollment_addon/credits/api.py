@@ -1,0 +1,159 @@
+"""REST of credits: grant, void, lots and entries, batches and their undo."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from flask import current_app, request
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import Select
+
+from ..core.batches import Batch
+from ..core.errors import InvalidInput
+from ..core.web import filters
+from ..core.web.access import MENU
+from ..core.web.api import Api, idempotency_key, key_of, operation
+from ..core.web.records import LIST_QUERY, readable
+from ..people.views import ClientView
+from . import queries, service
+from .models import CreditLot
+from .schemas import (
+    BatchSchema,
+    ClientCreditsSchema,
+    EntrySchema,
+    GrantAnswer,
+    GrantInput,
+    GrantJobAnswer,
+    LotSchema,
+    UndoAnswer,
+    UndoInput,
+    UndoJobAnswer,
+    VoidAnswer,
+    VoidInput,
+)
+from .views import BatchView, LotView
+
+
+def clients_of(data: dict[str, Any]) -> list[int] | Select[Any]:
+    """The clients of a grant: keys, or a query made of the filters of the client list.
+
+    Raises: InvalidInput unless exactly one of the two is given, or for a filter that does not exist.
+    """
+    client_ids, wanted = data.pop("client_ids", None), data.pop("filter", None)
+    if (client_ids is None) == (wanted is None):
+        raise InvalidInput(fields={"client_ids": _l("Give either client_ids or filter.")})
+    if wanted is None:
+        return list(client_ids or ())
+    view: ClientView = current_app.extensions["enrollment"].views["ClientView"]
+    search, asked = "", wanted
+    if isinstance(wanted, Mapping):
+        search = str(wanted.get("search", "")).replace("\x00", "").strip()[:100]
+        asked = wanted.get("filters") or [
+            {"col": k, "opr": "eq", "value": v} for k, v in wanted.items() if k not in ("search", "filters")
+        ]
+    if not isinstance(asked, list) or not all(isinstance(item, Mapping) for item in asked):
+        raise InvalidInput(fields={"filter": _l("The filter is a list of col, opr and value.")})
+    applied = filters.from_rest(view.filters_by_name, asked)
+    return view.matching(applied, search).with_only_columns(view.model.id).order_by(None)
+
+
+class CreditsApi(Api):
+    """The verbs on credits."""
+
+    resource = "credits"
+    class_permission_name = "EnrollmentCredits"
+    openapi_spec_tag = "Session credits"
+
+    @operation("/grant", "POST", summary="Add session credits to clients, now or as a background job",
+               permission="add_session_credits", menu=MENU, body=GrantInput,
+               answers={201: GrantAnswer, 202: GrantJobAnswer}, refusals=(404, 409), idempotent=True)
+    def grant(self, data: dict[str, Any]) -> Any:
+        settings = current_app.extensions["enrollment"].settings
+        clients = clients_of(data)
+        made = self.work(
+            lambda: service.grant_credits(
+                self.session, clients=clients, actor=self.actor, idempotency_key=idempotency_key(),
+                threshold=settings.job_threshold, chunk=settings.grant_chunk, **data,
+            )
+        )
+        if made["job_id"] is not None:
+            return self.result({"batch_id": made["batch_id"], "job_id": made["job_id"]}, 202)
+        return self.result({k: made[k] for k in ("batch_id", "granted", "skipped", "skipped_count")}, 201)
+
+    @operation("/void", "POST", summary="Take back the unspent rest of lots", permission="void_session_credits",
+               menu=MENU, body=VoidInput, answers={200: VoidAnswer}, refusals=(404, 409), idempotent=True)
+    def void(self, data: dict[str, Any]) -> Any:
+        return self.result(
+            self.work(
+                lambda: service.void_lots(
+                    self.session, actor=self.actor, idempotency_key=idempotency_key(), **data
+                )
+            )
+        )
+
+    @operation("/lots/<pk>/entries", summary="The ledger of one lot, in order", permission="read",
+               answers={200: EntrySchema}, many=True)
+    def entries(self, pk: str) -> Any:
+        rows = queries.lot_entries(self.session, key_of(pk))
+        return self.answer(200, {"count": len(rows), "result": EntrySchema(many=True).dump(rows)})
+
+
+class LotApi(readable(LotSchema)):  # type: ignore[misc]
+    """Lots, read only."""
+
+    resource = "lots"
+    model = CreditLot
+    class_permission_name = "EnrollmentCredits"
+    openapi_spec_tag = "Session credits"
+    filters = LotView.filters
+    orders = {"expires_on": (CreditLot.expires_on,), "available": (CreditLot.available,)}
+
+
+class ClientCreditsApi(Api):
+    """The credits of one client."""
+
+    resource = "clients"
+    class_permission_name = "EnrollmentCredits"
+    openapi_spec_tag = "Session credits"
+
+    @operation("/<pk>/credits", summary="Balances and lots of a client, also as of a past day", permission="read",
+               answers={200: ClientCreditsSchema}, refusals=(422,), query=(("as_of", "string", "A day, ISO 8601"),))
+    def credits(self, pk: str) -> Any:
+        as_of = None
+        if text := request.args.get("as_of"):
+            try:
+                as_of = dt.date.fromisoformat(text)
+            except ValueError:
+                raise InvalidInput(fields={"as_of": _l("This must be a date.")}) from None
+        found = queries.client_credits(self.session, key_of(pk), as_of)
+        return self.result(ClientCreditsSchema().dump(found))
+
+
+class BatchApi(readable(BatchSchema)):  # type: ignore[misc]
+    """Batches, and their undo."""
+
+    resource = "batches"
+    model = Batch
+    class_permission_name = "EnrollmentBatch"
+    openapi_spec_tag = "Batches"
+    filters = BatchView.filters
+    orders = {"created_at": (Batch.id,)}
+
+    @operation("/<pk>/undo", "POST", summary="Take back what nobody has spent; with preview only say so",
+               permission="undo_batch", menu=MENU, body=UndoInput, answers={200: UndoAnswer, 202: UndoJobAnswer},
+               refusals=(404, 409), idempotent=True)
+    def undo(self, pk: str, data: dict[str, Any]) -> Any:
+        settings = current_app.extensions["enrollment"].settings
+        key = key_of(pk)
+        if data["preview"]:
+            plan = service.undo_plan(self.session, batch_id=key, actor=self.actor)
+            return self.result(UndoAnswer().dump(plan))
+        made = self.work(
+            lambda: service.undo_batch(
+                self.session, batch_id=key, reason=data.get("reason", ""), actor=self.actor,
+                idempotency_key=idempotency_key(), threshold=settings.job_threshold, chunk=settings.grant_chunk,
+            )
+        )
+        if made["job_id"] is not None:
+            return self.result(made, 202)
+        return self.result({k: made[k] for k in ("taken_back", "kept_spent", "clients")})

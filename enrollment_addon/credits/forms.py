@@ -1,0 +1,76 @@
+"""The form of the main job: adding session credits."""
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from wtforms import RadioField
+
+from ..core.errors import InvalidInput
+from ..core.web import forms
+from .labels import EXPIRIES, PERIODS
+
+
+class GrantForm(forms.Form):
+    """What to give; to whom is carried in hidden fields beside it. Values are checked by the service."""
+
+    event_type_id = forms.Reference(
+        _l("Event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
+    )
+    quantity = forms.IntegerField(
+        _l("Credits per client"), validators=[forms.InputRequired(forms.REQUIRED)],
+        render_kw={"min": 1, "max": 1000, "inputmode": "numeric"}, default=1,
+    )
+    expiry = RadioField(_l("Expires"), choices=list(EXPIRIES), default="none")
+    expires_on = forms.DateField(
+        _l("Last day"), validators=[forms.Optional()], description=_l("The credits can be used up to and on this day.")
+    )
+    period_count = forms.IntegerField(
+        _l("After"), validators=[forms.Optional()], default=3, render_kw={"min": 1, "max": 1000}
+    )
+    period_unit = forms.Choice(_l("Unit"), options=PERIODS, default="months")
+    priority = forms.IntegerField(
+        _l("Priority"), validators=[forms.Optional()], default=50, render_kw={"min": 0, "max": 100},
+        description=_l("Credits with a lower number are used first."),
+    )
+    shared = forms.Flag(_l("Shared with the household"))
+    unit_value = forms.StringField(
+        _l("Value of one credit"), validators=[forms.Optional()], default="0",
+        description=_l("In the currency of the club; 0 for a gift."), render_kw={"inputmode": "decimal"},
+    )
+    note = forms.StringField(_l("Note"), validators=[forms.Length(max=500)])
+
+    def terms(self) -> dict[str, Any]:
+        """What the service is asked for. Raises: InvalidInput for a date or number that cannot be read."""
+        unread = {name: str(field.errors[0]) for name, field in self._fields.items() if field.errors}
+        if unread:
+            raise InvalidInput(fields=unread)
+        terms: dict[str, Any] = {
+            "event_type_id": self.event_type_id.data, "quantity": self.quantity.data,
+            "unit_value": (self.unit_value.data or "0").strip(),
+        }
+        if self.expiry.data == "date":
+            if self.expires_on.data is None:
+                raise InvalidInput(fields={"expires_on": forms.REQUIRED})
+            terms["expires_on"] = self.expires_on.data
+        elif self.expiry.data == "period":
+            if self.period_count.data is None:
+                raise InvalidInput(fields={"period_count": forms.REQUIRED})
+            terms["expires_in"] = {self.period_unit.data: self.period_count.data}
+        return terms
+
+    def extras(self) -> dict[str, Any]:
+        """What the preview does not depend on."""
+        priority = 50 if self.priority.data is None else self.priority.data
+        return {"priority": priority, "shared": self.shared.data, "note": self.note.data or None}
+
+
+class VoidForm(forms.Form):
+    """Taking back asks for a reason."""
+
+    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
+
+
+class AsOfForm(forms.Form):
+    """The day to look back to."""
+
+    as_of = forms.DateField(_l("As of"), validators=[forms.Optional()])

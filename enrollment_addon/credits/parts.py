@@ -1,0 +1,107 @@
+"""What credits add to the pages of clients: columns, a filter, the main job, and their part of the card."""
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+from flask import g, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+from sqlalchemy import ColumnElement, func, select
+
+from ..core import clock
+from ..core.web import access, render
+from ..core.web.filters import Filter
+from ..core.web.views import Column, ListAction
+from ..people.hooks import TimelineItem
+from ..people.models import Client
+from ..people.parts import ClientPart
+from . import labels, queries
+from .models import CreditBalance
+from .views import add_to_selection
+
+SOON_DAYS = 30
+_NOTHING = queries.Summary()
+
+
+def _summary(client: Client) -> queries.Summary:
+    found: queries.Summary = g.get("enrollment_balances", {}).get(client.id, _NOTHING)
+    return found
+
+
+def prepare(clients: Sequence[Client]) -> None:
+    """The balances of a page of clients, for the columns."""
+    g.enrollment_balances = queries.balances_for(access.current_session(), [c.id for c in clients])
+
+
+def _compare(operator: str, value: Any) -> ColumnElement[bool]:
+    total = (
+        select(func.coalesce(func.sum(CreditBalance.available), 0))
+        .where(CreditBalance.client_id == Client.id)
+        .correlate(Client)
+        .scalar_subquery()
+    )
+    return {"lt": total < value, "gt": total > value, "eq": total == value}[operator]
+
+
+def card(client: Client) -> dict[str, Any]:
+    """Balances by event type, the figures on top, and where to go from here."""
+    if not access.may("read", "EnrollmentCredits"):
+        return {}
+    credits = queries.client_credits(access.current_session(), client.id)
+    available = sum(b.available for b in credits.balances)
+    reserved = sum(b.reserved for b in credits.balances)
+    first = min((b for b in credits.balances if b.next_expiry), key=lambda b: b.next_expiry or dt.date.max, default=None)
+    today = clock.today(client.club.timezone)
+    add_url = None
+    if access.can("add_session_credits") and not client.archived:
+        add_url = url_for("CreditsView.add", pk=client.id)
+    stats = [
+        {"label": _("Sessions available"), "value": render.number(available),
+         "note": ngettext("%(num)s reserved", "%(num)s reserved", reserved)},
+        {"label": _("Next expiry"), "value": render.date(first.next_expiry) if first else "–",
+         "note": first.event_type if first else _("nothing expires")},
+    ]
+    return {
+        "stats": stats, "add_credits_url": add_url, "explain_url": url_for("CreditsView.explain", pk=client.id),
+        "lots_url": url_for("LotView.list", _flt_0_client_id=client.id),
+        "empty_credits": _("No session credits yet."),
+        "balances": [
+            {
+                "event_type": b.event_type, "available": b.available, "reserved": b.reserved, "used": b.used,
+                "total": b.available + b.reserved + b.used, "next_expiry": b.next_expiry,
+                "expiring_soon": b.next_expiry is not None and b.next_expiry <= today + dt.timedelta(days=SOON_DAYS),
+                "explain_url": url_for("CreditsView.explain", pk=client.id, event_type_id=b.event_type_id),
+            }
+            for b in credits.balances
+        ],
+    }
+
+
+def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
+    """A change of credits as a sentence, with the way to its undo where a batch did it."""
+    kind = item.verb.removeprefix("credits_")
+    words = {str(k): label for k, label in labels.ENTRY_KINDS}
+    if not item.verb.startswith("credits_") or kind not in words:
+        return None
+    batch_id = item.details.get("batch_id")
+    text = _(
+        "%(event_type)s: %(credits)s · %(what)s", event_type=item.details["event_type"],
+        credits=ngettext("%(num)s credit", "%(num)s credits", item.details["credits"]), what=words[kind],
+    )
+    undo = url_for("BatchView.show", pk=batch_id) if kind == "grant" and batch_id and access.can("undo_batch") else None
+    return text, undo
+
+
+PART = ClientPart(
+    columns=(
+        Column("credits", _l("Credits"), value=lambda c: _summary(c).available, kind="number", phone="end"),
+        Column("next_expiry", _l("Next expiry"), value=lambda c: _summary(c).next_expiry, kind="date"),
+    ),
+    filters=(Filter("credits", _l("Credits"), "number", apply=_compare, operators=("lt", "gt", "eq")),),
+    actions=(ListAction("add_session_credits", _l("Add session credits"), add_to_selection, primary=True),),
+    prepare=prepare,
+    card=card,
+    tell=tell,
+)

@@ -1,0 +1,39 @@
+"""Jobs in words."""
+
+from flask_babel import format_timedelta, lazy_gettext as _l
+from flask_babel import gettext as _
+
+from ..core.web import render
+from .models import JobState
+from .queries import JobView
+
+KINDS = {
+    "credits.grant": _l("Add session credits"),
+    "credits.undo": _l("Undo batch"),
+    "export": _l("Export a list"),
+}
+STATES = (
+    (JobState.queued, _l("Waiting")),
+    (JobState.running, _l("Running")),
+    (JobState.done, _l("Done")),
+    (JobState.failed, _l("Failed")),
+    (JobState.cancelled, _l("Cancelled")),
+)
+STATE_CLASSES = {JobState.done: "active", JobState.running: "warn", JobState.failed: "bad"}
+
+
+def kind_label(kind: str) -> str:
+    return str(KINDS.get(kind, kind))
+
+
+def rate_text(job: JobView) -> str:
+    if job.rate is None:
+        return ""
+    rate = round(job.rate) if job.rate >= 1 else round(job.rate, 2)
+    return _("%(rate)s per second", rate=render.number(rate))
+
+
+def left_text(job: JobView) -> str:
+    if job.seconds_left is None:
+        return ""
+    return _("about %(time)s left", time=format_timedelta(max(1, job.seconds_left), threshold=1.2))

@@ -1,0 +1,172 @@
+"""What the add-on adds to a host, as tables in menu order: modules → verbs, views, APIs, wiring."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+from flask_babel import lazy_gettext as _l
+
+from .catalog import api as catalog_api
+from .catalog import views as catalog_views
+from .core import roles
+from .core.extension import Verb
+from .core.web import access, health, options, team_permissions
+from .credits import api as credits_api
+from .credits import views as credits_views
+from .jobs import api as jobs_api
+from .jobs import views as jobs_views
+from .people import api as people_api
+from .people import views as people_views
+from .settings import Settings
+from .wiring import wire_catalog, wire_credits, wire_people
+
+OWNER, MANAGER, TEAM = roles.OWNER, roles.MANAGER, roles.TEAM
+
+CLIENTS = _l("Clients")
+CREDITS = _l("Session credits")
+STUDIO = _l("Catalog")
+TEAM_AREA = _l("Team")
+
+
+@dataclass(frozen=True)
+class View:
+    """A page class and, with a `name`, its place in the menu. Names are unique in the host's menu."""
+
+    view: type[Any]
+    name: str = ""
+    label: Any = ""
+    icon: str = ""
+    category: str = ""
+    category_label: Any = ""
+    category_icon: str = ""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A part of the add-on that can be switched off."""
+
+    name: str
+    wire: Callable[[Flask, Settings], None]
+    verbs: Sequence[Verb]
+    views: Sequence[View]
+    apis: Sequence[type[Any]]
+
+
+def _menu(view: type[Any], name: str, label: Any, icon: str, category: str, category_label: Any, folder: str) -> View:
+    return View(view, f"Enrollment {name}", label, icon, f"Enrollment {category}", category_label, folder)
+
+
+MODULES: tuple[Module, ...] = (
+    Module(
+        "people",
+        wire_people,
+        verbs=(
+            Verb("merge_clients", _l("Merge clients"), CLIENTS, _l("Make one client of two records of a person"),
+                 (OWNER, MANAGER)),
+            Verb("erase_client_data", _l("Erase client data"), CLIENTS,
+                 _l("Replace a client's personal data for good; ledger and money stay"), (OWNER,)),
+            Verb("export_client_data", _l("Export client data"), CLIENTS,
+                 _l("Download everything that is kept about one client"), (OWNER, MANAGER)),
+            Verb(access.SEE_ALL, _l("See all clients"), CLIENTS,
+                 _l("For people without a team member record; with one, its scope decides"), (OWNER, MANAGER)),
+            Verb("run_jobs", _l("Run jobs"), TEAM_AREA, _l("Cancel background jobs and start them again"),
+                 (OWNER, MANAGER)),
+            Verb("manage_team_permissions", _l("Manage team permissions"), TEAM_AREA,
+                 _l("Decide which role may do what"), (OWNER,)),
+        ),
+        views=(
+            _menu(people_views.ClientView, "Clients", CLIENTS, "fa-user", "Clients", CLIENTS, "fa-users"),
+            _menu(people_views.HouseholdView, "Households", _l("Households"), "fa-home", "Clients", CLIENTS, "fa-users"),
+            _menu(people_views.ParticipantView, "Participants", _l("Participants"), "fa-child", "Clients", CLIENTS,
+                  "fa-users"),
+            _menu(people_views.ClubView, "Clubs", _l("Clubs"), "fa-building", "Team", TEAM_AREA, "fa-id-badge"),
+            _menu(people_views.TeamMemberView, "Team members", _l("Team members"), "fa-id-badge", "Team", TEAM_AREA,
+                  "fa-id-badge"),
+            _menu(team_permissions.TeamPermissionsView, "Team permissions", _l("Team permissions"), "fa-key", "Team",
+                  TEAM_AREA, "fa-id-badge"),
+            _menu(jobs_views.JobView, "Jobs", _l("Jobs"), "fa-tasks", "Team", TEAM_AREA, "fa-id-badge"),
+            View(options.OptionsView),
+        ),
+        apis=(
+            people_api.ClubApi, people_api.ClientApi, people_api.ParticipantApi, people_api.HouseholdApi,
+            people_api.TeamMemberApi, jobs_api.JobApi, health.HealthApi,
+        ),
+    ),
+    Module(
+        "catalog",
+        wire_catalog,
+        verbs=(),
+        views=(
+            _menu(catalog_views.EventTypeView, "Event types", _l("Event types"), "fa-calendar", "Catalog", STUDIO,
+                  "fa-book"),
+        ),
+        apis=(catalog_api.EventTypeApi,),
+    ),
+    Module(
+        "credits",
+        wire_credits,
+        verbs=(
+            Verb("add_session_credits", _l("Add session credits"), CREDITS,
+                 _l("Give credits to one client or to many at once"), (OWNER, MANAGER, TEAM)),
+            Verb("void_session_credits", _l("Void session credits"), CREDITS,
+                 _l("Take the unspent rest of credits back"), (OWNER, MANAGER)),
+            Verb("undo_batch", _l("Undo batch"), CREDITS, _l("Take back what a batch gave and nobody has spent"),
+                 (OWNER, MANAGER)),
+        ),
+        views=(
+            _menu(credits_views.BatchView, "Batches", _l("Batches"), "fa-clone", "Credits", CREDITS, "fa-ticket"),
+            _menu(credits_views.LotView, "Lots", _l("Lots"), "fa-ticket", "Credits", CREDITS, "fa-ticket"),
+            _menu(credits_views.EntryView, "Ledger", _l("Ledger"), "fa-list", "Credits", CREDITS, "fa-ticket"),
+            View(credits_views.CreditsView),
+        ),
+        apis=(credits_api.CreditsApi, credits_api.LotApi, credits_api.ClientCreditsApi, credits_api.BatchApi),
+    ),
+)
+
+_RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "EnrollmentClient": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER, TEAM), "edit": (OWNER, MANAGER, TEAM),
+                         "delete": (OWNER, MANAGER)},
+    "EnrollmentHousehold": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER, TEAM),
+                            "edit": (OWNER, MANAGER, TEAM), "delete": (OWNER, MANAGER)},
+    "EnrollmentParticipant": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER, TEAM),
+                              "edit": (OWNER, MANAGER, TEAM), "delete": (OWNER, MANAGER)},
+    "EnrollmentClub": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER,), "edit": (OWNER, MANAGER), "delete": (OWNER,)},
+    "EnrollmentTeamMember": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER,), "edit": (OWNER,), "delete": (OWNER,)},
+    "EnrollmentEventType": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER), "edit": (OWNER, MANAGER),
+                            "delete": (OWNER,)},
+    "EnrollmentCredits": {"read": (OWNER, MANAGER, TEAM)},
+    "EnrollmentBatch": {"read": (OWNER, MANAGER, TEAM)},
+    "EnrollmentJob": {"read": (OWNER, MANAGER, TEAM)},
+}
+"""Who may read and write which records from the start: menu → permission → roles."""
+
+def permissions(modules: Sequence[Module]) -> dict[str, tuple[str, ...]]:
+    """All permissions by menu: those of the records, and the verbs of the modules that are switched on."""
+    verbs = tuple(v.name for m in modules for v in m.verbs)
+    return {access.MENU: verbs, **{menu: tuple(by) for menu, by in _RECORDS.items()}}
+
+
+_TEAM_MENUS_ONLY_OWNER = frozenset({"Enrollment Team permissions"})
+
+
+def role_permissions(modules: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
+    """What `init` gives each role: role → (permission, menu) pairs, for the modules that are switched on."""
+    chosen = [m for m in MODULES if m.name in modules]
+    wanted: dict[str, set[tuple[str, str]]] = {name: set() for name in roles.ROLES}
+    menus = {v.view.class_permission_name for m in chosen for v in m.views}
+    for menu, permissions in _RECORDS.items():
+        if menu in menus:
+            for permission, holders in permissions.items():
+                for role in holders:
+                    wanted[role].add((f"can_{permission}", menu))
+    for module in chosen:
+        for verb in module.verbs:
+            for role in verb.roles:
+                wanted[role].add((f"can_{verb.name}", access.MENU))
+        for view in module.views:
+            if view.name:
+                holders = (OWNER,) if view.name in _TEAM_MENUS_ONLY_OWNER else (OWNER, MANAGER, TEAM)
+                for role in holders:
+                    wanted[role] |= {("menu_access", view.name), ("menu_access", view.category)}
+    return wanted

@@ -1,0 +1,254 @@
+"""The client card, and the verbs on one client: merge, erase, export."""
+
+import io
+from typing import Any
+
+from flask import current_app, redirect, request, send_file, url_for
+from flask_appbuilder.baseviews import expose
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
+
+from ..core.db import unit_of_work
+from ..core.errors import AddonError
+from ..core.web import forms, render
+from ..core.web.access import can, may, needs, verb
+from ..core.web.api import new_key
+from ..core.web.views import notice
+from . import queries, service
+from .hooks import TimelineItem
+from .labels import KINDS, RELATIONSHIPS
+from .merge_text import differences_of, facts_of
+from .models import Client, ParticipantKind
+from .parts import client_parts
+
+TIMELINE = 20
+DEFAULT_TEXTS = {
+    "create_client": _l("Client added"),
+    "update_client": _l("Client’s details changed"),
+    "archive_client": _l("Client archived"),
+    "unarchive_client": _l("Client brought back from the archive"),
+    "create_participant": _l("Participant added"),
+    "update_participant": _l("Participant’s details changed"),
+    "delete_participant": _l("Participant removed"),
+    "create_household": _l("Household created"),
+    "update_household": _l("Household changed"),
+    "add_member": _l("Joined a household"),
+    "remove_member": _l("Left a household"),
+    "change_head": _l("Head of household changed"),
+    "delete_household": _l("Household dissolved"),
+    "merge_clients": _l("Merged with another record of the same person"),
+    "erase_client": _l("Personal data erased"),
+    "export_client_data": _l("Personal data exported"),
+}
+
+
+class ReasonForm(forms.Form):
+    """A verb that asks for a reason."""
+
+    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
+
+
+class EraseForm(ReasonForm):
+    typed_name = forms.StringField(
+        _l("Type the client’s full name to confirm"), validators=[forms.InputRequired(forms.REQUIRED)],
+        render_kw={"autocomplete": "off"},
+    )
+
+
+class MergeChoiceForm(forms.Form):
+    """Which other record is of the same person."""
+
+    other_id = forms.Reference(
+        _l("The other record of the same person"), source="clients", validators=[forms.InputRequired(forms.REQUIRED)],
+        description=_l("You will see what happens before anything is changed."),
+    )
+
+
+class ClientPages:
+    """Pages of one client; mixed into the generated view."""
+
+    @expose("/show/<pk>")
+    @needs("read")
+    def show(self, pk: str) -> Any:
+        """The client card: everything about one client that the viewer may see."""
+        shown = queries.client_card(self.session, self.find(pk).id)  # type: ignore[attr-defined]
+        return self.render_template(  # type: ignore[attr-defined]
+            "enrollment_addon/client_card.html", title=shown.client.full_name, card=self.card(shown)
+        )
+
+    def card(self, shown: queries.ClientCard) -> dict[str, Any]:
+        client = shown.client
+        card: dict[str, Any] = {
+            "client": client,
+            "crumbs": [*self.crumbs(), {"label": client.club.name, "url": None}],  # type: ignore[attr-defined]
+            "sub": _sub(client), "stats": [], "buttons": self.buttons(client),  # type: ignore[attr-defined]
+            "balances": [], "explain_url": None, "add_credits_url": None, "lots_url": None, "empty_credits": "",
+            "participants": [_participant(p) for p in shown.participants],
+            "add_participant_url": url_for("ParticipantView.add", client_id=client.id)
+            if may("add", "EnrollmentParticipant") and client.erased_at is None else None,
+            "household": _household(client, shown.members),
+            "timeline": self.told(queries.timeline(self.session, client.id, TIMELINE)),  # type: ignore[attr-defined]
+            "more": self.more(client),
+        }
+        for part in client_parts():
+            for name, value in (part.card(client) if part.card else {}).items():
+                card[name] = [*card[name], *value] if isinstance(value, list) else value
+        return card
+
+    def told(self, items: list[TimelineItem]) -> list[dict[str, Any]]:
+        names = queries.user_names(self.session, {i.actor_id for i in items if i.actor_id})  # type: ignore[attr-defined]
+        told = []
+        for item in items:
+            text, url = next(
+                filter(None, (part.tell(item) for part in client_parts() if part.tell)),
+                (DEFAULT_TEXTS.get(item.verb, item.verb.replace("_", " ").capitalize()), None),
+            )
+            who = names.get(item.actor_id or 0)
+            parts = [str(text), _("by %(name)s", name=who) if who else "", item.reason or ""]
+            told.append({"text": " · ".join(p for p in parts if p), "at": item.at, "undo_url": url})
+        return told
+
+    def more(self, client: Client) -> list[dict[str, Any]]:
+        found = []
+        if can("export_client_data"):
+            found.append({"label": _("Export this client’s data"), "url": url_for("ClientView.export_data", pk=client.id)})
+        if can("merge_clients") and client.erased_at is None and client.merged_into_id is None:
+            found.append({"label": _("Merge with another record"), "url": url_for("ClientView.merge", pk=client.id)})
+        if can("erase_client_data") and client.erased_at is None:
+            found.append({"label": _("Erase personal data"), "url": url_for("ClientView.erase", pk=client.id)})
+        return found
+
+    # ---- verbs -----------------------------------------------------------------------------------------
+
+    @expose("/data/<pk>")
+    @verb("export_client_data")
+    def export_data(self, pk: str) -> Any:
+        """Everything that is kept about a client, as a ZIP of JSON and CSV."""
+        client_id = self.find(pk).id  # type: ignore[attr-defined]
+        with unit_of_work(self.session):  # type: ignore[attr-defined]
+            sections = service.export_client_data(self.session, client_id=client_id, actor=self.actor)  # type: ignore[attr-defined]
+        target = io.BytesIO()
+        service.write_export(sections, target)
+        target.seek(0)
+        return send_file(target, as_attachment=True, download_name=f"client-{client_id}.zip", mimetype="application/zip")
+
+    @expose("/erase/<pk>", methods=["GET", "POST"])
+    @verb("erase_client_data")
+    def erase(self, pk: str) -> Any:
+        """Ask for the name and a reason, then replace a client's personal data for good."""
+        client, form = self.find(pk), EraseForm()  # type: ignore[attr-defined]
+        name = client.full_name
+        if request.method == "POST" and form.validate():
+            ok, user_id = self.attempt(form, lambda: self._erase(client.id, form))  # type: ignore[attr-defined]
+            if ok:
+                notice(_("The personal data was erased. Credits and money stay on record."))
+                return redirect(url_for("ClientView.show", pk=pk))
+            client = self.find(pk)  # type: ignore[attr-defined]
+        return self.render_template(  # type: ignore[attr-defined]
+            "enrollment_addon/undo.html", title=_("Erase the personal data of %(name)s?", name=name),
+            sentence=_("Name, contact, notes, participants’ names and the portal account are replaced for good. "
+                       "The ledger and money stay. This cannot be undone."),
+            facts=[], form=form, crumbs=self.crumbs(), action_url=request.path,  # type: ignore[attr-defined]
+            cancel_url=url_for("ClientView.show", pk=pk), submit_label=_("Erase personal data"), danger=True,
+            idempotency_key=None,
+        )
+
+    def _erase(self, client_id: int, form: EraseForm) -> None:
+        user_id = service.erase_client(
+            self.session, client_id=client_id, reason=form.reason.data, typed_name=form.typed_name.data,  # type: ignore[attr-defined]
+            actor=self.actor,  # type: ignore[attr-defined]
+        )
+        if user_id is None:
+            return
+        user = current_app.appbuilder.sm.get_user_by_id(user_id)  # type: ignore[attr-defined]
+        user.active, user.first_name, user.last_name = False, "Erased", f"client #{client_id}"
+        user.username, user.email = f"erased-{client_id}", f"erased-{client_id}@invalid"
+
+    @expose("/merge/<pk>", methods=["GET", "POST"])
+    @verb("merge_clients")
+    def merge(self, pk: str) -> Any:
+        """Choose the other record, see what happens, then make one client of the two."""
+        source = self.find(pk)  # type: ignore[attr-defined]
+        choice = MergeChoiceForm()
+        other = request.values.get("other_id", "")
+        if not other.isdecimal() or (request.method == "POST" and "reason" not in request.form and not choice.validate()):
+            return self.form_page(  # type: ignore[attr-defined]
+                choice, title=_("Merge %(name)s with another record", name=source.full_name), subtitle="",
+                crumbs=self.crumbs(), submit_label=_("See what happens"),  # type: ignore[attr-defined]
+                cancel_url=url_for("ClientView.show", pk=pk), fields=["other_id"],
+            )
+        target = self.find(other)  # type: ignore[attr-defined]
+        form = ReasonForm()
+        if "reason" in request.form and form.validate():
+            keep = {k.removeprefix("take_"): v for k, v in request.form.items() if k.startswith("take_")}
+            ok, _plan = self.attempt(  # type: ignore[attr-defined]
+                form,
+                lambda: service.merge_clients(
+                    self.session, source_id=int(pk), target_id=int(other), keep=keep,  # type: ignore[attr-defined]
+                    reason=form.reason.data, actor=self.actor,  # type: ignore[attr-defined]
+                    idempotency_key=request.form.get("idempotency_key") or None,
+                ),
+            )
+            if ok:
+                notice(_("The two records are now one."))
+                return redirect(url_for("ClientView.show", pk=other))
+        return self._merge_preview(source, target, form)
+
+    def _merge_preview(self, source: Client, target: Client, form: ReasonForm) -> Any:
+        try:
+            plan = service.merge_plan(self.session, source_id=source.id, target_id=target.id)  # type: ignore[attr-defined]
+        except AddonError as error:
+            notice(error.text(), category="warning")
+            return redirect(url_for("ClientView.show", pk=source.id))
+        if plan.obstacles and not form.errors:
+            form.add_errors({}, plan.obstacles[0].text())
+        return self.render_template(  # type: ignore[attr-defined]
+            "enrollment_addon/merge.html",
+            title=_("Merge %(source)s into %(target)s", source=source.full_name, target=target.full_name),
+            source=source, target=target, differences=differences_of(plan, request.form), facts=facts_of(plan),
+            form=form, crumbs=self.crumbs(), action_url=request.path, other_id=target.id,  # type: ignore[attr-defined]
+            cancel_url=url_for("ClientView.show", pk=source.id),
+            submit_label=_("Merge %(source)s into %(target)s", source=source.full_name, target=target.full_name),
+            idempotency_key=request.form.get("idempotency_key") or new_key(),
+        )
+
+
+def _sub(client: Client) -> list[str]:
+    found = [client.email, client.phone]
+    if client.team_member:
+        found.append(_("with %(name)s", name=client.team_member.name))
+    if client.household:
+        found.append(_("household %(name)s", name=client.household.name))
+    return [text for text in found if text]
+
+
+def _participant(participant: Any) -> dict[str, Any]:
+    meta = [
+        " ".join(filter(None, (participant.species, participant.breed))),
+        render.date(participant.birth_date) if participant.birth_date else "",
+    ]
+    editable = may("edit", "EnrollmentParticipant")
+    return {
+        "name": participant.name, "kind_label": dict(KINDS)[ParticipantKind(participant.kind)],
+        "meta": " · ".join(m for m in meta if m),
+        "edit_url": url_for("ParticipantView.edit", pk=participant.id) if editable else None,
+    }
+
+
+def _household(client: Client, members: Any) -> dict[str, Any] | None:
+    if client.household is None:
+        return None
+    labels: dict[Any, Any] = dict(RELATIONSHIPS)
+    return {
+        "name": client.household.name,
+        "url": url_for("HouseholdView.show", pk=client.household_id),
+        "members": [
+            {
+                "name": m.full_name, "url": url_for("ClientView.show", pk=m.id),
+                "relationship_label": labels.get(m.relationship_to_head, ""),
+                "is_head": m.relationship_to_head == "head",
+            }
+            for m in members
+        ],
+    }

@@ -1,0 +1,138 @@
+"""The page of a household, and the change of its head."""
+
+from typing import Any
+
+from flask import redirect, request, url_for
+from flask_appbuilder.baseviews import expose
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
+
+from ..core.web import forms
+from ..core.web.access import may, needs
+from ..core.web.views import notice
+from . import service
+from .labels import RELATIONSHIPS
+from .models import Client, Household, Relationship
+
+
+class MemberForm(forms.Form):
+    """Put a client into a household."""
+
+    client_id = forms.Reference(_l("Client"), source="clients", validators=[forms.InputRequired(forms.REQUIRED)])
+    relationship = forms.Choice(_l("Relationship to the head"), options=RELATIONSHIPS[1:])
+
+
+class HouseholdPages:
+    """Pages of one household; mixed into the generated view."""
+
+    @expose("/show/<pk>")
+    @needs("read")
+    def show(self, pk: str) -> Any:
+        household = self.find(pk)  # type: ignore[attr-defined]
+        members = self._members(household)
+        labels: dict[Any, Any] = dict(RELATIONSHIPS)
+        editable = may("edit", "EnrollmentHousehold")
+        buttons = list(self.buttons(household))  # type: ignore[attr-defined]
+        if editable:
+            buttons.insert(0, {"label": _("Add a member"), "url": url_for("HouseholdView.join", pk=pk)})
+        return self.render_template(  # type: ignore[attr-defined]
+            "enrollment_addon/household.html", title=household.name, subtitle=_("Household"),
+            crumbs=self.crumbs(), buttons=buttons,  # type: ignore[attr-defined]
+            head_url=url_for("HouseholdView.head", pk=pk) if editable and len(members) > 1 else None,
+            members=[
+                {
+                    "name": m.full_name, "url": url_for("ClientView.show", pk=m.id), "meta": m.email or "",
+                    "relationship_label": labels.get(m.relationship_to_head, ""),
+                    "is_head": m.id == household.head_id,
+                    "leave_url": url_for("HouseholdView.leave", pk=pk, client_id=m.id)
+                    if editable and m.id != household.head_id else None,
+                }
+                for m in members
+            ],
+        )
+
+    def _members(self, household: Household) -> list[Client]:
+        """Those members the viewer reaches, the head first."""
+        found = self.session.scalars(  # type: ignore[attr-defined]
+            select(Client).where(Client.household_id == household.id).order_by(Client.id)
+        )
+        return sorted(found, key=lambda m: m.id != household.head_id)
+
+    @expose("/join/<pk>", methods=["GET", "POST"])
+    @needs("edit")
+    def join(self, pk: str) -> Any:
+        household, form = self.find(pk), MemberForm()  # type: ignore[attr-defined]
+        title = _("Add a member to %(name)s", name=household.name)
+        if request.method == "POST" and form.validate():
+            ok, _result = self.attempt(  # type: ignore[attr-defined]
+                form,
+                lambda: service.add_member(
+                    self.session, household_id=int(pk), client_id=form.client_id.data,  # type: ignore[attr-defined]
+                    relationship=form.relationship.data, actor=self.actor,  # type: ignore[attr-defined]
+                ),
+            )
+            if ok:
+                notice(_("The household has a new member."))
+                return redirect(url_for("HouseholdView.show", pk=pk))
+        return self.form_page(  # type: ignore[attr-defined]
+            form, title=title, subtitle="", crumbs=self.crumbs(), submit_label=_("Add a member"),  # type: ignore[attr-defined]
+            cancel_url=url_for("HouseholdView.show", pk=pk), fields=["client_id", "relationship"],
+        )
+
+    @expose("/leave/<pk>/<client_id>", methods=["POST"])
+    @needs("edit")
+    def leave(self, pk: str, client_id: str) -> Any:
+        form = forms.Form()
+        ok, error = self.attempt(  # type: ignore[attr-defined]
+            form,
+            lambda: service.remove_member(
+                self.session, household_id=self.find(pk).id, client_id=_key(client_id), actor=self.actor  # type: ignore[attr-defined]
+            ),
+        )
+        notice(_("The client left the household.") if ok else error.text(), category="success" if ok else "warning")
+        return redirect(url_for("HouseholdView.show", pk=pk))
+
+    @expose("/head/<pk>", methods=["GET", "POST"])
+    @needs("edit")
+    def head(self, pk: str) -> Any:
+        """Choose another head and say what everybody is to them."""
+        household = self.find(pk)  # type: ignore[attr-defined]
+        members = self._members(household)
+        form = _head_form(members, household)()
+        if request.method == "POST" and form.validate():
+            head_id = int(form.head_id.data)
+            related = {m.id: form[f"relationship_{m.id}"].data for m in members if m.id != head_id}
+            ok, _result = self.attempt(  # type: ignore[attr-defined]
+                form,
+                lambda: service.change_head(
+                    self.session, household_id=int(pk), head_id=head_id,  # type: ignore[attr-defined]
+                    relationships={k: v for k, v in related.items() if v}, actor=self.actor,  # type: ignore[attr-defined]
+                ),
+            )
+            if ok:
+                notice(_("The household has a new head."))
+                return redirect(url_for("HouseholdView.show", pk=pk))
+        return self.render_template(  # type: ignore[attr-defined]
+            "enrollment_addon/head.html", title=_("Change head"), form=form, crumbs=self.crumbs(),  # type: ignore[attr-defined]
+            members=[{"id": m.id, "name": m.full_name} for m in members], action_url=request.path,
+            cancel_url=url_for("HouseholdView.show", pk=pk), submit_label=_("Change head"),
+        )
+
+
+def _key(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
+
+
+def _head_form(members: list[Client], household: Household) -> type[forms.Form]:
+    """A form with the members as possible heads and a relationship for each of them."""
+    fields: dict[str, Any] = {
+        "head_id": forms.Choice(
+            _("New head"), options=[(str(m.id), m.full_name) for m in members if m.id != household.head_id]
+        )
+    }
+    for member in members:
+        fields[f"relationship_{member.id}"] = forms.Choice(
+            member.full_name, options=[r for r in RELATIONSHIPS if r[0] != Relationship.head], optional=True
+        )
+    return type("HeadForm", (forms.Form,), fields)

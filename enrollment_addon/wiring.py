@@ -1,0 +1,79 @@
+"""Plugs the domains into the host and into each other, for the modules that are switched on."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask import Flask
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from .catalog import queries as catalog
+from .catalog.models import EventType
+from .core.extension import Extension
+from .core.scope import Actor
+from .core.web import access
+from .core.web.export_files import use_background
+from .core.web.forms import Source, register_source
+from .jobs import dispatch, exports, runner
+from .people import queries as people
+from .people import reach
+from .people.models import Client, Club, Household, TeamMember
+from .settings import Settings
+
+
+def wire_people(app: Flask, settings: Settings) -> None:
+    """Where jobs run, who reaches what, and the choices of clients, households, clubs and team members."""
+    extension: Extension = app.extensions["enrollment"]
+    extension.dispatcher = dispatch.setup(app, settings)
+    app.before_request(lambda: extension.dispatcher.ensure_running())
+    access.use_actor_resolver(reach.actor_for_user)
+    runner.use_actor_resolver(_actor_of_job)
+    use_background(exports.start)
+    for name, menu, search, model, text in (
+        ("clients", "EnrollmentClient", people.search_clients, Client, lambda c: (c.full_name, c.email or "")),
+        ("households", "EnrollmentHousehold", people.search_households, Household, lambda h: (h.name, "")),
+        ("clubs", "EnrollmentClub", people.search_clubs, Club, lambda c: (c.name, c.currency)),
+        ("team_members", "EnrollmentTeamMember", people.search_team_members, TeamMember, lambda m: (m.name, "")),
+        ("free_users", "EnrollmentTeamMember", people.users_without_team_member, User,
+         lambda u: (u.get_full_name(), u.username)),
+    ):
+        register_source(_source(name, menu, search, model, text))
+
+
+def wire_catalog(app: Flask, settings: Settings) -> None:
+    """The choice of event types."""
+    register_source(
+        _source("event_types", "EnrollmentEventType", catalog.search_event_types, EventType, lambda t: (t.label, ""))
+    )
+
+
+def wire_credits(app: Flask, settings: Settings) -> None:
+    """What credits hold, add to the client pages and do in the background."""
+    from .credits import jobs as _jobs  # noqa: F401 - registers its kinds of jobs
+    from .credits import parts, people_hooks
+
+    people_hooks.plug_in()
+    app.extensions["enrollment"].client_parts.append(parts.PART)
+
+
+def _actor_of_job(session: Session, user_id: int) -> Actor | None:
+    """The actor that a job's owner is now; None when they are gone or may no longer log in."""
+    user = session.get(User, user_id)
+    return access.actor_for_user(session, user) if user is not None and user.active else None
+
+
+def _source(
+    name: str, menu: str, search: Callable[..., Sequence[Any]], model: Any, text: Callable[[Any], tuple[str, str]]
+) -> Source:
+    """The options of a reference, from a domain's search."""
+
+    def rows(items: Sequence[Any]) -> list[tuple[int, str, str]]:
+        return [(item.id, *text(item)) for item in items]
+
+    return Source(
+        name,
+        menu,
+        search=lambda session, asked, limit, offset: rows(search(session, asked, limit=limit + offset)[offset:]),
+        named=lambda session, keys: rows(session.scalars(select(model).where(model.id.in_(keys))).unique().all()),
+    )
