@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment_addon.core.db import unit_of_work
-from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.core.scope import SYSTEM, set_actor
 from enrollment_addon.jobs import dispatch
 from enrollment_addon.jobs.models import JobState
 from enrollment_addon.jobs.service import queue_job
@@ -51,12 +51,11 @@ def test_a_job_starts_as_soon_as_its_request_has_committed(
     assert marked(session) == [0, 0, 1, 1, 2]
 
 
-def test_nothing_is_announced_before_the_commit_nor_after_a_rollback(host: Flask) -> None:
+def test_nothing_is_announced_before_the_commit_nor_after_a_rollback(
+    host: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     announced: list[int] = []
-
-    class Listener(dispatch.Dispatcher):
-        def notify(self, job_id: int) -> None:
-            announced.append(job_id)
+    monkeypatch.setattr(worker_of(host), "notify", announced.append)
 
     def queue_and_break(session: Session) -> None:
         with unit_of_work(session):
@@ -65,7 +64,7 @@ def test_nothing_is_announced_before_the_commit_nor_after_a_rollback(host: Flask
 
     with host.app_context():
         session = host.appbuilder.session()  # type: ignore[attr-defined]
-        dispatch.announce_commits(session, Listener())
+        set_actor(session, SYSTEM)
         with pytest.raises(RuntimeError):
             queue_and_break(session)
         with unit_of_work(session):

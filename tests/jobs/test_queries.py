@@ -20,8 +20,8 @@ from tests.factories import make_user_row
 
 
 def make_job(session: Session, **over: Any) -> Job:
-    values = {"kind": "test.mark", "input": {}, "state": JobState.running, "total": 100, "done": 40, "rate": 10.0}
-    job = Job(**{**values, **over})
+    values = {"kind": "test.mark", "state": JobState.running, "total": 100, "done": 40, "rate": 10.0}
+    job = Job(input={}, **{**values, **over})
     session.add(job)
     session.flush()
     return job
@@ -39,7 +39,9 @@ def make_job(session: Session, **over: Any) -> Job:
         ({"state": JobState.done}, None),
     ],
 )
-def test_the_time_left_follows_from_the_rate(session: Session, over: dict[str, Any], left: int | None) -> None:
+def test_the_time_left_follows_from_the_rate(
+    session: Session, over: dict[str, Any], left: int | None
+) -> None:
     assert job_view(session, make_job(session, **over).id).seconds_left == left
 
 
@@ -98,7 +100,7 @@ def test_a_reason_is_shown_in_the_readers_language(session: Session, tmp_path: P
 
 def test_lists_are_newest_first_page_by_key_and_show_what_the_reader_reaches(session: Session) -> None:
     user = make_user_row(session)
-    mine = [make_job(session, created_by_id=user.id, state=state).id for state in (JobState.done, JobState.queued)]
+    mine = [make_job(session, created_by_id=user.id, state=state).id for state in ("done", "queued")]
     system = make_job(session).id
     assert [job.id for job in list_jobs(session)] == [system, mine[1], mine[0]]
     assert [job.id for job in list_jobs(session, limit=1, before=system)] == [mine[1]]
