@@ -115,6 +115,8 @@ class Client(Searchable, Tracked, Base):
         one_of("relationship_to_head", Relationship),
         Index(None, "last_name", "first_name", "id"),
         Index(None, "club_id", "archived"),
+        # A frozen selection and the audit name clients by key: SQLite must not give a deleted one's key again.
+        {"sqlite_autoincrement": True},
     )
     __scope__ = "client"
     __searched__ = ("first_name", "last_name", "email", "phone")

@@ -296,9 +296,10 @@ def _insert_lots(session: Session, batch: Any, part: Slice, terms: Terms, actor:
 
 
 def _count(session: Session, statement: Any) -> int:
+    """Run an INSERT inside a savepoint; how many rows it wrote."""
     with session.begin_nested():
-        connection = session.connection(execution_options={"preserve_rowcount": True})
-        return connection.execute(statement).rowcount
+        counted = statement.execution_options(preserve_rowcount=True)
+        return session.connection().execute(counted).rowcount
 
 
 def _expiry(terms: Terms, club_id: Any) -> ColumnElement[Any]:
