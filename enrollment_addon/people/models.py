@@ -4,11 +4,10 @@ import datetime as dt
 from enum import StrEnum
 from typing import Any
 
-from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import Column, ForeignKey, Index, String, Table, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from ..core.db import Base, Document, Key, Tracked, UtcDateTime, metadata, one_of, user_key
+from ..core.db import Base, Document, Key, Tracked, User, UtcDateTime, metadata, one_of, user_key
 from ..core.scope import scoped
 from ..core.search import Searchable
 

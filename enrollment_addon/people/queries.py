@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from ..core.audit import AuditEvent
+from ..core.db import User
 from ..core.errors import NotFound
 from ..core.search import MOST_WORDS, asked_words, matches, storable, words_of
 from . import hooks

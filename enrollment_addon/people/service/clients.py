@@ -3,14 +3,13 @@
 import datetime as dt
 from typing import Any
 
-from flask_appbuilder.security.sqla.models import User
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.audit import record_event
-from ...core.db import flush_unique, require
+from ...core.db import User, flush_unique, require
 from ...core.errors import Forbidden, InUse, InvalidInput, NotFound
 from ...core.fields import choice, clean, date, flag, key, text
 from ...core.scope import Actor, Reach
