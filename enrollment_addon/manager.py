@@ -31,7 +31,7 @@ class EnrollmentManager(BaseManager):  # type: ignore[misc]
         modules = [m for m in manifest.MODULES if m.name in settings.modules]
         self.extension = Extension(
             settings=settings,
-            verbs=[v for m in modules for v in m.verbs],
+            verbs=manifest.verbs(modules),
             permissions=manifest.permissions(modules),
         )
         current_app.extensions["enrollment"] = self.extension
@@ -46,8 +46,10 @@ class EnrollmentManager(BaseManager):  # type: ignore[misc]
         )
         for module in modules:
             module.wire(current_app._get_current_object(), settings)
-        for module in modules:
-            self._register(module)
+        for entry in manifest.in_menu_order(modules):
+            self._register(entry)
+        for api in (a for module in modules for a in module.apis):
+            self.extension.apis.append(self.appbuilder.add_api(api))
 
     def _check_host(self) -> None:
         version = importlib.metadata.version("flask-appbuilder")
@@ -79,16 +81,13 @@ class EnrollmentManager(BaseManager):  # type: ignore[misc]
         folder = str(files("enrollment_addon.translations"))
         current_app.extensions["babel"].translation_directories.append(folder)
 
-    def _register(self, module: Any) -> None:
-        for entry in module.views:
-            view = entry.view()
-            if entry.name:
-                self.appbuilder.add_view(
-                    view, entry.name, label=entry.label, icon=entry.icon, category=entry.category,
-                    category_label=entry.category_label, category_icon=entry.category_icon,
-                )
-            else:
-                self.appbuilder.add_view_no_menu(view)
-            self.extension.views[type(view).__name__] = view
-        for api in module.apis:
-            self.extension.apis.append(self.appbuilder.add_api(api))
+    def _register(self, entry: Any) -> None:
+        view = entry.view()
+        if entry.name:
+            self.appbuilder.add_view(
+                view, entry.name, label=entry.label, icon=entry.icon, category=entry.category,
+                category_label=entry.category_label, category_icon=entry.category_icon,
+            )
+        else:
+            self.appbuilder.add_view_no_menu(view)
+        self.extension.views[type(view).__name__] = view

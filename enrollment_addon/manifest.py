@@ -141,10 +141,24 @@ _RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 """Who may read and write which records from the start: menu → permission → roles."""
 
+MENU_ORDER = ("Enrollment Clients", "Enrollment Credits", "Enrollment Catalog", "Enrollment Team", "")
+
+
+def in_menu_order(modules: Sequence[Module]) -> list[View]:
+    """The views of these modules, category by category as the menu shows them."""
+    return sorted((v for m in modules for v in m.views), key=lambda v: MENU_ORDER.index(v.category))
+
+
+def verbs(modules: Sequence[Module]) -> list[Verb]:
+    """The verbs of these modules, area by area as the Team permissions page shows them."""
+    areas = (CLIENTS, CREDITS, TEAM_AREA)
+    return sorted((v for m in modules for v in m.verbs), key=lambda v: areas.index(v.area))
+
+
 def permissions(modules: Sequence[Module]) -> dict[str, tuple[str, ...]]:
     """All permissions by menu: those of the records, and the verbs of the modules that are switched on."""
-    verbs = tuple(v.name for m in modules for v in m.verbs)
-    return {access.MENU: verbs, **{menu: tuple(by) for menu, by in _RECORDS.items()}}
+    named = tuple(v.name for v in verbs(modules))
+    return {access.MENU: named, **{menu: tuple(by) for menu, by in _RECORDS.items()}}
 
 
 _TEAM_MENUS_ONLY_OWNER = frozenset({"Enrollment Team permissions"})

@@ -12,6 +12,7 @@ from flask_babel import ngettext
 from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
 
+from ..catalog.queries import active_event_types
 from ..core.batches import Batch, BatchState
 from ..core.errors import AddonError, InvalidInput, NotFound
 from ..core.web import access, render
@@ -53,7 +54,7 @@ class CreditsView(PageView):
     def add(self, pk: str) -> Any:
         """The form for one client, from the card."""
         client = client_view().find(pk)
-        return self.form_page(GrantForm(), Selection(keys=(client.id,)))
+        return self.form_page(empty_form(), Selection(keys=(client.id,)))
 
     def form_page(self, form: GrantForm, selection: Selection, status: int = 200) -> Any:
         """The form with the preview of what it would do as it stands."""
@@ -87,8 +88,9 @@ class CreditsView(PageView):
         """The preview as a fragment, whenever the form changes."""
         form, selection = GrantForm(), posted_selection(request.form)
         form.validate()
+        chosen = form.event_type_id.data is not None
         return self.render_template(
-            "enrollment_addon/_grant_preview.html", preview=self._preview(form, selection),
+            "enrollment_addon/_grant_preview.html", preview=self._preview(form, selection) if chosen else None,
             cancel_url=self._whom(selection)[1],
         )
 
@@ -225,7 +227,16 @@ def _entry_reason(entry: queries.EntryRow) -> str:
 def add_to_selection(_view: RecordView, selection: Selection) -> Any:
     """The list action: the form for the ticked clients, or for all that match."""
     credits: CreditsView = current_app.extensions["enrollment"].views["CreditsView"]
-    return credits.form_page(GrantForm(formdata=None), selection)
+    return credits.form_page(empty_form(), selection)
+
+
+def empty_form() -> GrantForm:
+    """The form as it opens; where only one event type is offered, it is chosen already."""
+    form = GrantForm(formdata=None)
+    offered = active_event_types(access.current_session())
+    if len(offered) == 1:
+        form.event_type_id.data = offered[0].id
+    return form
 
 
 class BatchView(RecordView):

@@ -10,10 +10,11 @@ from typing import Any
 from flask import current_app, url_for
 from sqlalchemy.orm import Session
 
+from ..core import exports
 from ..core.db import unit_of_work
 from ..core.errors import NotFound
 from ..core.scope import Actor
-from ..core.web import access, exports, lists
+from ..core.web import access, lists
 from ..core.web.export_files import filename
 from . import service
 from .models import Job, JobState

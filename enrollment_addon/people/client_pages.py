@@ -7,7 +7,6 @@ from flask import current_app, redirect, request, send_file, url_for
 from flask_appbuilder.baseviews import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from markupsafe import Markup
 
 from ..core.db import unit_of_work
 from ..core.errors import AddonError
@@ -129,7 +128,7 @@ class ClientPages:
         with unit_of_work(self.session):  # type: ignore[attr-defined]
             sections = service.export_client_data(self.session, client_id=client_id, actor=self.actor)  # type: ignore[attr-defined]
         target = io.BytesIO()
-        service.write_export(sections, target)
+        service.write_archive(target, sections)
         target.seek(0)
         return send_file(target, as_attachment=True, download_name=f"client-{client_id}.zip", mimetype="application/zip")
 

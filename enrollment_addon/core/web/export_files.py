@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app, redirect, request, send_file, stream_with_context
 
-from .. import clock
-from . import exports, lists
+from .. import clock, exports
+from . import lists
 
 if TYPE_CHECKING:
     from .views import RecordView

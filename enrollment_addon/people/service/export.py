@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ...core.audit import AuditEvent, record_event
 from ...core.scope import SYSTEM, Actor, acting_as
-from ...core.web.exports import csv_lines
+from ...core.exports import csv_lines
 from .. import hooks
 from ..models import Client, Household, Participant
 from ..queries import identities, require_client
