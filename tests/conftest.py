@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment_addon.core import scope
-from tests.servers import KINDS, Databases, connect, load_models
+from tests.servers import KINDS, Databases, connect, dispose, load_models, make_app
 
 PASSWORD = "a long passphrase"
 _FOLDER = "ENROLLMENT_TEST_RUN_FOLDER"
@@ -60,11 +60,11 @@ def database(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def new_database(database: str, databases: Databases) -> Iterator[Callable[..., str]]:
-    """Make a further database of the test's kind, with the schema or empty; its URL."""
+    """Make a further database of the test's kind, with the schema, `installed` or `empty`; its URL."""
     made: list[str] = []
 
-    def make(*, empty: bool = False) -> str:
-        made.append(databases.empty(database) if empty else databases.new(database))
+    def make(*, empty: bool = False, installed: bool = False) -> str:
+        made.append(databases.empty(database) if empty else databases.new(database, installed=installed))
         return made[-1]
 
     yield make
@@ -73,8 +73,9 @@ def new_database(database: str, databases: Databases) -> Iterator[Callable[..., 
 
 
 @pytest.fixture
-def database_url(new_database: Callable[..., str]) -> str:
-    return new_database()
+def database_url(request: pytest.FixtureRequest, new_database: Callable[..., str]) -> str:
+    """The test's own database; with the add-on's roles and permissions when the test uses the application."""
+    return new_database(installed="app" in request.fixturenames)
 
 
 @pytest.fixture
@@ -108,14 +109,9 @@ def config() -> dict[str, Any]:
 @pytest.fixture
 def app(database_url: str, config: dict[str, Any]) -> Iterator[Flask]:
     """The demo host on a fresh database."""
-    from enrollment_addon.demo import create_app
-
-    app = create_app(
-        {"SQLALCHEMY_DATABASE_URI": database_url, "TESTING": True, "SECRET_KEY": "for tests only", **config}
-    )
+    app = make_app(database_url, **{"FAB_UPDATE_PERMS": False, **config})
     yield app
-    with app.app_context():
-        app.extensions["sqlalchemy"].engine.dispose()
+    dispose(app)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from flask import Flask
 from flask_appbuilder import Model
 from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import OperationalError
@@ -47,10 +48,25 @@ def connect(url: str | URL, **options: Any) -> Engine:
     return engine
 
 
-def build_schema(engine: Engine) -> None:
-    """The host's tables, then the add-on's, as a deployment makes them."""
-    Model.metadata.create_all(engine)
-    install.upgrade(engine)
+def make_app(url: str, **config: Any) -> Flask:
+    """The demo host on a database, without a worker thread."""
+    from enrollment_addon.demo import create_app
+
+    return create_app(
+        {
+            "SQLALCHEMY_DATABASE_URI": url,
+            "TESTING": True,
+            "SECRET_KEY": "for tests only",
+            "ENROLLMENT_WORKER": False,
+            **config,
+        }
+    )
+
+
+def dispose(app: Flask) -> None:
+    """Close the application's connections."""
+    with app.app_context():
+        app.extensions["sqlalchemy"].engine.dispose()
 
 
 class Databases:
@@ -59,19 +75,19 @@ class Databases:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def new(self, kind: str) -> str:
-        """A fresh database with the schema; its URL."""
+    def new(self, kind: str, *, installed: bool = False) -> str:
+        """A fresh database with the schema, `installed` with roles and permissions too; its URL."""
         name = f"t_{uuid.uuid4().hex[:20]}"
-        if kind == "sqlite":
-            path = self.folder / f"{name}.sqlite"
-            shutil.copyfile(self._once("template_sqlite", self._sqlite_template), path)
-            return f"sqlite:///{path}"
+        if kind == "mariadb":
+            url = self._create(self._mariadb(), name, "CHARACTER SET utf8mb4")
+            self._build(url, installed)
+            return url
+        template = self._once(f"template_{kind}_{installed}", lambda: self._template(kind, installed))
         if kind == "postgresql":
-            template = self._once("template_postgresql", self._postgresql_template)
             return self._create(self._postgresql(), name, f"TEMPLATE {template}")
-        url = self._create(self._mariadb(), name, "CHARACTER SET utf8mb4")
-        self._build(url)
-        return url
+        path = self.folder / f"{name}.sqlite"
+        shutil.copyfile(template, path)
+        return f"sqlite:///{path}"
 
     def empty(self, kind: str) -> str:
         """A database without any table; its URL."""
@@ -99,9 +115,9 @@ class Databases:
         for name, stop in (("server_postgresql", _stop_postgresql), ("server_mariadb", _stop_mariadb)):
             if (self.folder / f"{name}.json").exists() and not _given(name):
                 stop(self.folder)
-        if _given("server_postgresql") and (self.folder / "template_postgresql.json").exists():
-            template = json.loads((self.folder / "template_postgresql.json").read_text())
-            self._run(self._postgresql(), f"DROP DATABASE IF EXISTS {template}")
+        if _given("server_postgresql"):
+            for answer in self.folder.glob("template_postgresql_*.json"):
+                self._run(self._postgresql(), f"DROP DATABASE IF EXISTS {json.loads(answer.read_text())}")
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _postgresql(self) -> str:
@@ -116,23 +132,31 @@ class Databases:
     def _start_mariadb(self) -> str:
         return _start_mariadb(self.folder)
 
-    def _sqlite_template(self) -> str:
-        path = self.folder / "template.sqlite"
-        self._build(f"sqlite:///{path}")
-        return str(path)
-
-    def _postgresql_template(self) -> str:
+    def _template(self, kind: str, installed: bool) -> str:
+        """Build a database for copies of it; the name of its file or its name on the server."""
+        if kind == "sqlite":
+            path = self.folder / f"template_{installed}.sqlite"
+            self._build(f"sqlite:///{path}", installed)
+            return str(path)
         name = f"enrollment_template_{uuid.uuid4().hex[:12]}"
-        self._build(self._create(self._postgresql(), name, "TEMPLATE template0"))
+        self._build(self._create(self._postgresql(), name, "TEMPLATE template0"), installed)
         return name
 
-    def _build(self, url: str) -> None:
+    def _build(self, url: str, installed: bool) -> None:
+        """The host's tables, then the add-on's, as a deployment makes them."""
         engine = connect(url, poolclass=NullPool)
         if engine.dialect.name == "sqlite":
             with engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        build_schema(engine)
-        engine.dispose()
+        Model.metadata.create_all(engine)
+        install.upgrade(engine)
+        if installed:
+            from enrollment_addon import cli
+
+            app = make_app(url)
+            result = app.test_cli_runner().invoke(cli.enrollment, ["init"])
+            assert result.exit_code == 0, result.output
+            dispose(app)
 
     def _create(self, server: str, name: str, options: str) -> str:
         self._run(server, f"CREATE DATABASE {name} {options}")

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from wtforms import RadioField
+from wtforms.fields.choices import SelectChoice
 
 from ..core.errors import InvalidInput
 from ..core.web import forms
@@ -20,7 +21,7 @@ class GrantForm(forms.Form):
         _l("Credits per client"), validators=[forms.InputRequired(forms.REQUIRED)],
         render_kw={"min": 1, "max": 1000, "inputmode": "numeric"}, default=1,
     )
-    expiry = RadioField(_l("Expires"), choices=list(EXPIRIES), default="none")
+    expiry = RadioField(_l("Expires"), choices=[SelectChoice(*choice) for choice in EXPIRIES], default="none")
     expires_on = forms.DateField(
         _l("Last day"), validators=[forms.Optional()], description=_l("The credits can be used up to and on this day.")
     )

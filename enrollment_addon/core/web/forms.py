@@ -24,6 +24,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 REQUIRED = _l("Please fill this in.")
@@ -57,11 +58,11 @@ class Choice(SelectField):
     """One of a fixed list. `options` are (value, label); a value outside of it is an error, not a crash."""
 
     def __init__(self, label: Any = None, *, options: Sequence[tuple[str, Any]], optional: bool = False, **kw: Any):
-        choices = [("", "—"), *options] if optional else list(options)
+        choices = [SelectChoice(*option) for option in ((("", "—"), *options) if optional else options)]
         super().__init__(label, choices=choices, coerce=lambda v: str(v) if v is not None else "", **kw)
 
     def pre_validate(self, form: Any) -> None:
-        if self.data not in {value for value, _ in self.choices}:
+        if self.data not in {choice.value for choice in self.choices}:
             raise ValueError(str(_l("Please choose one of the list.")))
 
     @property
