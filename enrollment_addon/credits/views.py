@@ -155,6 +155,7 @@ class CreditsView(PageView):
     def explain(self, pk: str) -> Any:
         """How a client's credits came about: each lot with its entries in order, also as of a past day."""
         client = client_view().find(pk)
+        render.use_timezone(client.club.timezone)
         form = AsOfForm(request.args, meta={"csrf": False})
         as_of = form.as_of.data if form.validate() else None
         event_type_id = _number(request.args.get("event_type_id"))

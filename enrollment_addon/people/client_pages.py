@@ -78,6 +78,7 @@ class ClientPages:
 
     def card(self, shown: queries.ClientCard) -> dict[str, Any]:
         client = shown.client
+        render.use_timezone(client.club.timezone)
         card: dict[str, Any] = {
             "client": client,
             "crumbs": [*self.crumbs(), {"label": client.club.name, "url": None}],  # type: ignore[attr-defined]

@@ -5,9 +5,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_time
 from babel.numbers import format_decimal
-from flask import Flask, url_for
+from flask import Flask, current_app, g, url_for
 from flask_babel import get_locale
 from flask_wtf.csrf import generate_csrf
 
@@ -24,11 +24,20 @@ def date(value: dt.date | None, pattern: str = "medium") -> str:
     return format_date(value, pattern, locale=locale_name()) if value else ""
 
 
-def moment(value: dt.datetime | None, timezone: str = "UTC", pattern: str = "short") -> str:
-    """An instant as a clock in this time zone shows it."""
+def use_timezone(name: str) -> None:
+    """Show this request's instants by the clock of a club; without it the deployment's own time zone is used."""
+    g.enrollment_timezone = name
+
+
+def moment(value: dt.datetime | None, timezone: str | None = None, pattern: str = "medium") -> str:
+    """An instant by the clock of a time zone: the one given, the page's club's, or the deployment's."""
     if value is None:
         return ""
-    return format_datetime(value, pattern, tzinfo=ZoneInfo(timezone), locale=locale_name())
+    name = timezone or g.get("enrollment_timezone") or current_app.extensions["enrollment"].settings.timezone
+    return (
+        f"{format_date(value.astimezone(ZoneInfo(name)), pattern, locale=locale_name())}, "
+        f"{format_time(value, 'short', tzinfo=ZoneInfo(name), locale=locale_name())}"
+    )
 
 
 def number(value: Any) -> str:

@@ -7,6 +7,7 @@ from flask import current_app, flash, redirect, request, url_for
 from flask_appbuilder.baseviews import expose
 from flask_appbuilder.const import PERMISSION_PREFIX
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from .. import roles
@@ -18,6 +19,7 @@ from .access import verb
 from .views import PageView
 
 MANAGE = "manage_team_permissions"
+ROLE_LABELS = {roles.OWNER: _l("Owner"), roles.MANAGER: _l("Manager"), roles.TEAM: _l("Team member")}
 
 
 class TeamPermissionsView(PageView):
@@ -59,7 +61,7 @@ class TeamPermissionsView(PageView):
                 {
                     "name": entry.name, "label": entry.label, "help": entry.help,
                     "cells": [
-                        {"role_id": r.id, "role": _(r.name), "ticked": entry.name in held[r.id],
+                        {"role_id": r.id, "role": _label(r), "ticked": entry.name in held[r.id],
                          "locked": _locked(entry, r)}
                         for r in shown
                     ],
@@ -68,7 +70,7 @@ class TeamPermissionsView(PageView):
         return self.render_template(
             "enrollment_addon/permissions.html", title=_("Team permissions"),
             areas=list(areas.values()), action_url=url_for("TeamPermissionsView.save"),
-            roles=[{"id": r.id, "name": r.name, "label": _(r.name)} for r in shown],
+            roles=[{"id": r.id, "name": r.name, "label": _label(r)} for r in shown],
         )
 
     @expose("/save", methods=["POST"])
@@ -104,6 +106,10 @@ class TeamPermissionsView(PageView):
                 permission=entry.name, granted=entry.name in ticked,
             )
         return changed
+
+
+def _label(role: Any) -> str:
+    return str(ROLE_LABELS.get(role.name, role.name))
 
 
 def _place(name: str) -> int:
