@@ -32,6 +32,10 @@
       if (!link.hasAttribute("aria-expanded")) link.setAttribute("aria-expanded", "false");
       if (one(".flag", link)) link.setAttribute("aria-label", page.dataset.labelLanguage);
     });
+    all(".navbar-collapse").forEach((part) => {
+      new MutationObserver(() => part.removeAttribute("aria-expanded"))
+        .observe(part, { attributeFilter: ["aria-expanded"] });
+    });
     all(".navbar-brand img:not([alt])").forEach((image) => { image.alt = page.dataset.labelHome; });
     all(".modal[role=dialog]:not([aria-label])").forEach((modal) => modal.setAttribute("aria-hidden", "true"));
   }
@@ -110,6 +114,7 @@
     dialog.addEventListener("close", () => {
       const button = asked;
       if (dialog.returnValue === "go") button.click();
+      else (button.closest(".enr-menu") ? one("summary", button.closest(".enr-menu")) : button).focus();
       asked = null;
     });
   }
@@ -157,19 +162,24 @@
       };
       const line = (item, escape) =>
         `<div>${escape(item.text)}${item.meta ? ` <span class="small muted">${escape(item.meta)}</span>` : ""}</div>`;
-      const message = (name, text) => (_, escape) => `<div class="${name}">${escape(text)}</div>`;
+      const message = (text, escape) => `<div class="no-results">${escape(text)}</div>`;
       const plugins = { virtual_scroll: {} };
       if (select.multiple) plugins.remove_button = { title: page.dataset.labelRemove };
-      const nothing = message("no-results", page.dataset.labelNothing);
+      else if (!select.required) plugins.clear_button = { title: page.dataset.labelRemove };
+      /* The server decides what matches; what it has not answered for these letters can't be chosen by Enter. */
+      let answered = { query: null, keys: new Set() };
+      const loading = (_, escape) => message(page.dataset.labelLoading, escape);
       const widget = new window.TomSelect(select, {
         plugins: plugins,
         valueField: "id",
         labelField: "text",
         searchField: [],
+        score: (query) => (item) => Number(answered.query === query && answered.keys.has(String(item.id))),
         placeholder: select.dataset.placeholder || "",
         hidePlaceholder: true,
         allowEmptyOption: false,
         preload: "focus",
+        clearAfterSelect: true,
         maxOptions: null,
         loadThrottle: 250,
         firstUrl: (query) => url(query, 0),
@@ -179,6 +189,8 @@
             .then((answer) => { if (!answer.ok) throw new Error(answer.status); return answer.json(); })
             .then((found) => {
               const at = Number(new URL(address).searchParams.get("page"));
+              if (at === 0) answered = { query: query, keys: new Set() };
+              found.results.forEach((item) => answered.keys.add(String(item.id)));
               if (found.more) this.setNextUrl(query, url(query, at + 1));
               done(found.results);
             })
@@ -187,9 +199,10 @@
         render: {
           option: line,
           item: line,
-          no_results: nothing,
-          loading: message("no-results", page.dataset.labelLoading),
-          loading_more: message("loading-more", page.dataset.labelLoading),
+          no_results: (data, escape) =>
+            (answered.query === data.input ? message(page.dataset.labelNothing, escape) : loading(data, escape)),
+          loading: loading,
+          loading_more: loading,
           no_more_results: () => document.createElement("div"),
         },
       });
@@ -210,10 +223,13 @@
     const place = document.getElementById("grant-preview");
     let timer = 0;
     let turn = 0;
+    let previewed = "";
+    const typed = () => new URLSearchParams(new FormData(form)).toString();
     const button = () => one("button:not([type=button])", place);
     const refresh = (focus) => {
       window.clearTimeout(timer);
       const mine = ++turn;
+      previewed = typed();
       return fetch(form.dataset.enrPreview, {
         method: "POST", body: new FormData(form), credentials: "same-origin", headers: { "X-CSRFToken": csrf() },
       }).then((answer) => { if (!answer.ok) throw new Error(answer.status); return answer.text(); }).then((html) => {
@@ -231,6 +247,7 @@
       });
     };
     const stale = () => {
+      if (typed() === previewed) return;  // leaving a field changes nothing: the button under the pointer stays
       place.setAttribute("aria-busy", "true");
       button().setAttribute("aria-disabled", "true");
       window.clearTimeout(timer);
@@ -253,12 +270,6 @@
     const rows = all("[data-enr-filter]", form);
     const choice = one("[data-enr-filter-field]", form);
     const control = (row) => one("[data-enr-value] [name]", row);
-    rows.forEach((row) => {
-      const place = one("[data-enr-value]", row);
-      if (control(row) && !one("label", row.querySelector("[data-enr-value]"))) {
-        control(row).setAttribute("aria-label", place.dataset.label);
-      }
-    });
     const show = () => rows.forEach((row) => { row.hidden = row.dataset.enrFilter !== choice.value; });
     choice.addEventListener("change", show);
     show();
