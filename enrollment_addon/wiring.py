@@ -35,10 +35,14 @@ def wire_people(app: Flask, settings: Settings) -> None:
         ("households", "EnrollmentHousehold", people.search_households, Household, lambda h: (h.name, "")),
         ("clubs", "EnrollmentClub", people.search_clubs, Club, lambda c: (c.name, c.currency)),
         ("team_members", "EnrollmentTeamMember", people.search_team_members, TeamMember, lambda m: (m.name, "")),
-        ("free_users", "EnrollmentTeamMember", people.users_without_team_member, User,
-         lambda u: (u.get_full_name(), u.username)),
     ):
         register_source(_source(name, menu, search, model, text))
+    register_source(
+        _source(
+            "free_users", "EnrollmentTeamMember", people.users_without_team_member, User,
+            lambda u: (u.get_full_name(), u.username), permission="add",
+        )
+    )
 
 
 def wire_catalog(app: Flask, settings: Settings) -> None:
@@ -64,7 +68,8 @@ def _actor_of_job(session: Session, user_id: int) -> Actor | None:
 
 
 def _source(
-    name: str, menu: str, search: Callable[..., Sequence[Any]], model: Any, text: Callable[[Any], tuple[str, str]]
+    name: str, menu: str, search: Callable[..., Sequence[Any]], model: Any, text: Callable[[Any], tuple[str, str]],
+    *, permission: str = "read",
 ) -> Source:
     """The options of a reference, from a domain's search."""
 
@@ -76,4 +81,5 @@ def _source(
         menu,
         search=lambda session, asked, limit, offset: rows(search(session, asked, limit=limit + offset)[offset:]),
         named=lambda session, keys: rows(session.scalars(select(model).where(model.id.in_(keys))).unique().all()),
+        permission=permission,
     )

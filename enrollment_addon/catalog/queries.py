@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from ..core.search import asked_words, words_of
@@ -39,3 +39,12 @@ def search_event_types(
             found.append(event_type)
     start = next((place + 1 for place, item in enumerate(found) if item.id == after), 0)
     return found[start : start + limit]
+
+
+def name_clause(text: str) -> ColumnElement[bool]:
+    """Event types whose name, or a translation of it, contains the text."""
+    translated = select(Translation.record_id).where(
+        Translation.record == EventType.__tablename__, Translation.field == "name",
+        Translation.text.icontains(text, autoescape=True),
+    )
+    return or_(EventType.name.icontains(text, autoescape=True), EventType.id.in_(translated))

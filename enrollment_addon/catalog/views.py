@@ -5,14 +5,14 @@ from typing import Any
 from babel import Locale
 from flask import current_app
 from flask_appbuilder.models.sqla.interface import SQLAInterface
-
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import ColumnElement
 
 from ..core.translations import translations_of
 from ..core.web.filters import Filter
 from ..core.web.forms import Form, Input, StringField, form_for
 from ..core.web.views import Column, RecordView
-from . import service
+from . import queries, service
 from .models import EventKind, EventType
 
 KINDS = ((EventKind.klass, _l("Class")), (EventKind.appointment, _l("Appointment")))
@@ -41,6 +41,7 @@ class EventTypeView(RecordView):
         Filter("active", _l("Active"), "flag", EventType.active),
     )
     default_order = (EventType.name,)
+    search_placeholder = _l("Name in any language")
     inputs = (
         Input("name", _l("Name")),
         Input("kind", _l("Kind"), choices=KINDS, required=True),
@@ -60,6 +61,9 @@ class EventTypeView(RecordView):
         self.groups = (
             (None, tuple(i.name for i in self.inputs)), (_l("Name in other languages"), tuple(names)),
         )
+
+    def search_clause(self, text: str) -> ColumnElement[bool]:
+        return queries.name_clause(text)
 
     def prefilled(self) -> dict[str, Any]:
         return {"kind": EventKind.klass, "duration_minutes": 60, "active": True, "colour": "#2f6f9f"}

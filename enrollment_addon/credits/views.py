@@ -19,7 +19,17 @@ from ..core.web import access, render
 from ..core.web.access import can, needs, verb
 from ..core.web.api import new_key
 from ..core.web.filters import Filter
-from ..core.web.views import Column, ListAction, PageView, RecordView, Selection, notice, posted_selection
+from ..core.web.views import (
+    Column,
+    ListAction,
+    PageView,
+    RecordView,
+    Selection,
+    form_status,
+    notice,
+    posted_key,
+    posted_selection,
+)
 from ..jobs.queries import job_view
 from ..people.models import Client
 from . import labels, queries, service
@@ -126,12 +136,11 @@ class CreditsView(PageView):
         form, selection = GrantForm(), posted_selection(request.form)
         if not form.validate():
             return self.form_page(form, selection, 422)
-        key = request.form.get("idempotency_key", "")[:100]
         ok, result = self.attempt(
             form,
             lambda: service.grant_credits(
                 self.session, clients=self.chosen(selection), actor=self.actor,
-                idempotency_key=f"form:{key}" if key else None,
+                idempotency_key=posted_key(),
                 threshold=_settings().job_threshold, chunk=_settings().grant_chunk, **form.terms(), **form.extras(),
             ),
         )
@@ -262,7 +271,7 @@ class BatchView(RecordView):
         Filter("state", _l("State"), "choice", Batch.state, labels.BATCH_STATES),
         Filter("note", _l("Note"), "text", Batch.note),
         Filter("mine", _l("Mine"), "flag",
-               apply=lambda _op, value: (Batch.created_by_id == access.current_actor().user_id) == value),
+               apply=lambda _op, value: (Batch.created_by_id == access.acting_user_id()) == value),
     )
     default_order = (Batch.id,)
     default_descending = True
@@ -337,7 +346,7 @@ class BatchView(RecordView):
                 form,
                 lambda: service.undo_batch(
                     self.session, batch_id=key, reason=form.reason.data, actor=self.actor,
-                    idempotency_key=f"form:{request.form.get('idempotency_key', '')[:100]}",
+                    idempotency_key=posted_key(),
                     threshold=_settings().job_threshold, chunk=_settings().grant_chunk,
                 ),
             )
@@ -348,7 +357,7 @@ class BatchView(RecordView):
                 notice(ngettext("%(num)s credit was taken back.", "%(num)s credits were taken back.",
                                 result["taken_back"]))
                 return redirect(url_for("BatchView.show", pk=pk))
-        return self.render_template(
+        page = self.render_template(
             "enrollment_addon/undo.html", title=_("Undo this batch?"), sentence=_undo_sentence(plan),
             facts=[
                 {"label": _("Taken back"), "value": render.number(plan.taken_back)},
@@ -359,6 +368,7 @@ class BatchView(RecordView):
             submit_label=ngettext("Take back %(num)s credit", "Take back %(num)s credits", plan.taken_back),
             idempotency_key=request.form.get("idempotency_key") or new_key(),
         )
+        return page, form_status()
 
 
 def _facts(batch: queries.BatchSummary) -> list[dict[str, Any]]:
@@ -464,10 +474,12 @@ class LotView(RecordView):
 
     def void_page(self, lot_ids: list[int], form: VoidForm | None = None, status: int = 200) -> Any:
         """Say how many credits would be taken back, and ask for the reason."""
-        reached = self.session.scalars(select(CreditLot.available).where(CreditLot.id.in_(lot_ids))).all()
+        reached = self.session.execute(
+            select(CreditLot.id, CreditLot.available).where(CreditLot.id.in_(lot_ids)).order_by(CreditLot.id)
+        ).all()
         if not reached:
             raise NotFound
-        credits = sum(reached)
+        credits = sum(lot.available for lot in reached)
         page = self.render_template(
             "enrollment_addon/undo.html", title=_("Void session credits"), form=form or VoidForm(formdata=None),
             sentence=_("Reserved and used credits stay; the reason is kept in the ledger."),
@@ -478,7 +490,7 @@ class LotView(RecordView):
             crumbs=self.crumbs(), action_url=url_for("LotView.take_back"), cancel_url=url_for("LotView.list"),
             submit_label=ngettext("Take back %(num)s credit", "Take back %(num)s credits", credits),
             idempotency_key=request.form.get("idempotency_key") or new_key(),
-            hidden=[("lot_ids", ",".join(str(key) for key in lot_ids))],
+            hidden=[("lot_ids", ",".join(str(lot.id) for lot in reached))],
         )
         return page, status
 
@@ -493,7 +505,7 @@ class LotView(RecordView):
             form,
             lambda: service.void_lots(
                 self.session, lot_ids=lot_ids, reason=form.reason.data, actor=self.actor,
-                idempotency_key=f"form:{request.form.get('idempotency_key', '')[:100]}",
+                idempotency_key=posted_key(),
             ),
         )
         if not ok:

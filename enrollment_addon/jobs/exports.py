@@ -53,7 +53,7 @@ def step(session: Session, job: Job) -> Step:
     position = job.position or {"after": 0, "bytes": 0}
     path = folder() / f"{job.id}.csv"
     arguments = lists.arguments_from(job.input["query"])
-    statement = view.matching(view.applied(arguments, strict=True), arguments.get("search", "").strip()[:100])
+    statement = view.matching(view.applied(arguments, strict=True), lists.search_of(arguments))
     total = None
     if not position["bytes"]:
         total, _more = lists.capped_count(session, statement, view.model, 10_000_000)

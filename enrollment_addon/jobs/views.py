@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from ..core.errors import AddonError, NotFound
-from ..core.web.access import can, current_actor, needs, verb
+from ..core.web.access import acting_user_id, can, needs, verb
 from ..core.web.filters import Filter
 from ..core.web.views import Column, RecordView, notice
 from . import exports, queries, service, texts
@@ -44,7 +44,7 @@ class JobView(RecordView):
         Filter("kind", _l("Job"), "choice", Job.kind, tuple(texts.KINDS.items())),
         Filter("state", _l("State"), "choice", Job.state, texts.STATES),
         Filter("mine", _l("Mine"), "flag",
-               apply=lambda _op, value: (Job.created_by_id == current_actor().user_id) == value),
+               apply=lambda _op, value: (Job.created_by_id == acting_user_id()) == value),
     )
     default_order = (Job.id,)
     default_descending = True

@@ -13,7 +13,7 @@ from ..core.errors import AddonError
 from ..core.web import forms, render
 from ..core.web.access import can, may, needs, verb
 from ..core.web.api import new_key
-from ..core.web.views import notice
+from ..core.web.views import form_status, notice, posted_key
 from . import queries, service
 from .hooks import TimelineItem
 from .labels import KINDS, RELATIONSHIPS
@@ -121,11 +121,23 @@ class ClientPages:
 
     # ---- verbs -----------------------------------------------------------------------------------------
 
-    @expose("/data/<pk>")
+    @expose("/data/<pk>", methods=["GET", "POST"])
     @verb("export_client_data")
     def export_data(self, pk: str) -> Any:
-        """Everything that is kept about a client, as a ZIP of JSON and CSV."""
-        client_id = self.find(pk).id  # type: ignore[attr-defined]
+        """Everything that is kept about a client, as a ZIP of JSON and CSV; posted, because it goes on record."""
+        client, form = self.find(pk), forms.Form()  # type: ignore[attr-defined]
+        if request.method == "POST" and form.validate():
+            return self._archive(client.id)
+        page = self.render_template(  # type: ignore[attr-defined]
+            "enrollment_addon/undo.html", title=_("Export the data of %(name)s?", name=client.full_name),
+            sentence=_("You get a ZIP file with everything that is kept about this client. The timeline will say so."),
+            facts=[], form=form, crumbs=self.crumbs(), action_url=request.path,  # type: ignore[attr-defined]
+            cancel_url=url_for("ClientView.show", pk=pk), submit_label=_("Download the data"), danger=False,
+            idempotency_key=None,
+        )
+        return page, form_status()
+
+    def _archive(self, client_id: int) -> Any:
         with unit_of_work(self.session):  # type: ignore[attr-defined]
             sections = service.export_client_data(self.session, client_id=client_id, actor=self.actor)  # type: ignore[attr-defined]
         target = io.BytesIO()
@@ -140,12 +152,12 @@ class ClientPages:
         client, form = self.find(pk), EraseForm()  # type: ignore[attr-defined]
         name = client.full_name
         if request.method == "POST" and form.validate():
-            ok, user_id = self.attempt(form, lambda: self._erase(client.id, form))  # type: ignore[attr-defined]
+            ok, _nothing = self.attempt(form, lambda: self._erase(client.id, form))  # type: ignore[attr-defined]
             if ok:
                 notice(_("The personal data was erased. Credits and money stay on record."))
                 return redirect(url_for("ClientView.show", pk=pk))
             client = self.find(pk)  # type: ignore[attr-defined]
-        return self.render_template(  # type: ignore[attr-defined]
+        page = self.render_template(  # type: ignore[attr-defined]
             "enrollment_addon/undo.html", title=_("Erase the personal data of %(name)s?", name=name),
             sentence=_("Name, contact, notes, participants’ names and the portal account are replaced for good. "
                        "The ledger and money stay. This cannot be undone."),
@@ -153,6 +165,7 @@ class ClientPages:
             cancel_url=url_for("ClientView.show", pk=pk), submit_label=_("Erase personal data"), danger=True,
             idempotency_key=None,
         )
+        return page, form_status()
 
     def _erase(self, client_id: int, form: EraseForm) -> None:
         user_id = service.erase_client(
@@ -173,11 +186,12 @@ class ClientPages:
         choice = MergeChoiceForm()
         other = request.values.get("other_id", "")
         if not other.isdecimal() or (request.method == "POST" and "reason" not in request.form and not choice.validate()):
-            return self.form_page(  # type: ignore[attr-defined]
+            page = self.form_page(  # type: ignore[attr-defined]
                 choice, title=_("Merge %(name)s with another record", name=source.full_name), subtitle="",
                 crumbs=self.crumbs(), submit_label=_("See what happens"),  # type: ignore[attr-defined]
                 cancel_url=url_for("ClientView.show", pk=pk), fields=["other_id"],
             )
+            return page, form_status()
         target = self.find(other)  # type: ignore[attr-defined]
         form = ReasonForm()
         if "reason" in request.form and form.validate():
@@ -187,7 +201,7 @@ class ClientPages:
                 lambda: service.merge_clients(
                     self.session, source_id=int(pk), target_id=int(other), keep=keep,  # type: ignore[attr-defined]
                     reason=form.reason.data, actor=self.actor,  # type: ignore[attr-defined]
-                    idempotency_key=request.form.get("idempotency_key") or None,
+                    idempotency_key=posted_key(),
                 ),
             )
             if ok:
@@ -203,7 +217,7 @@ class ClientPages:
             return redirect(url_for("ClientView.show", pk=source.id))
         if plan.obstacles and not form.errors:
             form.add_errors({}, plan.obstacles[0].text())
-        return self.render_template(  # type: ignore[attr-defined]
+        page = self.render_template(  # type: ignore[attr-defined]
             "enrollment_addon/merge.html",
             title=_("Merge %(source)s into %(target)s", source=source.full_name, target=target.full_name),
             source=source, target=target, differences=differences_of(plan, request.form), facts=facts_of(plan),
@@ -212,6 +226,7 @@ class ClientPages:
             submit_label=_("Merge %(source)s into %(target)s", source=source.full_name, target=target.full_name),
             idempotency_key=request.form.get("idempotency_key") or new_key(),
         )
+        return page, 422 if form.errors or form.form_errors else 200
 
 
 def _sub(client: Client) -> list[str]:

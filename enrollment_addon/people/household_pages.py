@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from ..core.web import forms
 from ..core.web.access import may, needs
-from ..core.web.views import notice
+from ..core.web.api import key_of
+from ..core.web.views import form_status, notice
 from . import service
 from .labels import RELATIONSHIPS
 from .models import Client, Household, Relationship
@@ -75,19 +76,20 @@ class HouseholdPages:
             if ok:
                 notice(_("The household has a new member."))
                 return redirect(url_for("HouseholdView.show", pk=pk))
-        return self.form_page(  # type: ignore[attr-defined]
+        page = self.form_page(  # type: ignore[attr-defined]
             form, title=title, subtitle="", crumbs=self.crumbs(), submit_label=_("Add a member"),  # type: ignore[attr-defined]
             cancel_url=url_for("HouseholdView.show", pk=pk), fields=["client_id", "relationship"],
         )
+        return page, form_status()
 
     @expose("/leave/<pk>/<client_id>", methods=["POST"])
     @needs("edit")
     def leave(self, pk: str, client_id: str) -> Any:
-        form = forms.Form()
+        household_id, member_id = self.find(pk).id, key_of(client_id)  # type: ignore[attr-defined]
         ok, error = self.attempt(  # type: ignore[attr-defined]
-            form,
+            forms.Form(),
             lambda: service.remove_member(
-                self.session, household_id=self.find(pk).id, client_id=_key(client_id), actor=self.actor  # type: ignore[attr-defined]
+                self.session, household_id=household_id, client_id=member_id, actor=self.actor  # type: ignore[attr-defined]
             ),
         )
         notice(_("The client left the household.") if ok else error.text(), category="success" if ok else "warning")
@@ -113,15 +115,12 @@ class HouseholdPages:
             if ok:
                 notice(_("The household has a new head."))
                 return redirect(url_for("HouseholdView.show", pk=pk))
-        return self.render_template(  # type: ignore[attr-defined]
+        page = self.render_template(  # type: ignore[attr-defined]
             "enrollment_addon/head.html", title=_("Change head"), form=form, crumbs=self.crumbs(),  # type: ignore[attr-defined]
             members=[{"id": m.id, "name": m.full_name} for m in members], action_url=request.path,
             cancel_url=url_for("HouseholdView.show", pk=pk), submit_label=_("Change head"),
         )
-
-
-def _key(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 19 else 0
+        return page, form_status()
 
 
 def _head_form(members: list[Client], household: Household) -> type[forms.Form]:

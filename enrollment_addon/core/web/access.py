@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from wtforms import ValidationError
 
 from ..errors import AddonError, Forbidden
-from ..scope import NOBODY, SYSTEM, Actor, Reach
+from ..scope import NOBODY, SYSTEM, Actor, Reach, actor_of
 
 MENU = "Enrollment"
 """The view menu that carries the business verbs."""
@@ -94,6 +94,11 @@ def current_actor() -> Actor:
         return known[user.id]
     finally:
         g.enrollment_resolving = False
+
+
+def acting_user_id() -> int | None:
+    """The key of the person that the session works for: who asks, or whoever started the job."""
+    return actor_of(current_session()).user_id
 
 
 def permissions_of(user: Any) -> frozenset[tuple[str, str]]:
@@ -190,8 +195,8 @@ def verb(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 def _to_login() -> Any:
     flash(str(Unauthorized.message), "warning")
     login = current_app.appbuilder.sm.auth_view.__class__.__name__  # type: ignore[attr-defined]
-    target = request.full_path if request.method == "GET" else url_for(request.endpoint or "", **(request.view_args or {}))
-    return redirect(url_for(f"{login}.login", next=target))
+    page = request.full_path if request.method == "GET" else same_site(request.referrer)
+    return redirect(url_for(f"{login}.login", **({"next": page} if page else {})))
 
 
 def same_site(url: str | None) -> str | None:

@@ -4,10 +4,11 @@ import tempfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, current_app, redirect, request, send_file, stream_with_context
+from flask import Response, current_app, redirect, request, send_file, stream_with_context, url_for
+from flask_babel import gettext as _
 
 from .. import clock, exports
-from . import lists
+from . import forms, lists, render
 
 if TYPE_CHECKING:
     from .views import RecordView
@@ -26,13 +27,17 @@ def filename(view: "RecordView", fmt: str) -> str:
 
 
 def deliver(view: "RecordView", fmt: str) -> Any:
-    """The rows that match the URL's search and filters, limited to what the person reaches."""
-    query = request.query_string.decode(errors="replace")[:4000]
-    statement = view.matching(view.applied(request.args, strict=True), request.args.get("search", "").strip()[:100])
+    """The rows that match the URL's search and filters, limited to what the person reaches.
+
+    Reading a file changes nothing; queuing a job does, so a large export asks first.
+    """
+    query = request.query_string.decode(errors="replace")
+    arguments = lists.arguments_from(query)
+    statement = view.matching(view.applied(arguments, strict=True), lists.search_of(arguments))
     bound = current_app.extensions["enrollment"].settings.export_job_rows
     _count, too_many = lists.capped_count(view.session, statement, view.model, bound)
     if too_many and _large:
-        return redirect(_large[0](view, fmt, query))
+        return redirect(_large[0](view, fmt, query)) if request.method == "POST" else _ask(view, bound, query)
     rows = view.export_rows(statement)
     name = filename(view, fmt)
     if fmt == "csv":
@@ -46,4 +51,14 @@ def deliver(view: "RecordView", fmt: str) -> Any:
     return send_file(
         book, as_attachment=True, download_name=name,
         mimetype="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    )
+
+
+def _ask(view: "RecordView", bound: int, query: str) -> Any:
+    return view.render_template(
+        "enrollment_addon/undo.html", title=_("Prepare a large file?"), form=forms.Form(), facts=[],
+        sentence=_("More than %(rows)s rows match. The file is prepared in the background; you will see its "
+                   "progress.", rows=render.number(bound)),
+        crumbs=view.crumbs(), action_url=f"{request.path}?{query}", submit_label=_("Prepare the file"),
+        cancel_url=f"{url_for(f'{view.endpoint}.list')}?{query}", danger=False, idempotency_key=None,
     )

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, not_
+from sqlalchemy import BigInteger, ColumnElement, literal, not_
 
 from ..errors import InvalidInput
+from ..search import storable
 
 MOST_FILTERS = 20
 LARGEST_KEY = 2**63 - 1
@@ -77,13 +78,15 @@ class Filter:
             raise InvalidInput(
                 _l("“%(value)s” cannot be used for the filter “%(filter)s”."), value=text[:60], filter=self.name
             ) from None
-        if "\x00" in text or len(text) > 200:
+        if storable(text) != text or len(text) > 200:
             raise InvalidInput(
                 _l("“%(value)s” cannot be used for the filter “%(filter)s”."), value=text[:60], filter=self.name
             )
         return text
 
     def clause(self, operator: str, value: Any) -> ColumnElement[bool]:
+        if self.kind in ("number", "reference"):  # compared in 64 bits, also with a column of 32
+            value = literal(value, BigInteger())
         if self.apply is not None:
             return self.apply(operator, value)
         column = self.column
@@ -117,34 +120,49 @@ class Applied:
 _PAGE_KEY = re.compile(r"^_flt_(\d{1,2})_(\w{1,60})$")
 
 
-def from_arguments(filters: Mapping[str, Filter], arguments: Any) -> list[Applied]:
-    """The filters in a page's query string; unknown ones are ignored. Raises: InvalidInput for a bad value."""
+def from_arguments(filters: Mapping[str, Filter], arguments: Any) -> tuple[list[Applied], list[InvalidInput]]:
+    """The filters in a page's query string, and what is wrong with those that can't be used."""
     applied: list[Applied] = []
-    for key in sorted(set(arguments)):
-        match = _PAGE_KEY.match(key)
-        if not match or match.group(2) not in filters:
-            continue
-        entry, position = filters[match.group(2)], int(match.group(1))
-        if position >= len(entry.ops):
-            continue
-        for value in arguments.getlist(key)[:MOST_FILTERS]:
-            if value.strip():
-                applied.append(Applied(entry, entry.ops[position], entry.parse(value)))
-    return applied[:MOST_FILTERS]
+    refused: list[InvalidInput] = []
+    for key in sorted(k for k in set(arguments) if k.startswith("_flt_")):
+        for value in filter(str.strip, arguments.getlist(key)):
+            try:
+                applied.append(_applied(filters, key, value))
+            except InvalidInput as error:
+                refused.append(error)
+    if len(applied) > MOST_FILTERS:
+        refused.append(_too_many())
+    return applied[:MOST_FILTERS], refused[:MOST_FILTERS]
+
+
+def _applied(filters: Mapping[str, Filter], key: str, value: str) -> Applied:
+    """One filter of a query string. Raises: InvalidInput."""
+    match = _PAGE_KEY.match(key)
+    entry = filters.get(match.group(2)) if match else None
+    position = int(match.group(1)) if match else 0
+    if entry is None or position >= len(entry.ops):
+        raise InvalidInput(_l("There is no filter “%(filter)s” here."), filter=key.removeprefix("_flt_")[:60])
+    return Applied(entry, entry.ops[position], entry.parse(value))
+
+
+def _too_many() -> InvalidInput:
+    return InvalidInput(_l("At most %(most)s filters can be used at once."), most=MOST_FILTERS)
 
 
 def from_rest(filters: Mapping[str, Filter], asked: Iterable[Mapping[str, Any]]) -> list[Applied]:
     """The filters of a REST request. Raises: InvalidInput for anything unknown."""
     applied: list[Applied] = []
     for item in asked:
-        name, operator = str(item.get("col")), str(item.get("opr", "eq"))
+        if not {"col", "value"} <= set(item) <= {"col", "opr", "value"}:
+            raise InvalidInput(_l("A filter has col, opr and value."))
+        name, operator = str(item["col"]), str(item.get("opr", "eq"))
         entry = filters.get(name)
         operator = _ALIASES.get(operator, operator)
         if entry is None or operator not in entry.ops:
             raise InvalidInput(
                 _l("There is no filter “%(filter)s” with “%(operator)s” here."), filter=name[:60], operator=operator[:20]
             )
-        applied.append(Applied(entry, operator, entry.parse(item.get("value"))))
+        applied.append(Applied(entry, operator, entry.parse(item["value"])))
     if len(applied) > MOST_FILTERS:
-        raise InvalidInput(_l("At most %(most)s filters can be used at once."), most=MOST_FILTERS)
+        raise _too_many()
     return applied

@@ -84,9 +84,12 @@ class LocalDateTime(DateTimeLocalField):
         super().process_formdata(valuelist)
         if self.data is not None and self.data.tzinfo is None:
             zone = ZoneInfo(self.timezone())
-            local = self.data.replace(tzinfo=zone)
-            instant = local.astimezone(dt.UTC)
-            if instant.astimezone(zone).replace(tzinfo=None) != self.data:
+            try:
+                instant = self.data.replace(tzinfo=zone).astimezone(dt.UTC)
+                shown = instant.astimezone(zone).replace(tzinfo=None)
+            except OverflowError:
+                raise ValueError(self.gettext("Not a valid datetime value.")) from None
+            if shown != self.data:
                 raise ValueError(str(_l("This hour does not exist that day: the clocks are put forward.")))
             self.data = instant
 
@@ -101,13 +104,14 @@ class Source:
     """Where the options of a reference come from. All three functions see only what the person reaches.
 
     `search(session, text, limit, offset)` and `named(session, keys)` return (key, text, small print) rows;
-    `menu` is the record's menu whose `read` permission the search takes.
+    the search takes `permission` on `menu`, the record's own.
     """
 
     name: str
     menu: str
     search: Callable[..., Sequence[tuple[int, str, str]]]
     named: Callable[..., Sequence[tuple[int, str, str]]]
+    permission: str = "read"
 
 
 sources: dict[str, Source] = {}

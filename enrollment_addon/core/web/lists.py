@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, func, inspect, select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
+from ..errors import InvalidInput
+
 LARGEST_OFFSET = 10_000_000
+LONGEST_QUERY = 4_000
 
 
 def whole(text: Any, default: int, low: int, high: int) -> int:
@@ -40,13 +44,27 @@ def asked_of(arguments: Any, name: str, *, orders: Mapping[str, Any], default_si
         size=size,
         order=order if order in orders else None,
         descending=arguments.get(f"_od_{name}") == "desc",
-        search=arguments.get("search", "").replace("\x00", "").strip()[:100],
+        search=search_of(arguments),
     )
 
 
+def search_of(arguments: Any, name: str = "search") -> str:
+    """What was typed into a search box, without what no database stores."""
+    text: str = arguments.get(name, "")
+    return text.replace("\x00", "").strip()[:100]
+
+
 def arguments_from(query: str) -> MultiDict[str, str]:
-    """A posted query string as arguments, as if it were the URL's own."""
-    return MultiDict(parse_qsl(query.lstrip("?")[:4000], max_num_fields=100))
+    """A posted query string as arguments, as if it were the URL's own.
+
+    Raises: InvalidInput when it is too long: what is cut off would select more than the person saw.
+    """
+    try:
+        if len(query) > LONGEST_QUERY:
+            raise ValueError
+        return MultiDict(parse_qsl(query.lstrip("?"), max_num_fields=100))
+    except ValueError:
+        raise InvalidInput(_l("This search is too long. Please use fewer filters.")) from None
 
 
 def primary_key(model: Any) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import jsonify, request
 from flask_appbuilder.baseviews import expose
+from flask_login import current_user
 
 from ..errors import NotFound
 from . import access, lists
@@ -23,12 +24,13 @@ class OptionsView(PageView):
     @expose("/<source>")
     def options(self, source: str) -> Any:
         found = sources.get(source)
+        if not current_user.is_authenticated:
+            raise access.Unauthorized
         if found is None:
             raise NotFound
-        access.authorize("read", found.menu)
+        access.authorize(found.permission, found.menu)
         page = lists.whole(request.args.get("page"), 0, 0, 1000)
-        text = request.args.get("q", "").replace("\x00", "").strip()[:100]
-        rows = found.search(self.session, text, PAGE + 1, page * PAGE)
+        rows = found.search(self.session, lists.search_of(request.args, "q"), PAGE + 1, page * PAGE)
         return jsonify(
             results=[{"id": key, "text": name, "meta": meta} for key, name, meta in rows[:PAGE]],
             more=len(rows) > PAGE,

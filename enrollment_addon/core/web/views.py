@@ -1,23 +1,25 @@
 """Base of all pages: hand-made ones (`PageView`) and generated lists, cards and forms (`RecordView`)."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import structlog
-from flask import Response, current_app, flash, g, redirect, request, stream_with_context, url_for
+from flask import current_app, flash, redirect, request, url_for
 from flask_appbuilder import BaseView, ModelView
 from flask_appbuilder.baseviews import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
 from markupsafe import Markup
 from sqlalchemy import ColumnElement, Select, false, select
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
+from werkzeug.exceptions import HTTPException
 
 from ..db import unit_of_work
-from ..errors import AddonError, NotFound
+from ..errors import AddonError, InvalidInput, NotFound
 from ..scope import Actor
 from . import access, filters, forms, lists, render
 from .access import can, current_actor, current_session, may, needs
@@ -25,6 +27,7 @@ from .filters import Applied, Filter
 
 log = structlog.get_logger("enrollment_addon")
 FORMATS = ("csv", "xlsx")
+MOST_TICKED = 2_000
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,25 @@ class Selection:
 
 
 def posted_selection(form: Mapping[str, Any]) -> Selection:
-    """The selection a list (or a following step) posted; junk keys are left out."""
+    """The selection a list (or a following step) posted; junk keys are left out. Raises: InvalidInput."""
     if form.get("all") == "1":
-        return Selection(query=str(form.get("filter", ""))[:4000])
+        return Selection(query=str(form.get("filter", "")))
     texts = [part for value in form.getlist("rowid") for part in value.split(",")]  # type: ignore[attr-defined]
     keys = sorted({int(t) for t in texts if t.strip().isdecimal() and len(t) < 19})
-    return Selection(keys=tuple(keys[:2000]))
+    if len(keys) > MOST_TICKED:
+        raise InvalidInput(_l("At most %(most)s rows can be ticked at once."), most=MOST_TICKED)
+    return Selection(keys=tuple(keys))
+
+
+def posted_key() -> str | None:
+    """The idempotency key that a form of ours carries, bound to the person; None for anything else."""
+    key = request.form.get("idempotency_key", "")
+    return f"form:u{current_actor().user_id}:{key}" if re.fullmatch("[0-9A-Za-z-]{1,64}", key) else None
+
+
+def form_status() -> int:
+    """The status of a page with a form: a form that is shown again after it was posted was refused."""
+    return 422 if request.method == "POST" else 200
 
 
 class Mended:
@@ -112,21 +128,33 @@ class Mended:
         blueprint = super().create_blueprint(*args, **kwargs)  # type: ignore[misc]
         blueprint.before_request(access.check_csrf)
         blueprint.register_error_handler(AddonError, self.show_error)
+        blueprint.register_error_handler(DataError, lambda _error: self.show_error(InvalidInput()))
+        blueprint.register_error_handler(HTTPException, self.show_http_error)
         return blueprint
 
     def show_error(self, error: AddonError) -> Any:
         """A refusal that no form caught, as a page of its own with the right status."""
-        current_session().rollback()
         log.info("refused", code=error.error_code, endpoint=request.endpoint)
+        return self._error_page(error.http_status, error.text())
+
+    def show_http_error(self, error: HTTPException) -> Any:
+        """What the server itself refuses, such as a form that is too large; answers of the host pass unchanged."""
+        if error.code is None or error.response is not None:
+            return error
+        texts = {400: access.CsrfFailed.message, 413: _("This is too much to send at once.")}
+        return self._error_page(error.code, texts.get(error.code) or _("The server could not use this request."))
+
+    def _error_page(self, status: int, text: Any) -> Any:
+        current_session().rollback()
         titles = {403: _("Not allowed"), 404: _("Not found"), 409: _("Not possible"), 503: _("Please try again")}
         page = self.render_template(
             "enrollment_addon/error.html",
-            code=error.http_status,
-            title=titles.get(error.http_status, _("Please check your input")),
-            text=error.text(),
+            code=status,
+            title=titles.get(status, _("Please check your input")),
+            text=text,
             back_url=access.same_site(request.referrer) or current_app.appbuilder.get_url_for_index,  # type: ignore[attr-defined]
         )
-        return page, error.http_status
+        return page, status
 
     def render_template(self, template: str, **context: Any) -> Any:
         return super().render_template(template, **context)  # type: ignore[misc]
@@ -145,11 +173,12 @@ class Mended:
             return do()
 
     def attempt(self, form: forms.Form, do: Callable[[], Any]) -> tuple[bool, Any]:
-        """Carry a verb out in a unit of work; what it refuses is shown in the form, which keeps what was typed."""
+        """Carry a verb out in a unit of work; what it refuses is shown in the form, which keeps what was typed.
+
+        That includes NotFound: the page has found its own record, so it is one that was chosen in the form.
+        """
         try:
             return True, self.work(do)
-        except NotFound:
-            raise
         except AddonError as error:
             form.add_errors(error.fields, error.text())
             return False, error
@@ -224,14 +253,13 @@ class RecordView(Mended, ModelView):  # type: ignore[misc]
         return false()
 
     def applied(self, arguments: Any, *, strict: bool = False) -> list[Applied]:
-        """The filters a URL asks for. A bad value is told and left out, unless `strict`, where it is refused."""
-        try:
-            return filters.from_arguments(self.filters_by_name, arguments)
-        except AddonError as error:
-            if strict:
-                raise
+        """The filters a URL asks for. A bad one is told and left out, unless `strict`, where it is refused."""
+        applied, refused = filters.from_arguments(self.filters_by_name, arguments)
+        if strict and refused:
+            raise refused[0]
+        for error in refused:
             flash(error.text(), "warning")
-            return []
+        return applied
 
     def matching(self, applied: Iterable[Applied], search: str) -> Select[Any]:
         statement = self.base_query()
@@ -248,8 +276,7 @@ class RecordView(Mended, ModelView):  # type: ignore[misc]
         if selection.query is None:
             return list(selection.keys)
         arguments = lists.arguments_from(selection.query)
-        search = arguments.get("search", "").replace("\x00", "").strip()[:100]
-        statement = self.matching(self.applied(arguments, strict=True), search)
+        statement = self.matching(self.applied(arguments, strict=True), lists.search_of(arguments))
         return statement.with_only_columns(lists.primary_key(self.model)).order_by(None)
 
     def find(self, pk: str) -> Any:
@@ -316,7 +343,10 @@ class RecordView(Mended, ModelView):  # type: ignore[misc]
             "actions": self._actions(), "action_url": url_for(f"{self.endpoint}.action_post"), "select_all": True,
             "filter_query": urlencode([(k, v) for k, vs in arguments.items() for v in vs]),
             "add_url": self.add_url(), "add_label": self.add_label,
-            "export_urls": {f: self._url(arguments, _endpoint="export", fmt=f) for f in FORMATS},
+            "export_urls": {
+                fmt: f"{url_for(f'{self.endpoint}.export', fmt=fmt)}?{urlencode(arguments, doseq=True)}"
+                for fmt in FORMATS
+            },
             "empty": {
                 "title": self.list_title, "text": self.empty_text, "url": self.add_url(), "label": self.add_label,
             },
@@ -333,8 +363,11 @@ class RecordView(Mended, ModelView):  # type: ignore[misc]
     def show_url(self, item: Any) -> str:
         return url_for(f"{self.endpoint}.show", pk=item.id)
 
-    def _url(self, arguments: Mapping[str, Any], _endpoint: str = "list", **changes: Any) -> str:
-        return url_for(f"{self.endpoint}.{_endpoint}", **{**arguments, **changes})
+    def _url(self, arguments: Mapping[str, Any], **changes: Any) -> str:
+        """This list's URL with other arguments; never handed to `url_for`, which takes some of them as its own."""
+        base = url_for(f"{self.endpoint}.list")
+        query = urlencode({**arguments, **changes}, doseq=True)
+        return f"{base}?{query}" if query else base
 
     def _column(self, column: Column, asked: lists.Asked, arguments: Mapping[str, Any]) -> dict[str, Any]:
         name, url, order = type(self).__name__, None, None
@@ -365,7 +398,7 @@ class RecordView(Mended, ModelView):  # type: ignore[misc]
         operator = "" if entry.operator == "eq" else f" {filters.OPERATORS[entry.operator]}"
         return {
             "label": f"{entry.filter.label}{operator}: {self._filter_value(entry)}",
-            "remove_url": url_for(f"{self.endpoint}.list", **left),
+            "remove_url": self._url(left),
         }
 
     def _filter_value(self, entry: Applied) -> str:
@@ -420,10 +453,10 @@ class RecordView(Mended, ModelView):  # type: ignore[misc]
 
     # ---- export ----------------------------------------------------------------------------------------
 
-    @expose("/export/<fmt>")
+    @expose("/export/<fmt>", methods=["GET", "POST"])
     @needs("read")
     def export(self, fmt: str) -> Any:
-        """The list as filtered, as a file; a large one is prepared in the background."""
+        """The list as filtered, as a file; for a large one, ask and have it prepared in the background."""
         if fmt not in FORMATS:
             raise NotFound
         from . import export_files
@@ -517,7 +550,7 @@ class RecordView(Mended, ModelView):  # type: ignore[misc]
             form, title=self.add_label, subtitle="", crumbs=self.crumbs(), submit_label=self.add_label,
             cancel_url=url_for(f"{self.endpoint}.list"),
         )
-        return (page, 422) if request.method == "POST" else page
+        return page, form_status()
 
     @expose("/edit/<pk>", methods=["GET", "POST"])
     @needs("edit")
@@ -539,7 +572,7 @@ class RecordView(Mended, ModelView):  # type: ignore[misc]
             form, title=title, subtitle="", crumbs=self.crumbs(), submit_label=_("Save changes"),
             cancel_url=self.show_url(item),
         )
-        return (page, 422) if request.method == "POST" else page
+        return page, form_status()
 
     @expose("/delete/<pk>", methods=["GET", "POST"])
     @needs("delete")
@@ -553,11 +586,12 @@ class RecordView(Mended, ModelView):  # type: ignore[misc]
                 notice(_("%(record)s was deleted.", record=name))
                 return redirect(url_for(f"{self.endpoint}.list"))
             item = self.find(pk)
-        return self.render_template(
+        page = self.render_template(
             "enrollment_addon/undo.html", title=_("Delete %(record)s?", record=name),
             sentence=_("This cannot be undone."), facts=[], form=form, crumbs=self.crumbs(),
             action_url=request.path, cancel_url=self.show_url(item), submit_label=_("Delete %(record)s", record=name),
             danger=True, idempotency_key=None,
         )
+        return page, form_status()
 
 
