@@ -32,4 +32,4 @@ class BookingStateConflict(Conflict):
 
 class ReservedCredits(Conflict):
     code = "reserved_credits"
-    message = _l("%(count)s credits are reserved for bookings. Complete or cancel these bookings first.")
+    message = _l("Credits reserved for bookings: %(count)s. Complete or cancel these bookings first.")

@@ -14,7 +14,7 @@ from ..core import clock
 from ..core.db import insert_new
 from ..core.scope import Actor
 from ..people import hooks
-from ..people.calc import ERASED
+from ..people.calc import ERASED, redacted
 from ..people.models import Client, Club
 from .errors import ReservedCredits
 from .models import CreditBalance, CreditEntry, CreditLot, EntryKind
@@ -168,7 +168,25 @@ class CreditMerge:
 
 
 def erase_credit_texts(session: Session, *, client_id: int, needles: Sequence[str]) -> None:
-    """Blank the notes and reasons in a client's lots and ledger: the one change the guard lets through."""
+    """Blank the notes and reasons in a client's lots and ledger: the one change the guard lets through.
+
+    The others of a batch have the same note, perhaps with this client's name; there only the name goes.
+    """
+    shared = session.execute(
+        select(_lots.c.batch_id, _lots.c.note)
+        .where(
+            _lots.c.batch_id.in_(select(_lots.c.batch_id).where(_lots.c.client_id == client_id)),
+            _lots.c.note.is_not(None), _lots.c.client_id != client_id,
+        )
+        .distinct()
+    ).all()
+    for batch_id, note in shared:
+        if (cleaned := redacted(note, needles)) != note:
+            session.execute(
+                update(_lots)  # type: ignore[arg-type]
+                .where(_lots.c.batch_id == batch_id, _lots.c.note == note)
+                .values(note=cleaned)
+            )
     for table, column in ((_lots, "note"), (_entries, "reason")):
         session.execute(
             update(table)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ Free text about the client goes whole, because nobody can tell what it gives awa
 from collections.abc import Collection, Sequence
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Table, select, true, update
+from sqlalchemy import JSON, ColumnElement, String, Table, select, true, update
 from sqlalchemy.orm import Session
 
 from ...core import clock
@@ -140,7 +140,7 @@ def _erase_shared_texts(session: Session, client: Client, needles: Collection[st
 def _redact(session: Session, table: Table, needles: Collection[str], where: ColumnElement[bool]) -> None:
     texts = [
         column for column in table.c
-        if column.name not in _FIXED_WORDS and column.type.python_type in (str, dict)
+        if column.name not in _FIXED_WORDS and isinstance(column.type, String | JSON)
     ]
     rows = session.execute(select(table.c.id, *texts).where(where).execution_options(yield_per=1000))
     for row in rows.mappings():

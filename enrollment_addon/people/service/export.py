@@ -10,8 +10,8 @@ from sqlalchemy import Table, or_, select
 from sqlalchemy.orm import Session
 
 from ...core.audit import AuditEvent, record_event
-from ...core.scope import SYSTEM, Actor, acting_as
 from ...core.exports import csv_lines
+from ...core.scope import SYSTEM, Actor, acting_as
 from .. import hooks
 from ..models import Client, Household, Participant
 from ..queries import identities, require_client
