@@ -91,10 +91,8 @@ def test_a_forking_worker_does_its_jobs(
 def test_without_its_broker_the_request_succeeds_and_a_sweep_sends_the_job_later(
     database_url: str, broker: str, session_factory: sessionmaker[Session], session: Session
 ) -> None:
-    began = time.monotonic()
     with capture_logs() as lines:
         job_id = queue(database_url, f"redis://127.0.0.1:{free_port()}/0", items=7)
-    assert time.monotonic() - began < 20
     assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["job_not_sent"]
     assert job_of(session_factory, job_id).state == JobState.queued
 
@@ -111,14 +109,16 @@ def test_without_its_broker_the_request_succeeds_and_a_sweep_sends_the_job_later
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:{}/0", "amqp://127.0.0.1:{}//"])
-def test_whether_the_broker_answers(database_url: str, broker: str, url: str) -> None:
+def test_an_absent_broker_is_told_and_keeps_no_request_waiting(
+    database_url: str, broker: str, url: str
+) -> None:
     there = make_app(database_url, ENROLLMENT_BROKER_URL=broker)
     away = make_app(database_url, ENROLLMENT_BROKER_URL=url.format(free_port()))
-    began = time.monotonic()
     assert there.extensions[dispatch.EXTENSION].broker_reachable()
     assert not away.extensions[dispatch.EXTENSION].broker_reachable()
+    began = time.monotonic()
     request_queues_a_job(away, items=1)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 1, "nobody waits for a broker"
     dispose(there)
     dispose(away)
 
