@@ -155,10 +155,16 @@ def verbs(modules: Sequence[Module]) -> list[Verb]:
     return sorted((v for m in modules for v in m.verbs), key=lambda v: areas.index(v.area))
 
 
+def _records(modules: Sequence[Module]) -> dict[str, Mapping[str, Sequence[str]]]:
+    """The part of `_RECORDS` that these modules have a page for."""
+    menus = {v.view.class_permission_name for m in modules for v in m.views}
+    return {menu: by for menu, by in _RECORDS.items() if menu in menus}
+
+
 def permissions(modules: Sequence[Module]) -> dict[str, tuple[str, ...]]:
-    """All permissions by menu: those of the records, and the verbs of the modules that are switched on."""
+    """All permissions of these modules by menu: their verbs, and those of their records."""
     named = tuple(v.name for v in verbs(modules))
-    return {access.MENU: named, **{menu: tuple(by) for menu, by in _RECORDS.items()}}
+    return {access.MENU: named, **{menu: tuple(by) for menu, by in _records(modules).items()}}
 
 
 _TEAM_MENUS_ONLY_OWNER = frozenset({"Enrollment Team permissions"})
@@ -168,12 +174,10 @@ def role_permissions(modules: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
     """What `init` gives each role: role → (permission, menu) pairs, for the modules that are switched on."""
     chosen = [m for m in MODULES if m.name in modules]
     wanted: dict[str, set[tuple[str, str]]] = {name: set() for name in roles.ROLES}
-    menus = {v.view.class_permission_name for m in chosen for v in m.views}
-    for menu, permissions in _RECORDS.items():
-        if menu in menus:
-            for permission, holders in permissions.items():
-                for role in holders:
-                    wanted[role].add((f"can_{permission}", menu))
+    for menu, by in _records(chosen).items():
+        for permission, holders in by.items():
+            for role in holders:
+                wanted[role].add((f"can_{permission}", menu))
     for module in chosen:
         for verb in module.verbs:
             for role in verb.roles:
