@@ -95,6 +95,27 @@ def plan_grant(
     )
 
 
+def _queue(session: Session, batch: Batch, *, chunk: int, actor: Actor) -> int:
+    """Leave the batch to a background job; its key."""
+    job = queue_job(
+        session, kind=KIND, input={"batch_id": batch.id, "chunk": chunk}, actor=actor, total=batch.total
+    )
+    batch.input = {**batch.input, "job_id": job.id}
+    session.flush()
+    return job.id
+
+
+def _answer(batch: Batch, job_id: int | None) -> dict[str, Any]:
+    return {
+        "batch_id": batch.id,
+        "granted": batch.done,
+        "clients": batch.total,
+        "skipped": batch.skipped,
+        "skipped_count": sum(batch.input["left_out"].values()),
+        "job_id": job_id,
+    }
+
+
 def grant_credits(
     session: Session,
     *,
@@ -125,25 +146,13 @@ def grant_credits(
             selection,
             event_type_id=event_type_id,
             quantity=quantity,
-            expires_on=expires_on,
-            expires_in=expires_in,
-            priority=priority,
-            unit_value=unit_value,
-            note=note,
+            expires_on=expires_on, expires_in=expires_in,
+            priority=priority, unit_value=unit_value, note=note,
         )
         batch = _open(session, selection, terms, shared=shared, note=note, actor=actor)
-        queued = selection.count > threshold
         job_id = None
-        if queued:
-            job_id = queue_job(
-                session,
-                kind=KIND,
-                input={"batch_id": batch.id, "chunk": chunk},
-                actor=actor,
-                total=batch.total,
-            ).id
-            batch.input = {**batch.input, "job_id": job_id}
-            session.flush()
+        if selection.count > threshold:
+            job_id = _queue(session, batch, chunk=chunk, actor=actor)
         else:
             while not grant_chunk(session, batch_id=batch.id, size=chunk, actor=actor).finished:
                 pass
@@ -152,22 +161,10 @@ def grant_credits(
             session,
             actor=actor,
             verb="grant_credits",
-            record="batch",
-            record_id=batch.id,
-            client_id=selection.only_client,
-            clients=batch.total,
-            quantity=quantity,
-            event_type_id=event_type_id,
-            job_id=job_id,
+            record="batch", record_id=batch.id, client_id=selection.only_client,
+            clients=batch.total, quantity=quantity, event_type_id=event_type_id, job_id=job_id,
         )
-        return {
-            "batch_id": batch.id,
-            "granted": batch.done,
-            "clients": batch.total,
-            "skipped": batch.skipped,
-            "skipped_count": sum(batch.input["left_out"].values()),
-            "job_id": job_id,
-        }
+        return _answer(batch, job_id)
 
     asked = {
         "actor": actor.user_id,
