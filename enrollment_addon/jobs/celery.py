@@ -63,6 +63,7 @@ def make_celery(app: Flask, settings: Settings) -> Celery:
         task_default_queue="enrollment",
         task_publish_retry=False,
         worker_prefetch_multiplier=1,
+        worker_redirect_stdouts=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_timeout=CONNECT_SECONDS,
         broker_connection_max_retries=None,
