@@ -1,13 +1,17 @@
 """What REST takes and gives for the catalog."""
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
-from ..core.web.api import Input
+from ..core.web.inputs import Input, choice_field, flag_field
 from .models import EventKind
 
 
-
 class EventTypeSchema(Schema):
+    example = {
+        "id": 4, "name": "Yoga", "label": "Yoga", "kind": "class", "duration_minutes": 60, "colour": "#1f6feb",
+        "active": True, "created_at": "2026-03-02T09:30:00+00:00", "updated_at": "2026-03-02T09:30:00+00:00",
+    }
+
     id = fields.Integer(required=True)
     name = fields.String(required=True)
     label = fields.String(required=True, metadata={"description": "The name in the caller's language"})
@@ -20,13 +24,15 @@ class EventTypeSchema(Schema):
 
 
 class EventTypeInput(Input):
+    example = {"name": "Yoga", "kind": "class", "duration_minutes": 60, "translations": {"name": {"de": "Joga"}}}
+
     name = fields.String(required=True)
-    kind = fields.String(validate=validate.OneOf(list(EventKind)))
+    kind = choice_field(EventKind)
     duration_minutes = fields.Integer(strict=True)
     colour = fields.String(allow_none=True)
-    active = fields.Boolean(truthy={True}, falsy={False})
+    active = flag_field()
     translations = fields.Dict(
-        keys=fields.String(validate=validate.OneOf(["name"])),
+        keys=fields.String(),
         values=fields.Dict(keys=fields.String(), values=fields.String(allow_none=True)),
-        metadata={"description": "Field → language → text; an empty text removes a translation"},
+        metadata={"description": "{\"name\": {language: text}}; an empty text removes a translation"},
     )

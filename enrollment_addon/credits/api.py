@@ -33,6 +33,9 @@ from .schemas import (
 )
 from .views import BatchView, LotView
 
+LONGEST_SEARCH = 100
+"""As much of a search as lists look at."""
+
 
 def clients_of(data: dict[str, Any]) -> list[int] | Select[Any]:
     """The clients of a grant: keys, or a query made of the filters of the client list.
@@ -45,16 +48,26 @@ def clients_of(data: dict[str, Any]) -> list[int] | Select[Any]:
     if wanted is None:
         return list(client_ids or ())
     view: ClientView = current_app.extensions["enrollment"].views["ClientView"]
-    search, asked = "", wanted
-    if isinstance(wanted, Mapping):
-        search = str(wanted.get("search", "")).replace("\x00", "").strip()[:100]
-        asked = wanted.get("filters") or [
-            {"col": k, "opr": "eq", "value": v} for k, v in wanted.items() if k not in ("search", "filters")
-        ]
-    if not isinstance(asked, list) or not all(isinstance(item, Mapping) for item in asked):
-        raise InvalidInput(fields={"filter": _l("The filter is a list of col, opr and value.")})
-    applied = filters.from_rest(view.filters_by_name, asked)
+    entries, search = _filters_of(wanted)
+    applied = filters.from_rest(view.filters_by_name, entries)
     return view.matching(applied, search).with_only_columns(view.model.id).order_by(None)
+
+
+def _filters_of(wanted: Any) -> tuple[list[Mapping[str, Any]], str]:
+    """The filters and the search text in a `filter`, whichever of its three shapes it has.
+
+    Nothing in it is passed over: that would select more clients than were meant. Raises: InvalidInput.
+    """
+    search: Any = ""
+    if isinstance(wanted, Mapping):
+        search = wanted.get("search", "")
+        plain = set(wanted) - {"search"} != {"filters"}
+        wanted = [{"col": k, "value": v} for k, v in wanted.items() if k != "search"] if plain else wanted["filters"]
+    if not isinstance(wanted, list) or not all(isinstance(entry, Mapping) for entry in wanted):
+        raise InvalidInput(fields={"filter": _l("The filter is a list of col, opr and value.")})
+    if not isinstance(search, str) or len(search) > LONGEST_SEARCH:
+        raise InvalidInput(fields={"filter": _l("The search is a text of at most 100 characters.")})
+    return wanted, search.strip()
 
 
 class CreditsApi(Api):
@@ -119,14 +132,17 @@ class ClientCreditsApi(Api):
     @operation("/<pk>/credits", summary="Balances and lots of a client, also as of a past day", permission="read",
                answers={200: ClientCreditsSchema}, refusals=(422,), query=(("as_of", "string", "A day, ISO 8601"),))
     def credits(self, pk: str) -> Any:
-        as_of = None
-        if text := request.args.get("as_of"):
-            try:
-                as_of = dt.date.fromisoformat(text)
-            except ValueError:
-                raise InvalidInput(fields={"as_of": _l("This must be a date.")}) from None
-        found = queries.client_credits(self.session, key_of(pk), as_of)
+        found = queries.client_credits(self.session, key_of(pk), _day("as_of"))
         return self.result(ClientCreditsSchema().dump(found))
+
+
+def _day(name: str) -> dt.date | None:
+    """A day of the query string. Raises: InvalidInput."""
+    text = request.args.get(name)
+    try:
+        return dt.date.fromisoformat(text) if text is not None else None
+    except ValueError:
+        raise InvalidInput(fields={name: _l("This must be a date.")}) from None
 
 
 class BatchApi(readable(BatchSchema)):  # type: ignore[misc]

@@ -1,38 +1,42 @@
 """What REST takes and gives for credits."""
 
-from typing import Any
-
+from flask_babel import lazy_gettext as _l
 from marshmallow import Schema, fields, validate
 
 from ..core import money
-from ..core.web.api import Input
-
-LARGEST_KEY = 2**63 - 1
-
-
-def _key(**kw: Any) -> fields.Integer:
-    return fields.Integer(strict=True, validate=validate.Range(min=1, max=LARGEST_KEY), **kw)
+from ..core.web.inputs import Input, flag_field, key_field
+from .service.terms import MOST_CREDITS
 
 
 class PeriodInput(Input):
+    """One of the three."""
+
     days = fields.Integer(strict=True)
     weeks = fields.Integer(strict=True)
     months = fields.Integer(strict=True)
 
 
 class GrantInput(Input):
-    client_ids = fields.List(fields.Integer(strict=True), validate=validate.Length(max=10_000))
+    example = {
+        "client_ids": [7, 8], "event_type_id": 4, "quantity": 10, "expires_in": {"months": 6},
+        "unit_value": "15.00", "note": "Spring offer",
+    }
+
+    client_ids = fields.List(
+        fields.Integer(strict=True),
+        validate=validate.Length(max=10_000, error=_l("At most 10,000 clients; use a filter for more.")),
+    )
     filter = fields.Raw(
         metadata={"description": "Instead of client_ids: [{col, opr, value}] as in the list of clients, "
                                  "or {filters: […], search: text}, or {column: value}"},
     )
-    event_type_id = _key(required=True)
-    quantity = fields.Integer(strict=True, required=True)
-    expires_on = fields.Date(allow_none=True)
+    event_type_id = key_field(required=True)
+    quantity = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": MOST_CREDITS})
+    expires_on = fields.Date(allow_none=True, metadata={"description": "The last day; or give expires_in"})
     expires_in = fields.Nested(PeriodInput, allow_none=True)
-    priority = fields.Integer(strict=True)
-    unit_value = fields.String()
-    shared = fields.Boolean(truthy={True}, falsy={False})
+    priority = fields.Integer(strict=True, metadata={"minimum": 0, "maximum": 100})
+    unit_value = fields.String(metadata={"description": "A decimal number in the currency of the clients' club"})
+    shared = flag_field()
     note = fields.String(allow_none=True)
 
 
@@ -42,6 +46,10 @@ class SkippedSchema(Schema):
 
 
 class GrantAnswer(Schema):
+    example = {
+        "batch_id": 31, "granted": 1, "skipped": [{"client_id": 8, "reason": "archived"}], "skipped_count": 1,
+    }
+
     batch_id = fields.Integer(required=True)
     granted = fields.Integer(required=True)
     skipped = fields.List(fields.Nested(SkippedSchema), required=True)
@@ -49,35 +57,56 @@ class GrantAnswer(Schema):
 
 
 class GrantJobAnswer(Schema):
+    example = {"batch_id": 32, "job_id": 90}
+
     batch_id = fields.Integer(required=True)
     job_id = fields.Integer(required=True)
 
 
 class VoidInput(Input):
-    lot_ids = fields.List(_key(), required=True, validate=validate.Length(min=1, max=2_000))
+    example = {"lot_ids": [501], "reason": "Sold by mistake"}
+
+    lot_ids = fields.List(
+        key_field(), required=True, validate=validate.Length(max=2_000, error=_l("At most 2,000 lots at once."))
+    )
     reason = fields.String(required=True)
 
 
 class VoidAnswer(Schema):
+    example = {"voided": 8}
+
     voided = fields.Integer(required=True)
 
 
 class UndoInput(Input):
-    reason = fields.String()
-    preview = fields.Boolean(truthy={True}, falsy={False}, load_default=False)
+    example = {"reason": "Wrong list", "preview": False}
+
+    reason = fields.String(metadata={"description": "Required unless it is only a preview"})
+    preview = flag_field(load_default=False)
 
 
 class UndoAnswer(Schema):
+    example = {"taken_back": 76, "kept_spent": 4, "clients": 40}
+
     taken_back = fields.Integer(required=True)
     kept_spent = fields.Integer(required=True)
     clients = fields.Integer(required=True)
 
 
 class UndoJobAnswer(UndoAnswer):
+    example = {"taken_back": 0, "kept_spent": 0, "clients": 0, "job_id": 91}
+
     job_id = fields.Integer(required=True)
 
 
 class LotSchema(Schema):
+    example = {
+        "id": 501, "client_id": 7, "event_type_id": 4, "quantity": 10, "available": 8, "reserved": 1, "used": 1,
+        "expired": 0, "voided": 0, "transferred": 0, "expires_on": "2026-09-02",
+        "granted_at": "2026-03-02T09:30:00+00:00", "origin": "manual", "priority": 50, "shared": False,
+        "unit_value": "15.00", "currency": "EUR", "enrollment_id": None, "batch_id": 31, "note": None,
+    }
+
     id = fields.Integer(required=True)
     client_id = fields.Integer(required=True)
     event_type_id = fields.Integer(required=True)
@@ -104,6 +133,10 @@ class LotSchema(Schema):
 
 
 class BalanceSchema(Schema):
+    example = {
+        "event_type_id": 4, "available": 8, "reserved": 1, "used": 1, "lapsed": 0, "next_expiry": "2026-09-02",
+    }
+
     event_type_id = fields.Integer(required=True)
     available = fields.Integer(required=True)
     reserved = fields.Integer(required=True)
@@ -113,11 +146,19 @@ class BalanceSchema(Schema):
 
 
 class ClientCreditsSchema(Schema):
+    example = {"balances": [BalanceSchema.example], "lots": [LotSchema.example]}
+
     balances = fields.List(fields.Nested(BalanceSchema), required=True)
     lots = fields.List(fields.Nested(LotSchema), required=True)
 
 
 class EntrySchema(Schema):
+    example = {
+        "id": 9001, "lot_id": 501, "kind": "grant", "available_change": 10, "reserved_change": 0,
+        "running_available": 10, "running_reserved": 0, "at": "2026-03-02T09:30:00+00:00", "who": "Ana Ruiz",
+        "reason": None, "booking_id": None, "reversal_of_id": None, "reversed": False,
+    }
+
     id = fields.Integer(required=True)
     lot_id = fields.Integer(required=True)
     kind = fields.String(required=True)
@@ -134,6 +175,11 @@ class EntrySchema(Schema):
 
 
 class BatchSchema(Schema):
+    example = {
+        "id": 31, "kind": "credits.grant", "state": "done", "note": "Spring offer", "total": 40, "done": 40,
+        "created_at": "2026-03-02T09:30:00+00:00", "undone_at": None,
+    }
+
     id = fields.Integer(required=True)
     kind = fields.String(required=True)
     state = fields.String(required=True)

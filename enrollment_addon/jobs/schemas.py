@@ -9,7 +9,19 @@ class JobErrorSchema(Schema):
     message = fields.String(required=True)
 
 
+_ROW = {
+    "id": 90, "kind": "credits.grant", "state": "running", "total": 20000, "done": 10000, "skipped": 0,
+    "failed": 0, "created_at": "2026-03-02T09:30:00+00:00", "started_at": "2026-03-02T09:30:01+00:00",
+    "finished_at": None,
+}
+
+
 class JobSchema(Schema):
+    example = {
+        **_ROW, "errors": [], "message": None, "rate": 5000.0, "seconds_left": 2, "rate_text": "5,000 per second",
+        "left_text": "2 seconds left",
+    }
+
     id = fields.Integer(required=True)
     kind = fields.String(required=True)
     state = fields.String(required=True)
@@ -29,6 +41,8 @@ class JobSchema(Schema):
 
 
 class JobRowSchema(Schema):
+    example = _ROW
+
     id = fields.Integer(required=True)
     kind = fields.String(required=True)
     state = fields.String(required=True)

@@ -1,15 +1,12 @@
 """What REST takes and gives for people and places. Values are checked by the services."""
 
-from typing import Any
+from marshmallow import Schema, fields
 
-from marshmallow import Schema, fields, validate
-
-from ..core.web.api import Input
+from ..core.web.inputs import Input, choice_field, flag_field, key_field
 from .models import ParticipantKind, ReachChoice, Relationship
 
 
-def _key(**kw: Any) -> fields.Integer:
-    return fields.Integer(strict=True, validate=validate.Range(min=1, max=2**63 - 1), **kw)
+_WHEN = {"created_at": "2026-03-02T09:30:00+00:00", "updated_at": "2026-03-02T09:30:00+00:00"}
 
 
 class _Tracked(Schema):
@@ -18,7 +15,19 @@ class _Tracked(Schema):
     updated_at = fields.AwareDateTime(required=True)
 
 
+class ClubInput(Input):
+    example = {"name": "Riverside", "timezone": "Europe/Berlin", "currency": "EUR"}
+
+    name = fields.String(required=True)
+    timezone = fields.String()
+    currency = fields.String()
+    address = fields.String(allow_none=True)
+    active = flag_field()
+
+
 class ClubSchema(_Tracked):
+    example = {"id": 1, "address": None, "active": True, **ClubInput.example, **_WHEN}
+
     name = fields.String(required=True)
     timezone = fields.String(required=True)
     currency = fields.String(required=True)
@@ -26,15 +35,14 @@ class ClubSchema(_Tracked):
     active = fields.Boolean(required=True)
 
 
-class ClubInput(Input):
-    name = fields.String(required=True)
-    timezone = fields.String()
-    currency = fields.String()
-    address = fields.String(allow_none=True)
-    active = fields.Boolean(truthy={True}, falsy={False})
-
-
 class ClientSchema(_Tracked):
+    example = {
+        "id": 7, "first_name": "Maya", "last_name": "Fischer", "email": "maya@example.org", "phone": None,
+        "birth_date": "1991-05-17", "locale": "de", "club_id": 1, "team_member_id": 3, "household_id": None,
+        "relationship_to_head": None, "tags": ["yoga"], "notes": None, "portal_user_id": None,
+        "archived": False, **_WHEN,
+    }
+
     first_name = fields.String(required=True)
     last_name = fields.String(required=True)
     email = fields.String(required=True, allow_none=True)
@@ -52,23 +60,30 @@ class ClientSchema(_Tracked):
 
 
 class ClientInput(Input):
+    example = {"first_name": "Maya", "last_name": "Fischer", "email": "maya@example.org", "club_id": 1}
+
     first_name = fields.String(required=True)
     last_name = fields.String(required=True)
     email = fields.String(allow_none=True)
     phone = fields.String(allow_none=True)
     birth_date = fields.Date(allow_none=True)
     locale = fields.String(allow_none=True)
-    club_id = _key(required=True)
-    team_member_id = _key(allow_none=True)
-    household_id = _key(allow_none=True)
-    relationship_to_head = fields.String(allow_none=True, validate=validate.OneOf(list(Relationship)))
+    club_id = key_field(required=True)
+    team_member_id = key_field(allow_none=True)
+    household_id = key_field(allow_none=True)
+    relationship_to_head = choice_field(Relationship, allow_none=True)
     tags = fields.List(fields.String())
     notes = fields.String(allow_none=True)
-    portal_user_id = _key(allow_none=True)
-    archived = fields.Boolean(truthy={True}, falsy={False})
+    portal_user_id = key_field(allow_none=True)
+    archived = flag_field()
 
 
 class ParticipantSchema(_Tracked):
+    example = {
+        "id": 12, "client_id": 7, "name": "Rocky", "kind": "pet", "birth_date": None, "species": "dog",
+        "breed": "beagle", "notes": None, **_WHEN,
+    }
+
     client_id = fields.Integer(required=True)
     name = fields.String(required=True)
     kind = fields.String(required=True)
@@ -79,9 +94,11 @@ class ParticipantSchema(_Tracked):
 
 
 class ParticipantInput(Input):
-    client_id = _key(required=True)
+    example = {"client_id": 7, "name": "Rocky", "kind": "pet", "species": "dog"}
+
+    client_id = key_field(required=True)
     name = fields.String(required=True)
-    kind = fields.String(validate=validate.OneOf(list(ParticipantKind)))
+    kind = choice_field(ParticipantKind, required=True)
     birth_date = fields.Date(allow_none=True)
     species = fields.String(allow_none=True)
     breed = fields.String(allow_none=True)
@@ -89,26 +106,39 @@ class ParticipantInput(Input):
 
 
 class MemberInput(Input):
-    client_id = _key(required=True)
-    relationship = fields.String(required=True, validate=validate.OneOf(list(Relationship)))
+    client_id = key_field(required=True)
+    relationship = choice_field(Relationship, required=True)
 
 
 class HouseholdSchema(_Tracked):
+    example = {"id": 2, "name": "Fischer family", "head_id": 7, **_WHEN}
+
     name = fields.String(required=True)
     head_id = fields.Integer(required=True)
 
 
 class HouseholdInput(Input):
+    example = {
+        "name": "Fischer family", "head_id": 7, "members": [{"client_id": 8, "relationship": "partner"}],
+    }
+
     name = fields.String(required=True)
-    head_id = _key(required=True)
+    head_id = key_field(required=True)
     members = fields.List(fields.Nested(MemberInput))
 
 
 class HouseholdUpdate(Input):
+    example = {"name": "Fischer and Weber"}
+
     name = fields.String()
 
 
 class TeamMemberSchema(_Tracked):
+    example = {
+        "id": 3, "user_id": 5, "name": "Chloé Martin", "scope": "own_clubs", "club_ids": [1], "active": True,
+        **_WHEN,
+    }
+
     user_id = fields.Integer(required=True)
     name = fields.String(required=True)
     scope = fields.String(required=True)
@@ -117,8 +147,10 @@ class TeamMemberSchema(_Tracked):
 
 
 class TeamMemberInput(Input):
-    user_id = _key(required=True)
+    example = {"user_id": 5, "name": "Chloé Martin", "scope": "own_clubs", "club_ids": [1]}
+
+    user_id = key_field(required=True)
     name = fields.String(required=True)
-    scope = fields.String(validate=validate.OneOf(list(ReachChoice)))
-    club_ids = fields.List(_key())
-    active = fields.Boolean(truthy={True}, falsy={False})
+    scope = choice_field(ReachChoice)
+    club_ids = fields.List(key_field())
+    active = flag_field()

@@ -6,18 +6,16 @@ declaration, so the description can't drift from the behaviour.
 
 import datetime as dt
 import functools
-import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import prison
 import structlog
-from flask import Response, jsonify, request
+from flask import Response, current_app, jsonify, request
 from flask_appbuilder.api import BaseApi, expose
 from flask_babel import lazy_gettext as _l
-from marshmallow import RAISE, Schema, ValidationError, fields
+from marshmallow import Schema, fields
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
@@ -25,20 +23,15 @@ from werkzeug.exceptions import HTTPException
 
 from ..db import unit_of_work
 from ..errors import AddonError, InvalidInput, NotFound
+from ..fields import LARGEST_KEY
 from ..scope import Actor
 from . import access, filters, lists
 from .filters import Filter
+from .inputs import list_query, load, whole_number
 
 log = structlog.get_logger("enrollment_addon")
 BASE = "enrollment"
 LARGEST_PAGE = 100
-
-
-class Input(Schema):
-    """Base of request bodies: unknown fields are refused."""
-
-    class Meta:
-        unknown = RAISE
 
 
 class ErrorBody(Schema):
@@ -53,7 +46,10 @@ class ErrorAnswer(Schema):
 
 @dataclass(frozen=True)
 class Operation:
-    """What an endpoint takes and gives; `answers` maps a status to a schema, wrapped as `wrap` says."""
+    """What an endpoint takes and gives; `answers` maps a status to a schema, a list of which `many` makes.
+
+    `query` names the parameters with their JSON type and meaning; `open` needs no log-in.
+    """
 
     summary: str
     permission: str
@@ -87,30 +83,6 @@ def operation(url: str, method: str = "GET", **spec: Any) -> Callable[[Callable[
         return endpoint
 
     return decorate
-
-
-def load(schema: type[Schema], *, partial: bool = False) -> dict[str, Any]:
-    """The request's JSON body, checked. Raises: InvalidInput naming each field."""
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict):
-        raise InvalidInput(_l("The request needs a JSON object as its body."))
-    try:
-        data: dict[str, Any] = schema(partial=partial).load(body)
-    except ValidationError as error:
-        messages = {str(k): flatten(v) for k, v in error.normalized_messages().items()}
-        raise InvalidInput(fields=messages) from None
-    if "\x00" in json.dumps(data, default=str) or "\\u0000" in json.dumps(data, default=str):
-        raise InvalidInput(_l("The text contains a character that cannot be stored."))
-    return data
-
-
-def flatten(message: Any) -> str:
-    """Marshmallow's nested messages as one line."""
-    if isinstance(message, Mapping):
-        return "; ".join(f"{k}: {flatten(v)}" for k, v in message.items())
-    if isinstance(message, (list, tuple)):
-        return " ".join(flatten(m) for m in message)
-    return str(message)
 
 
 def idempotency_key() -> str | None:
@@ -168,9 +140,14 @@ class Api(BaseApi):  # type: ignore[misc]
         body = {"error": {"code": error.error_code, "message": error.text(), "params": params}}
         return self.answer(error.http_status, body)
 
-    def refuse_http(self, error: HTTPException) -> Response:
-        body = {"error": {"code": (error.name or "error").lower().replace(" ", "_"), "message": error.name, "params": {}}}
-        return self.answer(error.code or 500, body)
+    def refuse_http(self, error: HTTPException) -> Any:
+        """What the server itself refuses, such as a body that is too large; answers of the host pass unchanged."""
+        if error.code is None or error.response is not None:
+            return error
+        texts = {413: _l("This is too much to send at once."), 500: AddonError.message}
+        message = texts.get(error.code, _l("The server could not use this request."))
+        code = error.name.lower().replace(" ", "_")
+        return self.answer(error.code, {"error": {"code": code, "message": str(message), "params": {}}})
 
     @staticmethod
     def answer(status: int, body: Mapping[str, Any]) -> Response:
@@ -201,41 +178,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (str, int, float, bool, type(None), list, dict)):
         return value
     return value.isoformat() if isinstance(value, (dt.date, dt.datetime)) else str(value)
-
-
-class ListQuery(Schema):
-    """The framework's `q`: filters, order, page. Given as Rison or JSON."""
-
-    filters = fields.List(fields.Dict())
-    order_column = fields.String()
-    order_direction = fields.String()
-    page = fields.Integer()
-    page_size = fields.Integer()
-    columns = fields.List(fields.String())
-    keys = fields.List(fields.String())
-
-    class Meta:
-        unknown = RAISE
-
-
-def list_query() -> dict[str, Any]:
-    """Read `q`. Raises: InvalidInput when it is no Rison or JSON object of the known shape."""
-    text = request.args.get("q", "")
-    if not text:
-        return {}
-    asked: Any = None
-    for reader in (prison.loads, json.loads):
-        try:
-            asked = reader(text)
-            break
-        except Exception:  # noqa: S112 - the other notation is tried, then the request is refused
-            continue
-    if not isinstance(asked, dict):
-        raise InvalidInput(_l("The parameter q is neither Rison nor JSON."))
-    try:
-        return ListQuery().load(asked)  # type: ignore[no-any-return]
-    except ValidationError as error:
-        raise InvalidInput(fields={str(k): flatten(v) for k, v in error.normalized_messages().items()}) from None
 
 
 class RecordApi(Api):
@@ -278,20 +220,16 @@ class RecordApi(Api):
         statement = self.base_query()
         for entry in filters.from_rest(by_name, asked.get("filters", [])):
             statement = statement.where(entry.clause())
-        if (search := request.args.get("search", "").replace("\x00", "").strip()[:100]) and (
-            clause := self.search_clause(search)
-        ) is not None:
+        if (search := lists.search_of(request.args)) and (clause := self.search_clause(search)) is not None:
             statement = statement.where(clause)
-        size_asked = request.args.get("page_size", asked.get("page_size"))
-        size = lists.whole(size_asked, 25, 1, LARGEST_PAGE) if size_asked not in (None, -1) else 25
+        size = _number("page_size", asked, 25, 1, LARGEST_PAGE)
+        number = _number("page", asked, 0, 0, lists.LARGEST_OFFSET // size)
+        after = _number("after", {}, 0, 0, LARGEST_KEY)
         key = lists.primary_key(self.model)
         count, _more = lists.capped_count(self.session, statement, self.model, self.count_cap)
         if "after" in request.args:
-            page = statement.where(key > lists.whole(request.args["after"], 0, 0, 2**62)).order_by(key)
+            page = statement.where(key > after).order_by(key)
         else:
-            number = lists.whole(
-                request.args.get("page", asked.get("page", 0)), 0, 0, lists.LARGEST_OFFSET // size
-            )
             page = self._ordered(statement, asked).offset(number * size)
         items = self.session.scalars(page.options(*self.load).limit(size)).unique().all()
         self.prepare(items)
@@ -301,8 +239,6 @@ class RecordApi(Api):
 
     @property
     def count_cap(self) -> int:
-        from flask import current_app
-
         return int(current_app.extensions["enrollment"].settings.count_cap)
 
     def _ordered(self, statement: Select[Any], asked: Mapping[str, Any]) -> Select[Any]:
@@ -313,6 +249,11 @@ class RecordApi(Api):
         if columns is None:
             raise InvalidInput(_l("Lists cannot be ordered by “%(column)s”."), column=name[:60])
         return lists.ordered(statement, self.model, columns, descending=asked.get("order_direction") == "desc")
+
+
+def _number(name: str, asked: Mapping[str, Any], default: int, low: int, high: int) -> int:
+    """A number of the URL, else of `q`, kept within bounds. Raises: InvalidInput for junk."""
+    return whole_number(name, request.args.get(name, asked.get(name)), default, low, high)
 
 
 def new_key() -> str:

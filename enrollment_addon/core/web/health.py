@@ -12,6 +12,8 @@ from .openapi import document
 
 
 class HealthAnswer(Schema):
+    example = {"live": True, "ready": True, "database": True, "migrations": True, "broker": None}
+
     live = fields.Boolean(required=True)
     ready = fields.Boolean(required=True)
     database = fields.Boolean(required=True)
@@ -39,7 +41,7 @@ class HealthApi(Api):
         broker = current_app.extensions["enrollment"].dispatcher.broker_reachable()
         ready = database and migrations and broker is not False
         body = {"live": True, "ready": ready, "database": database, "migrations": migrations, "broker": broker}
-        return self.answer(200 if ready else 503, body)
+        return self.result(body, 200 if ready else 503, **body)
 
     @operation("/_openapi", summary="This description", permission="", open=True, answers={200: None})
     def description(self) -> Any:

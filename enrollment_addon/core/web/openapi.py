@@ -6,16 +6,21 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import resolve_schema_cls
-from flask import request
+from flask import current_app, request
 
 from ... import __version__
 from .api import Api, ErrorAnswer, Operation
 
 _REFUSALS = {
-    400: "The request could not be read", 401: "Not logged in", 403: "Without the permission",
-    404: "Unknown or out of reach", 409: "Not possible in the present state", 415: "Not JSON",
-    422: "Invalid input", 503: "Busy; try again",
+    401: "Not logged in", 403: "Without the permission", 404: "Unknown or out of reach",
+    409: "Not possible in the present state", 422: "Invalid input", 503: "Busy; try again",
 }
+_INTRODUCTION = """Clients, session credits, batches and jobs.
+
+Log in with `POST /api/v1/security/login` and send the token as `Authorization: Bearer …`, or use the session
+cookie of a browser and send its CSRF token as `X-CSRFToken` with everything that writes. `?_l_=de` chooses the
+language of messages and names. Instants carry an offset, money is a decimal string beside its `currency`.
+"""
 
 
 def _name(schema: Any) -> str:
@@ -27,10 +32,10 @@ def _name(schema: Any) -> str:
 def new_spec() -> APISpec:
     return APISpec(
         title="Enrollment and session credits", version=__version__, openapi_version="3.0.3",
-        info={"description": "Clients, session credits, batches and jobs."},
+        info={"description": _INTRODUCTION},
         servers=[{"url": request.host_url.rstrip("/")}],
         plugins=[MarshmallowPlugin(schema_name_resolver=_name)],
-        security=[{"jwt": []}],
+        security=[{"jwt": []}, {"session": []}],
     )
 
 
@@ -64,7 +69,8 @@ def describe(api: Api, endpoint: Any, path: str, method: str) -> dict[str, Any]:
              "description": "The same key with the same input returns the first result."}
         )
     if spec.body is not None:
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": spec.body}}}
+        content = {"schema": spec.body, "example": spec.body.example}  # type: ignore[attr-defined]
+        described["requestBody"] = {"required": True, "content": {"application/json": content}}
     if spec.open:
         described["security"] = []
     return described
@@ -86,7 +92,8 @@ def _answer(spec: Operation, schema: Any) -> dict[str, Any]:
             "type": "object", "required": ["result"],
             "properties": {"id": {"type": "integer"}, "result": schema},
         }
-    return {"description": "Done", "content": {"application/json": {"schema": body}}}
+    example = {"count": 1, "result": [schema.example]} if spec.many else {"result": schema.example}
+    return {"description": "Done", "content": {"application/json": {"schema": body, "example": example}}}
 
 
 def _refusal(status: int) -> dict[str, Any]:
@@ -97,6 +104,8 @@ def document(apis: list[Api]) -> dict[str, Any]:
     """The whole description, for the APIs registered in this application."""
     spec = new_spec()
     spec.components.security_scheme("jwt", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
+    cookie = current_app.config["SESSION_COOKIE_NAME"]
+    spec.components.security_scheme("session", {"type": "apiKey", "in": "cookie", "name": cookie})
     for api in apis:
         api.add_api_spec(spec)
     found: dict[str, Any] = spec.to_dict()

@@ -8,10 +8,11 @@ from marshmallow import Schema
 from .api import RecordApi, key_of, operation
 
 LIST_QUERY = (
-    ("q", "string", "Rison or JSON: filters [{col, opr, value}], order_column, order_direction, page, page_size"),
+    ("q", "string",
+     "Rison or JSON: filters [{col, opr, value}], order_column, order_direction (asc or desc), page, page_size"),
     ("search", "string", "Free text"),
     ("page", "integer", "Page number, from 0"),
-    ("page_size", "integer", "Rows per page, at most 100"),
+    ("page_size", "integer", "Rows per page, from 1 to 100; 25 unless told"),
     ("after", "integer", "Only records behind this key, in key order: for long walks"),
 )
 
@@ -51,7 +52,7 @@ def writable(schema: type[Schema], create: type[Schema], update: type[Schema] | 
 
     A put changes the fields it names; the others stay.
     """
-    answer, change = schema, update or changes_of(create)
+    answer, new, changed = schema, create, update or changes_of(create)
 
     class Writable(readable(schema)):  # type: ignore[misc]
         def create(self, **data: Any) -> Any:
@@ -63,14 +64,14 @@ def writable(schema: type[Schema], create: type[Schema], update: type[Schema] | 
         def remove(self, key: int) -> None:
             raise AssertionError("every record says how it is deleted")
 
-        @operation("/", "POST", summary="Add a record", permission="add", body=create, answers={201: answer},
+        @operation("/", "POST", summary="Add a record", permission="add", body=new, answers={201: answer},
                    refusals=(404, 409))
         def post(self, data: dict[str, Any]) -> Any:
             item = self.work(lambda: self.create(**data))
             item = self.find(str(item.id))
             return self.result(self.dump(item), 201, id=item.id)
 
-        @operation("/<pk>", "PUT", summary="Change the named fields", permission="edit", body=change,
+        @operation("/<pk>", "PUT", summary="Change the named fields", permission="edit", body=changed,
                    answers={200: answer}, refusals=(404, 409))
         def put(self, pk: str, data: dict[str, Any]) -> Any:
             self.work(lambda: self.change(key_of(pk), **data))

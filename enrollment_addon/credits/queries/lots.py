@@ -21,6 +21,9 @@ clients_table: Any = Client.__table__
 clubs_table: Any = Club.__table__
 users_table: Any = User.__table__
 
+LAST_DAY = dt.date(9998, 12, 31)
+"""The day after it is one that every time zone and database can still express."""
+
 
 @dataclass(frozen=True)
 class LotRow:
@@ -66,8 +69,9 @@ def timezone_of(session: Session, client_id: int) -> str:
 
 
 def end_of(day: dt.date, timezone: str) -> dt.datetime:
-    """The first instant that is no longer this day."""
-    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), ZoneInfo(timezone))
+    """The first instant that is no longer this day; days beyond `LAST_DAY` end with it."""
+    following = min(day, LAST_DAY) + dt.timedelta(days=1)
+    return dt.datetime.combine(following, dt.time(), ZoneInfo(timezone))
 
 
 def lots_of(
