@@ -1,5 +1,6 @@
 """The form of the main job: adding session credits."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -58,6 +59,10 @@ class GrantForm(forms.Form):
                 raise InvalidInput(fields={"period_count": forms.REQUIRED})
             terms["expires_in"] = {self.period_unit.data: self.period_count.data}
         return terms
+
+    def add_errors(self, fields: Mapping[str, Any], general: Any = None) -> None:
+        """The service speaks of one period, the form has two fields for it."""
+        super().add_errors({"period_count" if k == "expires_in" else k: v for k, v in fields.items()}, general)
 
     def extras(self) -> dict[str, Any]:
         """What the preview does not depend on."""

@@ -25,7 +25,7 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
 REQUIRED = _l("Please fill this in.")
 
@@ -62,8 +62,8 @@ class Choice(SelectField):
         super().__init__(label, choices=choices, coerce=lambda v: str(v) if v is not None else "", **kw)
 
     def pre_validate(self, form: Any) -> None:
-        if self.data not in {choice.value for choice in self.choices}:
-            raise ValueError(str(_l("Please choose one of the list.")))
+        if (self.data or "") not in {choice.value for choice in self.choices}:
+            raise ValidationError(str(_l("Please choose one of the list.")))
 
     @property
     def value(self) -> str | None:
@@ -179,7 +179,7 @@ class Reference(Field):
 
     def pre_validate(self, form: Any) -> None:
         if len(self.chosen_options()) != len(set(self.keys())):
-            raise ValueError(str(_l("Please choose one of the list.")))
+            raise ValidationError(str(_l("Please choose one of the list.")))
 
 
 class References(Reference):
