@@ -4,7 +4,9 @@ A test that uses any of the fixtures below runs on SQLite and PostgreSQL. `@pyte
 MariaDB; `@pytest.mark.databases("sqlite")` names the kinds itself.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = Path(tempfile.mkdtemp(prefix="enrollment-"))
         folder.chmod(0o755)
         os.environ[_FOLDER] = str(folder)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

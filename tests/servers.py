@@ -111,14 +111,13 @@ class Databases:
             self._run(self._mariadb(), f"DROP DATABASE IF EXISTS {parts.database}")
 
     def stop(self) -> None:
-        """Stop what this run started and remove its folder."""
+        """Stop what this run started."""
         for name, stop in (("server_postgresql", _stop_postgresql), ("server_mariadb", _stop_mariadb)):
             if (self.folder / f"{name}.json").exists() and not _given(name):
                 stop(self.folder)
         if _given("server_postgresql"):
             for answer in self.folder.glob("template_postgresql_*.json"):
                 self._run(self._postgresql(), f"DROP DATABASE IF EXISTS {json.loads(answer.read_text())}")
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _postgresql(self) -> str:
         return _given("server_postgresql") or self._once("server_postgresql", self._start_postgresql)
