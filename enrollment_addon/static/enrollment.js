@@ -206,6 +206,12 @@
           no_more_results: () => document.createElement("div"),
         },
       });
+      /* The widget keeps pointing at an option that a later answer has removed. */
+      const forget = () => {
+        const at = widget.control_input.getAttribute("aria-activedescendant");
+        if (at && !document.getElementById(at)) widget.control_input.removeAttribute("aria-activedescendant");
+      };
+      ["load", "item_add", "dropdown_close"].forEach((name) => widget.on(name, () => window.setTimeout(forget)));
       select.setAttribute("aria-hidden", "true");
       const described = select.getAttribute("aria-describedby");
       if (described) widget.control_input.setAttribute("aria-describedby", described);
