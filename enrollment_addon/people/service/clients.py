@@ -163,18 +163,15 @@ def _move_household(
 
 def _check_references(session: Session, actor: Actor, values: dict[str, Any]) -> None:
     """Raises: NotFound for a key that doesn't exist or is out of the actor's reach."""
-    if "club_id" in values:
-        require(session, Club, values["club_id"])
-        if actor.reach is Reach.own_clubs and values["club_id"] not in actor.club_ids:
+    for field, keys in (("club_id", Club.id), ("team_member_id", TeamMember.id), ("portal_user_id", User.id)):
+        value = values.get(field)
+        if value is not None and session.scalar(select(keys).where(keys == value)) is None:
             raise NotFound
-    if values.get("team_member_id") is not None:
-        require(session, TeamMember, values["team_member_id"])
+    if actor.reach is Reach.own_clubs and "club_id" in values and values["club_id"] not in actor.club_ids:
+        raise NotFound
     if actor.reach is Reach.own_clients and values.get("team_member_id", actor.team_member_id) != (
         actor.team_member_id
     ):
-        raise NotFound
-    user_id = values.get("portal_user_id")
-    if user_id is not None and session.scalar(select(User.id).where(User.id == user_id)) is None:
         raise NotFound
 
 
