@@ -1,0 +1,198 @@
+"""The proof of the ledger, and what it does about a broken one."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import insert, text, update
+from sqlalchemy.exc import DBAPIError
+
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.errors import Conflict
+from enrollment_addon.credits.models import EntryKind, balances, entries, lots
+from tests.credits.conftest import Studio
+
+pytestmark = pytest.mark.all_databases
+
+
+@pytest.fixture
+def granted(studio):
+    """Three clients with two credits each, the first has booked one."""
+    clients = studio.clients(3)
+    studio.grant(clients, 2)
+    studio.reserve(clients[0], 1)
+    return clients
+
+
+def write(studio, statement, **parameters):
+    with unit_of_work(studio.session):
+        studio.session.execute(statement, parameters)
+
+
+def codes(findings):
+    return [(finding.code, finding.client_id) for finding in findings]
+
+
+def test_a_sound_ledger_has_no_findings(studio, granted):
+    assert studio.findings() == []
+    assert studio.findings(size=1) == []
+
+
+def test_a_wrong_balance_is_found_and_put_right(studio, granted):
+    wrong = granted[1]
+    write(studio, update(balances).where(balances.c.client_id == wrong).values(available=9))
+    assert codes(studio.findings(size=1)) == [("balance_differs", wrong)]
+    assert studio.balance(wrong) == (9, 0, 0), "looking does not repair"
+    assert [finding.repaired for finding in studio.findings(repair=True)] == [True]
+    assert studio.balance(wrong) == (2, 0, 0)
+    assert studio.findings() == []
+
+
+def test_missing_and_orphaned_balances_are_found(studio, granted):
+    missing, _, other = granted
+    nobody = studio.clients(1)[0]
+    write(studio, balances.delete().where(balances.c.client_id == missing))
+    write(
+        studio,
+        insert(balances).values(
+            client_id=nobody, event_type_id=studio.type_id, available=4, reserved=0, used=0
+        ),
+    )
+    assert codes(studio.findings()) == [("balance_differs", missing), ("balance_differs", nobody)]
+    studio.findings(repair=True)
+    assert studio.balance(missing) == (1, 1, 0)
+    assert studio.balance(nobody) == (0, 0, 0)
+    assert studio.findings() == []
+
+
+def test_a_lot_that_differs_from_its_entries_is_brought_to_them(studio, granted):
+    lot = studio.lots(granted[2])[0].id
+    write(studio, update(lots).where(lots.c.id == lot).values(available=1, used=1))
+    assert codes(studio.findings()) == [("lot_differs", granted[2]), ("balance_differs", granted[2])]
+    studio.findings(repair=True)
+    assert [(row.available, row.used) for row in studio.lots(granted[2])] == [(2, 0)]
+    assert studio.findings() == []
+
+
+def test_a_lot_without_entries_gets_its_grant(studio, granted):
+    row = studio.lots(granted[2])[0]
+    copy = {**row._mapping, "batch_id": None}
+    del copy["id"]
+    write(studio, insert(lots).values(**copy))
+    assert codes(studio.findings()) == [("lot_without_entries", granted[2]), ("balance_differs", granted[2])]
+    studio.findings(repair=True)
+    assert studio.balance(granted[2]) == (4, 0, 0)
+    assert studio.findings() == []
+
+
+def test_impossible_entries_are_answered_by_correcting_ones(studio, granted):
+    lot = studio.lots(granted[2])[0]
+    values = {
+        "lot_id": lot.id, "client_id": lot.client_id, "event_type_id": lot.event_type_id,
+        "kind": EntryKind.void, "available_change": -5, "reserved_change": 0, "at": lot.granted_at, "turn": 0,
+    }
+    write(studio, insert(entries).values(**values))
+    assert codes(studio.findings()) == [("lot_differs", granted[2])]
+    studio.findings(repair=True)
+    assert studio.kinds(granted[2]) == ["grant", "void", "grant"]
+    assert [(row.quantity, row.available, row.voided) for row in studio.lots(granted[2])] == [(5, 0, 5)]
+    assert studio.findings() == []
+
+
+def test_an_entry_of_another_client_is_reported_but_never_changed(studio, granted):
+    lot = studio.lots(granted[2])[0]
+    values = {
+        "lot_id": lot.id, "client_id": granted[0], "event_type_id": lot.event_type_id,
+        "kind": EntryKind.grant, "available_change": 0, "reserved_change": 0, "at": lot.granted_at, "turn": 0,
+    }
+    write(studio, insert(entries).values(**values))
+    for repair in (True, False):
+        (finding,) = studio.findings(repair=repair)
+        assert (finding.code, finding.lot_id, finding.repaired) == ("entry_differs", lot.id, False)
+
+
+@pytest.mark.databases("sqlite")
+def test_an_entry_without_a_lot_is_reported(studio, granted):
+    lot = studio.lots(granted[2])[0]
+    studio.session.execute(text("PRAGMA foreign_keys = OFF"))
+    write(studio, lots.delete().where(lots.c.id == lot.id))
+    assert codes(studio.findings()) == [("entry_without_lot", granted[2]), ("balance_differs", granted[2])]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE enrollment_credit_entry SET available_change = 9", "DELETE FROM enrollment_credit_entry"],
+)
+def test_the_database_itself_keeps_the_ledger(studio, granted, statement):
+    with pytest.raises(DBAPIError), unit_of_work(studio.session):
+        studio.session.execute(text(statement))
+    assert studio.findings() == []
+
+
+class Business(RuleBasedStateMachine):
+    """Any sequence of verbs on three clients, with refusals, leaves the ledger sound."""
+
+    session = None
+
+    @initialize()
+    def start(self):
+        self.studio = Studio(self.session)
+        self.clients = self.studio.clients(3)
+        self.booking = 0
+        self.batches = []
+
+    @rule(who=st.sets(st.integers(0, 2), min_size=1), quantity=st.integers(1, 3), days=st.none() | st.integers(0, 3))
+    def grant(self, who, quantity, days):
+        over = {"expires_in": {"days": days}} if days else {}
+        self.batches.append(self.studio.grant([self.clients[i] for i in who], quantity, **over)["batch_id"])
+
+    @rule(who=st.integers(0, 2), quantity=st.integers(1, 3))
+    def reserve(self, who, quantity):
+        self.booking += 1
+        self.attempt(lambda: self.studio.reserve(self.clients[who], self.booking, quantity=quantity))
+
+    @rule(verb=st.sampled_from(["consume", "restore", "release"]), booking=st.integers(1, 12))
+    def follow(self, verb, booking):
+        do = self.studio.release if verb == "release" else lambda key: self.studio.act(verb, key)
+        self.attempt(lambda: do(booking))
+
+    @precondition(lambda self: self.batches)
+    @rule(data=st.data())
+    def undo(self, data):
+        batch = data.draw(st.sampled_from(self.batches))
+        self.attempt(lambda: self.studio.undo(batch, chunk=2))
+
+    @rule(data=st.data())
+    def void(self, data):
+        keys = [lot.id for lot in self.studio.lots(*self.clients)]
+        if keys:
+            self.studio.void([data.draw(st.sampled_from(keys))])
+
+    def attempt(self, do):
+        try:
+            do()
+        except Conflict:
+            self.session.rollback()
+
+    @invariant()
+    def ledger_is_sound(self):
+        assert self.studio.findings() == []
+
+
+@pytest.mark.databases("sqlite", "postgresql")
+def test_any_order_of_verbs_leaves_the_ledger_sound(session):
+    machine = type("BusinessHere", (Business,), {"session": session})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=15, stateful_step_count=25, deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )

@@ -1,0 +1,174 @@
+"""What is shown of credits: balances, explanations, batches."""
+
+import datetime as dt
+
+import pytest
+import time_machine
+from sqlalchemy import event
+
+from enrollment_addon.core import scope
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.errors import NotFound
+from enrollment_addon.core.scope import NOBODY, Actor, Reach
+from enrollment_addon.credits import queries
+from tests import factories
+
+pytestmark = pytest.mark.all_databases
+
+
+@pytest.fixture
+def count_statements(engine):
+    """Statements that were sent since the fixture was made or asked."""
+    sent = []
+    event.listen(engine, "before_cursor_execute", lambda conn, cursor, statement, *_: sent.append(statement))
+
+    def take():
+        number = len(sent)
+        sent.clear()
+        return number
+
+    return take
+
+
+def test_a_clients_credits_by_event_type(studio):
+    client = studio.clients(1)[0]
+    with unit_of_work(studio.session):
+        yoga = factories.make_event_type(studio.session, name="Aqua Yoga").id
+    soon, later = (studio.today + dt.timedelta(days=days) for days in (10, 20))
+    studio.grant([client], 3, expires_on=later)
+    studio.grant([client], 2, expires_on=soon)
+    studio.grant([client], 1, event_type_id=yoga)
+    studio.reserve(client, 1)
+    studio.reserve(client, 2)
+    studio.act("consume", 2)
+    credits = queries.client_credits(studio.session, client)
+    assert [
+        (row.event_type_id, row.available, row.reserved, row.used, row.next_expiry) for row in credits.balances
+    ] == [(yoga, 1, 0, 0, None), (studio.type_id, 3, 1, 1, later)]
+    assert len(credits.lots) == 3
+    summary = queries.balances_for(studio.session, [client])[client]
+    assert (summary.available, summary.reserved, summary.used, summary.next_expiry) == (4, 1, 1, later)
+
+
+def test_a_list_page_asks_two_queries(studio, count_statements):
+    clients = studio.clients(6)
+    studio.grant(clients[:5], 2, expires_in={"days": 5})
+    count_statements()
+    found = queries.balances_for(studio.session, clients)
+    assert count_statements() == 2
+    assert [found[key].available for key in clients] == [2, 2, 2, 2, 2, 0]
+    assert queries.balances_for(studio.session, []) == {}
+
+
+def test_out_of_reach_there_is_nothing_to_see(studio):
+    client = studio.clients(1)[0]
+    batch_id = studio.grant([client])["batch_id"]
+    lot = studio.lots()[0].id
+    staff = Actor(user_id=None, reach=Reach.own_clubs, club_ids=(studio.club_id + 1,))
+    for actor in (staff, NOBODY):
+        with scope.acting_as(studio.session, actor):
+            for ask in (queries.client_credits, queries.explain):
+                with pytest.raises(NotFound):
+                    ask(studio.session, client)
+            with pytest.raises(NotFound):
+                queries.lot_entries(studio.session, lot)
+            assert queries.balances_for(studio.session, [client])[client] == queries.Summary()
+            if batch_is_visible := actor.user_id is not None:
+                assert batch_is_visible
+    foreign = Actor(user_id=77, reach=Reach.own_clubs, club_ids=(studio.club_id,))
+    with scope.acting_as(studio.session, foreign):
+        for ask in (queries.batch_summary, queries.batch_rows):
+            with pytest.raises(NotFound):
+                ask(studio.session, batch_id)
+
+
+def test_every_credit_is_explained_by_its_entries(studio):
+    with unit_of_work(studio.session):
+        user = factories.make_user_row(studio.session, first_name="Ada", last_name="Boss").id
+    client = studio.clients(1)[0]
+    ada = Actor(user_id=user, reach=Reach.everything)
+    batch_id = studio.grant([client], 3, actor=ada, note="welcome")["batch_id"]
+    studio.reserve(client, 9, quantity=2)
+    studio.act("consume", 9, reason="came")
+    studio.act("restore", 9, actor=ada)
+    studio.release(9)
+    (told,) = queries.explain(studio.session, client).lots
+    assert (told.lot.batch_id, told.lot.note, told.lot.available) == (batch_id, "welcome", 3)
+    assert [
+        (row.kind, row.available_change, row.reserved_change, row.running_available, row.running_reserved)
+        for row in told.entries
+    ] == [
+        ("grant", 3, 0, 3, 0), ("reserve", -2, 2, 1, 2), ("consume", 0, -2, 1, 0), ("restore", 0, 2, 1, 2),
+        ("release", 2, -2, 3, 0),
+    ]
+    assert [row.who for row in told.entries] == ["Ada Boss", None, None, "Ada Boss", None]
+    assert [row.reversed for row in told.entries] == [False, False, True, True, False]
+    assert told.entries[2].reason == "came"
+    assert {row.booking_id for row in told.entries} == {None, 9}
+
+
+def test_explaining_many_lots_takes_few_queries_and_pages(studio, count_statements):
+    client = studio.clients(1)[0]
+    for number in range(7):
+        studio.grant([client], 2)
+        studio.reserve(client, number)
+    count_statements()
+    first = queries.explain(studio.session, client, size=5)
+    assert count_statements() <= 8
+    second = queries.explain(studio.session, client, size=5, after=first.next_after)
+    assert [len(first.lots), len(second.lots), second.next_after] == [5, 2, None]
+    keys = [told.lot.id for told in (*first.lots, *second.lots)]
+    assert keys == sorted(set(keys))
+
+
+def test_as_of_a_past_day_later_entries_do_not_count(studio):
+    with time_machine.travel("2025-03-10T12:00:00+00:00", tick=False):
+        client = studio.clients(1)[0]
+        studio.grant([client], 3)
+    with time_machine.travel("2025-03-12T22:30:00+00:00", tick=False):
+        studio.reserve(client, 1)
+    with time_machine.travel("2025-03-14T12:00:00+00:00", tick=False):
+        studio.act("consume", 1)
+    day = {number: dt.date(2025, 3, number) for number in (9, 10, 12, 13, 14)}
+    assert queries.client_credits(studio.session, client, day[9]).balances == []
+
+    def numbers(as_of):
+        (row,) = queries.client_credits(studio.session, client, as_of).balances
+        return row.available, row.reserved, row.used
+
+    assert numbers(day[10]) == (3, 0, 0)
+    assert numbers(day[12]) == (2, 1, 0), "23:30 in Berlin is still the 12th"
+    assert numbers(day[14]) == (2, 0, 1)
+    (told,) = queries.explain(studio.session, client, as_of=day[13]).lots
+    assert [row.kind for row in told.entries] == ["grant", "reserve"]
+    assert (told.lot.available, told.lot.reserved) == (2, 1)
+    assert queries.explain(studio.session, client, as_of=day[9]).lots == []
+
+
+def test_explain_narrows_to_one_event_type(studio):
+    client = studio.clients(1)[0]
+    with unit_of_work(studio.session):
+        yoga = factories.make_event_type(studio.session).id
+    studio.grant([client], 1)
+    studio.grant([client], 1, event_type_id=yoga)
+    (told,) = queries.explain(studio.session, client, event_type_id=yoga).lots
+    assert told.lot.event_type_id == yoga
+
+
+def test_a_batch_tells_who_got_what_and_what_became_of_it(studio):
+    anna = studio.clients(1, first_name="Anna", last_name="Abel")[0]
+    others = studio.clients(3)
+    gone = studio.clients(1, archived=True)[0]
+    batch_id = studio.grant([anna, *others, gone], 2, note="spring")["batch_id"]
+    studio.reserve(anna, 1)
+    studio.undo(batch_id)
+    summary = queries.batch_summary(studio.session, batch_id)
+    assert (summary.clients, summary.credits, summary.spent, summary.taken_back) == (4, 8, 1, 7)
+    assert (summary.note, summary.by_reason, summary.skipped) == (
+        "spring", {"archived": 1}, [{"client_id": gone, "reason": "archived"}]
+    )
+    rows = queries.batch_rows(studio.session, batch_id, size=3)
+    assert [row.client_id for row in rows] == [anna, *others[:2]]
+    assert (rows[0].client, rows[0].spent, rows[0].taken_back, rows[0].available) == ("Anna Abel", 1, 1, 0)
+    rest = queries.batch_rows(studio.session, batch_id, after=rows[-1].client_id)
+    assert [row.client_id for row in rest] == others[2:]

@@ -1,0 +1,103 @@
+"""The expiry sweep."""
+
+import datetime as dt
+
+import pytest
+
+from enrollment_addon.core import clock
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.credits import queries, service
+from tests import factories
+
+pytestmark = pytest.mark.all_databases
+
+TODAY = dt.date(2025, 3, 10)
+
+
+def lot(studio, client_id, expires_on, quantity=3):
+    with unit_of_work(studio.session):
+        client = studio.session.get(factories.Client, client_id)
+        return factories.make_lot(
+            studio.session, client, studio.event_type, quantity=quantity, expires_on=expires_on
+        ).id
+
+
+def sweep(studio, size=100, today=lambda _: TODAY):
+    swept = []
+    while not swept or not swept[-1].finished:
+        with unit_of_work(studio.session):
+            swept.append(service.expire_lots(studio.session, size=size, actor=SYSTEM, today=today))
+    return sum(part.lots for part in swept), sum(part.credits for part in swept)
+
+
+def test_only_lots_past_their_last_day_expire(studio, sound):
+    client = studio.clients(1)[0]
+    for days in (-400, -1, 0, 1, None):
+        lot(studio, client, None if days is None else TODAY + dt.timedelta(days=days))
+    assert sweep(studio) == (2, 6)
+    assert [(row.available, row.expired) for row in studio.lots()] == [(0, 3), (0, 3), (3, 0), (3, 0), (3, 0)]
+    assert studio.balance(client) == (9, 0, 0)
+    assert sweep(studio) == (0, 0)
+    assert sound()
+
+
+def test_booked_credits_stay_booked(studio, sound):
+    client = studio.clients(1)[0]
+    lot(studio, client, TODAY)
+    studio.reserve(client, 1, on=TODAY)
+    assert sweep(studio, today=lambda _: TODAY + dt.timedelta(days=1)) == (1, 2)
+    assert studio.balance(client) == (0, 1, 0)
+    studio.act("consume", 1)
+    assert studio.balance(client) == (0, 0, 1)
+    assert sound()
+
+
+def test_a_credit_comes_back_to_a_swept_lot_with_grace(studio, sound):
+    client = studio.clients(1)[0]
+    key = lot(studio, client, TODAY)
+    studio.reserve(client, 1, on=TODAY)
+    tomorrow = TODAY + dt.timedelta(days=1)
+    sweep(studio, today=lambda _: tomorrow)
+    studio.release(1, today=tomorrow, grace_days=14)
+    row = studio.lots()[0]
+    assert (row.id, row.available, row.expired) == (key, 1, 2)
+    assert row.expires_on == tomorrow + dt.timedelta(days=14)
+    assert sound()
+
+
+def test_small_chunks_get_through_everything(studio, sound):
+    for client in studio.clients(5):
+        lot(studio, client, TODAY - dt.timedelta(days=client % 3 + 1))
+    assert sweep(studio, size=2) == (5, 15)
+    assert sound()
+
+
+def test_each_club_has_its_own_day(studio, sound):
+    with unit_of_work(studio.session):
+        early = factories.make_club(studio.session, timezone="Pacific/Kiritimati")
+        late = factories.make_club(studio.session, timezone="Pacific/Pago_Pago")
+        clients = [factories.make_client(studio.session, club=club).id for club in (early, late)]
+    last_day = clock.today("Pacific/Pago_Pago")
+    for client in clients:
+        lot(studio, client, last_day)
+    assert sweep(studio, today=clock.today) == (1, 3)
+    assert [studio.balance(client)[0] for client in clients] == [0, 3]
+    assert sound()
+
+
+def test_before_the_sweep_lapsed_credits_are_shown_apart(studio):
+    client = studio.clients(1)[0]
+    yesterday, tomorrow = (studio.today + dt.timedelta(days=days) for days in (-1, 1))
+    lot(studio, client, yesterday, 5)
+    lot(studio, client, tomorrow, 2)
+    credits = queries.client_credits(studio.session, client)
+    (row,) = credits.balances
+    assert (row.available, row.lapsed, row.next_expiry) == (2, 5, tomorrow)
+    assert [(item.available, item.lapsed) for item in credits.lots] == [(2, False), (5, True)]
+    summary = queries.balances_for(studio.session, [client])[client]
+    assert (summary.available, summary.lapsed, summary.next_expiry) == (2, 5, tomorrow)
+    studio.session.rollback()
+    sweep(studio, today=clock.today)
+    (row,) = queries.client_credits(studio.session, client).balances
+    assert (row.available, row.lapsed) == (2, 0)
