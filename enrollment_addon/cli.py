@@ -2,20 +2,35 @@
 
 import functools
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
-from flask import current_app
+import structlog
+from alembic.util import CommandError
+from flask import Flask, current_app
 from flask.cli import AppGroup
 
+from .core import install
 from .core.db import unit_of_work
 from .core.errors import AddonError
+from .core.extension import Extension
 from .core.scope import SYSTEM
 
-enrollment = AppGroup("enrollment", help="Enrollment and session credits.")
+
+@click.group(cls=AppGroup)
+def enrollment() -> None:
+    """Enrollment and session credits."""
+    if not structlog.is_configured():  # as delivered it writes to standard output, which is for answers
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 database = AppGroup("db", help="The add-on's own tables.")
 enrollment.add_command(database)
 
@@ -31,10 +46,43 @@ def refusing(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except AddonError as error:
             fields = "; ".join(f"{name}: {message}" for name, message in error.fields.items())
-            click.echo(f"{error.error_code}: {error.text()} {fields}".rstrip(), err=True)
-            sys.exit(2)
+            _refuse(f"{error.error_code}: {error.text()} {fields}".rstrip())
+        except CommandError as error:
+            _refuse(str(error))
 
     return run
+
+
+def working(module: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: a command that needs the tables at their newest and this module switched on."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            if module not in _extension().settings.modules:
+                _refuse(f"The module {module} is switched off (ENROLLMENT_MODULES).")
+            if not install.at_head(_engine()):
+                _refuse("The tables are not those of this version. Run: flask enrollment init")
+            return command(*args, **kwargs)
+
+        return refusing(run)
+
+    return decorate
+
+
+def _refuse(text: str) -> None:
+    click.echo(text, err=True)
+    sys.exit(2)
+
+
+def _app() -> Flask:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app
+
+
+def _extension() -> Extension:
+    extension: Extension = current_app.extensions["enrollment"]
+    return extension
 
 
 def _session() -> Any:
@@ -54,8 +102,6 @@ def _say(machine: bool, facts: dict[str, Any], text: str) -> None:
 @refusing
 def init(as_json: bool) -> None:
     """Bring the tables up to date and install what roles and permissions are new in this version."""
-    from .core import install
-
     install.upgrade(_engine())
     _say(as_json, {"added": (added := install_permissions())}, _added(added))
 
@@ -67,7 +113,7 @@ def install_permissions() -> dict[str, int]:
 
     appbuilder = current_app.appbuilder  # type: ignore[attr-defined]
     appbuilder.add_permissions(update_perms=True)
-    wanted = manifest.role_permissions(current_app.extensions["enrollment"].settings.modules)
+    wanted = manifest.role_permissions(_extension().settings.modules)
     with unit_of_work(_session()) as session:
         return install_roles(session, appbuilder.sm, wanted)
 
@@ -82,8 +128,6 @@ def _added(added: dict[str, int]) -> str:
 @refusing
 def db_upgrade(revision: str) -> None:
     """Bring the tables to a revision (default: the newest)."""
-    from .core import install
-
     install.upgrade(_engine(), revision)
     click.echo(f"at {install.current(_engine())}")
 
@@ -94,26 +138,22 @@ def db_upgrade(revision: str) -> None:
 @refusing
 def db_downgrade(revision: str, drop_data: bool) -> None:
     """Go back to an earlier revision, keeping the data; "base" removes the add-on's tables."""
-    from .core import install
-
     install.downgrade(_engine(), revision, drop_data=drop_data)
     click.echo(f"at {install.current(_engine()) or 'base'}")
 
 
 @database.command("current")
+@refusing
 def db_current() -> None:
     """Which revision the database is at."""
-    from .core import install
-
     click.echo(install.current(_engine()) or "base")
 
 
 @database.command("check")
 @as_json
+@refusing
 def db_check(as_json: bool) -> None:
     """Compare the database with the models; code 1 if they differ."""
-    from .core import install
-
     found = install.check(_engine())
     _say(as_json, {"differences": found}, "\n".join(found) or "The database and the models agree.")
     sys.exit(1 if found else 0)
@@ -122,17 +162,18 @@ def db_check(as_json: bool) -> None:
 @enrollment.command()
 @click.option("--clients", type=click.IntRange(1, 1_000_000), default=1000, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same data.")
-@refusing
-def demo(clients: int, seed: int) -> None:
+@click.option("--if-empty", is_flag=True, help="Where there are clients already, only print the log-ins.")
+@working("credits")
+def demo(clients: int, seed: int, if_empty: bool) -> None:
     """Fill an empty installation with realistic data, and print the log-ins."""
     from .demo import data, people
 
-    if _has_clients():
-        click.echo("There are clients already; the demo data is for an empty installation.", err=True)
-        sys.exit(2)
-    users = people.create_users()
-    with click.progressbar(length=clients, label="Demo data", file=sys.stderr) as bar:
-        data.load(_session(), users=users, clients=clients, seed=seed, progress=bar.update)
+    if not _has_clients():
+        users = people.create_users()
+        with click.progressbar(length=clients, label="Demo data", file=sys.stderr) as bar:
+            data.load(_session(), users=users, clients=clients, seed=seed, progress=bar.update)
+    elif not if_empty:
+        _refuse("There are clients already; the demo data is for an empty installation.")
     click.echo(people.log_ins())
 
 
@@ -145,71 +186,97 @@ def _has_clients() -> bool:
 
 
 @enrollment.command()
-@as_json
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for machines.")
 @click.option("--repair", is_flag=True, help="Write correcting entries and rows.")
+@working("credits")
 def check(as_json: bool, repair: bool) -> None:
-    """Prove that lots, entries and balances agree; print every row that does not. Code 1 if one does not."""
-    from dataclasses import asdict
-
+    """Prove that lots, entries and balances agree; print every row that does not. Code 1 if one is left."""
     from .credits.service import check_ledger
 
-    found = 0
-    with unit_of_work(_session()) as session:
-        for finding in check_ledger(session, repair=repair):
-            found += 1
+    found = left = 0
+    with unit_of_work(_session()) if repair else nullcontext():
+        for finding in check_ledger(_session(), repair=repair):
+            found, left = found + 1, left + (not finding.repaired)
             told = ", ".join(f"{k} {v}" for k, v in asdict(finding).items() if v is not None)
             click.echo(json.dumps(asdict(finding), default=str) if as_json else told)
     if not as_json:
-        click.echo(f"{found} found." if found else "The ledger is consistent.")
-    sys.exit(1 if found and not repair else 0)
+        click.echo(f"{found} found, {found - left} repaired." if found else "The ledger is consistent.")
+    sys.exit(1 if left else 0)
 
 
 @enrollment.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Check every row and write nothing.")
 @as_json
-@refusing
+@working("credits")
 def grant(file: Path, dry_run: bool, as_json: bool) -> None:
-    """Add session credits from a CSV: client (e-mail or id), event_type (name or id), quantity, expires_on."""
-    from .credits.grant_file import grant_rows, read_rows
+    """Add session credits from a CSV file.
 
-    rows, errors = read_rows(_session(), file)
-    for error in errors[:100]:
+    Its columns: client (e-mail or id), event_type (name or id), quantity, expires_on (may be empty).
+
+    All rows or none; the same file a second time adds nothing.
+    """
+    from .credits.grant_file import grant_from_file, read_file
+
+    asked = read_file(_session(), file)
+    for error in asked.errors:
         click.echo(f"line {error.line}: {error.text()}", err=True)
-    if errors:
-        click.echo(f"{len(errors)} of {len(rows) + len(errors)} rows cannot be used; nothing was written.", err=True)
-        sys.exit(2)
-    result = {"rows": len(rows), "credits": sum(r.quantity for r in rows), "batches": []}
-    if not dry_run:
-        settings = current_app.extensions["enrollment"].settings
-        with unit_of_work(_session()) as session:
-            result["batches"] = grant_rows(session, rows, file=file, actor=SYSTEM, chunk=settings.grant_chunk)
-    verb = "would get" if dry_run else "got"
-    _say(as_json, result, f"{result['rows']} rows {verb} {result['credits']} credits.")
+    if asked.refused:
+        if asked.refused > len(asked.errors):
+            click.echo(f"… and {asked.refused - len(asked.errors)} more", err=True)
+        rows = asked.rows + asked.refused
+        _refuse(f"{asked.refused} of {rows} rows cannot be used; nothing was written.")
+    if dry_run:
+        facts = {"rows": asked.rows, "credits": asked.credits}
+        _say(as_json, facts, f"{asked.rows} rows would give {asked.credits} credits.")
+        return
+    bar = click.progressbar(length=asked.rows, label="Session credits", file=sys.stderr, hidden=as_json)
+    with bar, unit_of_work(_session()) as session:
+        result = grant_from_file(
+            session, asked, actor=SYSTEM, chunk=_extension().settings.grant_chunk, progress=bar.update
+        )
+    told = f"{asked.rows} rows gave {result['credits']} credits; {result['skipped']} clients were left out."
+    again = "This file was granted before; nothing was added. The first time: "
+    _say(as_json, {"rows": asked.rows, **result}, again + told if result["again"] else told)
+
+
+@enrollment.command("run-due")
+@as_json
+@working("people")
+def run_due(as_json: bool) -> None:
+    """Do what is due, and jobs that were left behind. For cron, once a night, where no Celery beat runs."""
+    from .jobs.dispatch import session_for
+    from .jobs.runner import run_waiting
+    from .jobs.service import queue_due
+
+    extension = _extension()
+    with unit_of_work(_session()) as session:
+        queued = queue_due(session, due=extension.due, actor=SYSTEM)
+    ran = 0
+    if not extension.settings.broker_url:
+        ran = run_waiting(session_for(_app()), lease_seconds=extension.settings.job_lease_seconds)
+    _say(as_json, {"queued": len(queued), "ran": ran}, f"{len(queued)} jobs queued, {ran} jobs run.")
 
 
 @enrollment.command()
 @click.option("--beat", is_flag=True, help="This worker also sends the periodic work; exactly one may.")
 @click.option("--concurrency", type=click.IntRange(1, 64), default=2, show_default=True)
 @click.option("--pool", default="prefork", show_default=True)
+@working("people")
 def worker(beat: bool, concurrency: int, pool: str) -> None:
-    """Work on background jobs: with Celery when a broker is set, else in this process until it is stopped."""
-    settings = current_app.extensions["enrollment"].settings
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    """Work on background jobs until stopped: with Celery when a broker is set, else in this process."""
+    settings = _extension().settings
     if settings.broker_url:
         from .jobs.celery import run_worker
 
-        run_worker(app, beat=beat, concurrency=concurrency, pool=pool)
+        run_worker(_app(), beat=beat, concurrency=concurrency, pool=pool)
         return
-    import threading
-
     from .jobs.dispatch import POLL_SECONDS, session_for
     from .jobs.runner import run_waiting
 
     stopped = threading.Event()
-    try:
-        while True:
-            run_waiting(session_for(app), lease_seconds=settings.job_lease_seconds, stop=stopped.is_set)
-            stopped.wait(POLL_SECONDS)
-    except KeyboardInterrupt:
-        stopped.set()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    while not stopped.is_set():
+        run_waiting(session_for(_app()), lease_seconds=settings.job_lease_seconds, stop=stopped.is_set)
+        stopped.wait(POLL_SECONDS)

@@ -54,11 +54,12 @@ def wire_catalog(app: Flask, settings: Settings) -> None:
 
 def wire_credits(app: Flask, settings: Settings) -> None:
     """What credits hold, add to the client pages and do in the background."""
-    from .credits import jobs as _jobs  # noqa: F401 - registers its kinds of jobs
-    from .credits import parts, people_hooks
+    from .credits import jobs, parts, people_hooks
 
     people_hooks.plug_in()
-    app.extensions["enrollment"].client_parts.append(parts.PART)
+    extension: Extension = app.extensions["enrollment"]
+    extension.client_parts.append(parts.PART)
+    extension.due[jobs.EXPIRE] = {"chunk": settings.sweep_chunk}
 
 
 def _actor_of_job(session: Session, user_id: int) -> Actor | None:

@@ -25,13 +25,17 @@ def make_host(
 ) -> Flask:
     """A host application; `before` and `after` say what it does around the framework's start.
 
-    Permissions come from `flask enrollment init`, as a deployment's do, unless the test switches the framework's
-    synchronisation at every start on.
+    Permissions come from `flask enrollment init`, as a deployment's do, unless the test switches the
+    framework's synchronisation at every start on.
     """
     app = Flask("somebody_elses_host")
     app.config.update(
-        SQLALCHEMY_DATABASE_URI=url, SECRET_KEY="for tests only", TESTING=True,
-        ADDON_MANAGERS=[MANAGER] if addon else [], FAB_UPDATE_PERMS=False, ENROLLMENT_WORKER=False,
+        SQLALCHEMY_DATABASE_URI=url,
+        SECRET_KEY="for tests only",
+        TESTING=True,
+        ADDON_MANAGERS=[MANAGER] if addon else [],
+        FAB_UPDATE_PERMS=False,
+        ENROLLMENT_WORKER=False,
     )
     app.config.update(config)
     db = get_sqla_class()()

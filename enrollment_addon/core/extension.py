@@ -24,7 +24,8 @@ class Extension:
 
     `permissions` maps a view menu to all its permissions: views and APIs of one menu must declare the same,
     because the framework removes from a menu what the class registered last does not know.
-    `client_parts` are what the domains above people add to the pages of clients.
+    `client_parts` are what the domains above people add to the pages of clients. `due` is the input, by
+    kind, of the jobs that are to be done every night.
     """
 
     settings: Settings
@@ -34,3 +35,4 @@ class Extension:
     views: dict[str, Any] = field(default_factory=dict)
     apis: list[Any] = field(default_factory=list)
     client_parts: list[Any] = field(default_factory=list)
+    due: dict[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -1,37 +1,43 @@
-"""A bulk grant from a CSV file, for the command line: read and checked whole before anything is written."""
+"""A bulk grant from a CSV file, for the command line: read and checked whole before anything is written.
+
+A file is read in blocks of rows and kept as bare client keys by what they get (8 bytes a row), so that a
+million rows fit in little memory and ten thousand bad ones do too.
+"""
 
 import csv
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..catalog.models import EventType
+from ..core import clock
+from ..core.db import idempotent
 from ..core.errors import InvalidInput
 from ..core.scope import Actor
-from ..people.models import Client
+from ..people.models import Client, Club
 from .service import grant_credits
 
 COLUMNS = ("client", "event_type", "quantity", "expires_on")
+DELIMITERS = ",;\t"
 MOST_ROWS = 1_000_000
+MOST_CREDITS = 1_000
+BLOCK = 500
+ERRORS_LISTED = 100
+"""How many lines that cannot be used are named one by one; the rest is counted."""
+SHOWN = 80
+"""How much of a cell an error repeats."""
 
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the file, understood."""
-
-    line: int
-    client_id: int
-    event_type_id: int
-    quantity: int
-    expires_on: dt.date | None
+Gift = tuple[int, int, dt.date | None]
+"""Event type, quantity, last day."""
 
 
 class BadRow(InvalidInput):
@@ -42,105 +48,190 @@ class BadRow(InvalidInput):
         self.line = line
 
 
-def read_rows(session: Session, file: Path) -> tuple[list[Row], list[BadRow]]:
-    """The rows of a file, and those that cannot be used. A byte-order mark and ; or tabs are fine.
+@dataclass
+class GrantFile:
+    """What a file asks for: keys of clients by gift, and the lines that cannot be used.
 
-    Raises: InvalidInput when it is no CSV in UTF-8 with the four columns.
+    `errors` has the first `ERRORS_LISTED` of the `refused` lines.
     """
+
+    name: str
+    digest: str
+    rows: int = 0
+    credits: int = 0
+    gifts: dict[Gift, "array[int]"] = field(default_factory=dict)
+    refused: int = 0
+    errors: list[BadRow] = field(default_factory=list)
+
+    def add(self, client_id: int, gift: Gift) -> None:
+        self.gifts.setdefault(gift, array("q")).append(client_id)
+        self.rows += 1
+        self.credits += gift[1]
+
+    def refuse(self, error: BadRow) -> None:
+        self.refused += 1
+        if len(self.errors) < ERRORS_LISTED:
+            self.errors.append(error)
+
+
+@dataclass(frozen=True)
+class _Person:
+    """A client as far as a row needs them."""
+
+    id: int
+    served: bool
+    today: dt.date
+
+
+def read_file(session: Session, file: Path) -> GrantFile:
+    """Everything a file asks for. Separated by commas, semicolons or tabs, with or without a byte-order mark.
+
+    Raises: InvalidInput when it is no CSV in UTF-8 with the four columns and at least one row.
+    """
+    with file.open("rb") as raw:
+        asked = GrantFile(file.name, hashlib.file_digest(raw, "sha256").hexdigest())
+    types = _event_types(session)
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        for block in _blocks(file):
+            if asked.rows + asked.refused + len(block) > MOST_ROWS:
+                raise InvalidInput(_l("A file may have up to %(most)s rows."), most=MOST_ROWS)
+            people = _people(session, [_cell(line, "client") for _number, line in block])
+            for number, line in block:
+                try:
+                    asked.add(*_row(number, line, people, types))
+                except BadRow as error:
+                    asked.refuse(error)
     except UnicodeDecodeError:
         raise InvalidInput(_l("The file is not UTF-8 text.")) from None
-    first = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter)
-    header = [(name or "").strip().lower() for name in reader.fieldnames or ()]
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        raise InvalidInput(_l("The file lacks the columns %(columns)s."), columns=", ".join(missing))
-    reader.fieldnames = header
-    lines = [(reader.line_num, line) for line in reader]
-    if len(lines) > MOST_ROWS:
-        raise InvalidInput(_l("A file may have up to %(most)s rows."), most=MOST_ROWS)
-    people, types = _clients(session, [_cell(line, "client") for _n, line in lines]), _event_types(session)
-    rows, errors = [], []
-    for number, line in lines:
-        try:
-            rows.append(_row(number, line, people, types))
-        except BadRow as error:
-            errors.append(error)
-    return rows, errors
+    except csv.Error as error:
+        raise InvalidInput(_l("The file is not a CSV: %(reason)s."), reason=str(error)) from None
+    if not asked.rows + asked.refused:
+        raise InvalidInput(_l("The file has no rows."))
+    return asked
+
+
+def _blocks(file: Path) -> Iterator[list[tuple[int, dict[str, Any]]]]:
+    """The file's rows with their line numbers. Raises: InvalidInput when a column is missing."""
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        first = text.readline()
+        text.seek(0)
+        reader = csv.DictReader(text, delimiter=max(DELIMITERS, key=first.count))
+        header = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+        missing = [name for name in COLUMNS if name not in header]
+        if missing:
+            raise InvalidInput(
+                _l("The file lacks the columns %(columns)s. Commas, semicolons or tabs separate columns."),
+                columns=", ".join(missing),
+            )
+        reader.fieldnames = header
+        rows = ((reader.line_num, line) for line in reader)
+        while block := list(islice(rows, BLOCK)):
+            yield block
 
 
 def _cell(line: dict[str, Any], column: str) -> str:
     return (line.get(column) or "").strip()
 
 
-def _clients(session: Session, texts: Sequence[str]) -> dict[str, int]:
-    """Keys by e-mail and by number, for those clients that exist."""
-    found: dict[str, int] = {}
-    wanted = sorted({text.lower() for text in texts if text})
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        keys = [int(text) for text in part if text.isdecimal() and len(text) < 19]
-        for row in session.execute(select(Client.id, Client.email).where(Client.email.in_(part) | Client.id.in_(keys))):
-            found[str(row.id)] = row.id
-            if row.email:
-                found[row.email] = row.id
+def _people(session: Session, texts: Iterable[str]) -> dict[str, _Person]:
+    """The clients that exist, by e-mail and by key."""
+    wanted = {text.lower() for text in texts if text}
+    keys = [int(text) for text in wanted if text.isdecimal() and len(text) < 19]
+    found: dict[str, _Person] = {}
+    query = (
+        select(Client.id, Client.email, Client.archived, Client.erased_at, Club.timezone)
+        .join(Club, Club.id == Client.club_id)
+        .where(Client.email.in_(wanted) | Client.id.in_(keys))
+    )
+    for row in session.execute(query):
+        person = _Person(row.id, not row.archived and row.erased_at is None, clock.today(row.timezone))
+        found[str(row.id)] = person
+        if row.email:
+            found[row.email] = person
     return found
 
 
 def _event_types(session: Session) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for row in session.execute(select(EventType.id, func.lower(EventType.name).label("name"))):
-        found[str(row.id)] = found[row.name] = row.id
-    return found
+    """Keys of the active event types by name, and by key where no name is the same."""
+    rows = session.execute(select(EventType.id, EventType.name).where(EventType.active)).all()
+    return {**{str(row.id): row.id for row in rows}, **{row.name.casefold(): row.id for row in rows}}
 
 
-def _row(number: int, line: dict[str, Any], people: dict[str, int], types: dict[str, int]) -> Row:
-    client, kind = _cell(line, "client").lower(), _cell(line, "event_type").lower()
-    if client not in people:
-        raise BadRow(number, _l("There is no client “%(text)s”."), text=client[:80])
-    if kind not in types:
-        raise BadRow(number, _l("There is no event type “%(text)s”."), text=kind[:80])
-    quantity = _cell(line, "quantity")
-    if not quantity.isdecimal() or not 1 <= int(quantity[:9]) <= 1000:
-        raise BadRow(number, _l("“%(text)s” is not a number of credits from 1 to 1000."), text=quantity[:80])
-    expires = _cell(line, "expires_on")
+def _row(
+    number: int, line: dict[str, Any], people: dict[str, _Person], types: dict[str, int]
+) -> tuple[int, Gift]:
+    """Who gets what. Raises: BadRow."""
+    client, kind = _cell(line, "client"), _cell(line, "event_type")
+    quantity, expires = _cell(line, "quantity"), _cell(line, "expires_on")
+    if None in line:
+        raise BadRow(number, _l("The line has more cells than the file has columns."))
+    person = people.get(client.lower())
+    if person is None:
+        raise BadRow(number, _l("There is no client “%(text)s”."), text=client[:SHOWN])
+    if not person.served:
+        raise BadRow(number, _l("The client “%(text)s” is archived or erased."), text=client[:SHOWN])
+    if kind.casefold() not in types:
+        raise BadRow(number, _l("There is no active event type “%(text)s”."), text=kind[:SHOWN])
+    if not (quantity.isdecimal() and len(quantity) < 9 and 1 <= int(quantity) <= MOST_CREDITS):
+        raise BadRow(
+            number, _l("“%(text)s” is not a number of credits from 1 to 1000."), text=quantity[:SHOWN]
+        )
     try:
         day = dt.date.fromisoformat(expires) if expires else None
     except ValueError:
-        raise BadRow(number, _l("“%(text)s” is not a date such as 2027-01-31."), text=expires[:80]) from None
-    return Row(number, people[client], types[kind], int(quantity), day)
+        raise BadRow(
+            number, _l("“%(text)s” is not a date such as 2027-01-31."), text=expires[:SHOWN]
+        ) from None
+    if day is not None and day < person.today:
+        raise BadRow(number, _l("The expiry %(text)s is in the past."), text=expires[:SHOWN])
+    return person.id, (types[kind.casefold()], int(quantity), day)
 
 
-def grant_rows(session: Session, rows: Sequence[Row], *, file: Path, actor: Actor, chunk: int) -> list[int]:
-    """Give what the rows say, one batch per event type, quantity and expiry; the batches' keys.
+def grant_from_file(
+    session: Session, asked: GrantFile, *, actor: Actor, chunk: int, progress: Callable[[int], Any]
+) -> dict[str, Any]:
+    """Give what a file asks for, all or nothing; one batch per event type, quantity and expiry.
 
-    The file's content is the idempotency key: the same file a second time gives nothing a second time. A
-    client who stands in several rows of one kind gets them all, each as a lot of its own.
+    The file's content is the idempotency key: the same file a second time gives nothing and answers the
+    first result with `again` true. A client who stands in several rows with the same gift gets it as often.
+    Answers `{again, credits, skipped, batches}`; skipped are those who were archived while the file was read.
     """
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    batches = []
-    for (event_type_id, quantity, expires_on, turn), clients in _groups(rows):
-        terms: dict[str, Any] = {"event_type_id": event_type_id, "quantity": quantity, "expires_on": expires_on}
-        made = grant_credits(
-            session, clients=clients, actor=actor, threshold=MOST_ROWS, chunk=chunk, note=file.name[:500],
-            idempotency_key=f"file:{digest}:{event_type_id}:{quantity}:{expires_on}:{turn}", **terms,
-        )
-        batches.append(made["batch_id"])
-    return batches
+    again = True
+
+    def do() -> dict[str, Any]:
+        nonlocal again
+        again, credits, skipped, batches = False, 0, 0, []
+        for (event_type_id, quantity, expires_on), clients in asked.gifts.items():
+            for turn in _turns(clients):
+                made = grant_credits(
+                    session,
+                    clients=turn,
+                    event_type_id=event_type_id,
+                    quantity=quantity,
+                    expires_on=expires_on,
+                    note=asked.name[:500],
+                    actor=actor,
+                    threshold=MOST_ROWS,
+                    chunk=chunk,
+                )
+                credits += made["granted"] * quantity
+                skipped += made["skipped_count"]
+                batches.append(made["batch_id"])
+                progress(len(turn))
+        return {"credits": credits, "skipped": skipped, "batches": batches}
+
+    result = idempotent(
+        session, key=f"file:{asked.digest}", verb="grant_from_file", asked={"actor": actor.user_id}, do=do
+    )
+    return {"again": again, **result}
 
 
-def _groups(rows: Sequence[Row]) -> list[tuple[tuple[Any, ...], list[int]]]:
-    """Clients by what they get; a repeated client falls into a further turn."""
-    turns: dict[tuple[Any, ...], int] = {}
-    keyed = []
-    for row in rows:
-        same = (row.client_id, row.event_type_id, row.quantity, row.expires_on)
-        turns[same] = turns.get(same, 0) + 1
-        keyed.append(((row.event_type_id, row.quantity, row.expires_on, turns[same]), row.client_id))
-    keyed.sort(key=lambda pair: (pair[0][0], pair[0][1], pair[0][2] or dt.date.max, pair[0][3], pair[1]))
-    return [(key, [client for _k, client in group]) for key, group in groupby(keyed, key=lambda pair: pair[0])]
-
-
+def _turns(clients: Iterable[int]) -> list[list[int]]:
+    """The clients in as many lists as the most repeated one needs: each at most once in a list."""
+    turns: list[list[int]] = []
+    for _client, same in groupby(sorted(clients)):
+        for turn, client in enumerate(same):
+            if turn == len(turns):
+                turns.append([])
+            turns[turn].append(client)
+    return turns

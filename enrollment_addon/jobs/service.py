@@ -61,6 +61,18 @@ def queue_job(
     return job
 
 
+def queue_due(session: Session, *, due: Mapping[str, Mapping[str, Any]], actor: Actor) -> list[Job]:
+    """Queue the periodic jobs (input by kind), except those of which one still waits or runs."""
+    unfinished = set(
+        session.scalars(select(Job.kind).where(Job.kind.in_(due), Job.state.not_in(ENDED)).distinct())
+    )
+    return [
+        queue_job(session, kind=kind, input=input, actor=actor)
+        for kind, input in due.items()
+        if kind not in unfinished
+    ]
+
+
 def _announce(session: Session, job: Job) -> None:
     session.info.setdefault(QUEUED, []).append(job.id)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_wtf import CSRFProtect
-from sqlalchemy import Column, Integer, MetaData, String, Table, inspect, insert, select, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, inspect, select, text
 
 from enrollment_addon import manifest
 from enrollment_addon.core import roles
@@ -124,7 +124,9 @@ def test_an_error_while_a_module_registers_stops_the_start(
 
 
 def test_everything_in_the_manifest_is_registered(installed: Flask) -> None:
-    views = {v.view for m in manifest.MODULES for v in m.views} | {a for m in manifest.MODULES for a in m.apis}
+    views = {v.view for m in manifest.MODULES for v in m.views} | {
+        a for m in manifest.MODULES for a in m.apis
+    }
     registered = {type(view) for view in installed.appbuilder.baseviews}  # type: ignore[attr-defined]
     assert views <= registered
     assert {view.__name__ for view in views} <= set(installed.blueprints)
@@ -210,7 +212,9 @@ def protect(app: Flask, db: Any) -> None:
     CSRFProtect(app)
 
 
-@pytest.mark.parametrize("options", [{}, {"before": protect}, {"after": protect}], ids=["none", "before", "after"])
+@pytest.mark.parametrize(
+    "options", [{}, {"before": protect}, {"after": protect}], ids=["none", "before", "after"]
+)
 def test_forms_and_rest_are_protected_whatever_the_host_does(
     host: MakeHost, installed_url: str, options: dict[str, Any]
 ) -> None:
@@ -248,7 +252,9 @@ def club_names(app: Flask) -> list[str]:
 
 
 @pytest.mark.databases("sqlite", "postgresql", "mariadb")
-def test_tables_and_migrations_of_the_host_are_left_alone(host: MakeHost, new_database: Callable[..., str]) -> None:
+def test_tables_and_migrations_of_the_host_are_left_alone(
+    host: MakeHost, new_database: Callable[..., str]
+) -> None:
     app = host(new_database(empty=True))
     own = MetaData()
     version = Table("alembic_version", own, Column("version_num", String(32)))
@@ -264,7 +270,9 @@ def test_tables_and_migrations_of_the_host_are_left_alone(host: MakeHost, new_da
         command("db", "check")
         before = {t for t in inspect(engine).get_table_names() if not t.startswith("enrollment_")}
         command("db", "downgrade", "base", "--drop-data")
-        assert {t for t in inspect(engine).get_table_names() if not t.startswith("enrollment_alembic")} == before
+        assert {
+            t for t in inspect(engine).get_table_names() if not t.startswith("enrollment_alembic")
+        } == before
         with engine.connect() as connection:
             assert connection.scalar(select(version.c.version_num)) == "host17"
             assert connection.execute(select(notes)).all() == [(1, "mine")]
@@ -279,7 +287,9 @@ def test_two_applications_in_one_process_are_apart(host: MakeHost, new_database:
     assert not any("credits" in path for path in paths(second))
     assert len(first.extensions["enrollment"].client_parts) == 1
     assert first.extensions["enrollment"].dispatcher is not second.extensions["enrollment"].dispatcher
-    token = csrf_token((http := browser_of(first, roles.OWNER)).get("/enrollment/clubs/add").get_data(as_text=True))
+    token = csrf_token(
+        (http := browser_of(first, roles.OWNER)).get("/enrollment/clubs/add").get_data(as_text=True)
+    )
     club = {"name": "North", "timezone": "Europe/Berlin", "currency": "EUR", "csrf_token": token}
     assert http.post("/enrollment/clubs/add", data=club).status_code == 302
     assert (club_names(first), club_names(second)) == (["North"], [])
@@ -294,7 +304,9 @@ def everything_in(app: Flask) -> dict[str, list[Any]]:
         engine = app.extensions["sqlalchemy"].engine
         names = [n for n in inspect(engine).get_table_names() if n.startswith(("enrollment_", "ab_"))]
         with engine.connect() as connection:
-            return {name: sorted(map(repr, connection.execute(text(f"SELECT * FROM {name}")))) for name in names}
+            return {
+                name: sorted(map(repr, connection.execute(text(f"SELECT * FROM {name}")))) for name in names
+            }
 
 
 def test_init_a_second_time_changes_nothing(installed: Flask) -> None:
@@ -333,7 +345,10 @@ def test_init_gives_a_permission_that_is_new_in_a_version_once(
     host: MakeHost, installed_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     credits = manifest.MODULES[-1]
-    newer = replace(credits, verbs=(*credits.verbs, Verb("freeze_credits", "Freeze", manifest.CREDITS, roles=(roles.OWNER,))))
+    newer = replace(
+        credits,
+        verbs=(*credits.verbs, Verb("freeze_credits", "Freeze", manifest.CREDITS, roles=(roles.OWNER,))),
+    )
     monkeypatch.setattr(manifest, "MODULES", (*manifest.MODULES[:-1], newer))
     app = host(installed_url)
     assert f"{roles.OWNER}: 1 permissions added" in Command(app)("init").stdout
@@ -347,7 +362,13 @@ def test_a_host_may_start_before_init_and_says_that_it_is_not_ready(
     app = host(new_database(empty=True))
     answer = app.test_client().get("/api/v1/enrollment/health")
     assert answer.status_code == 503
-    assert answer.json == {"live": True, "ready": False, "database": True, "migrations": False, "broker": None}
+    assert answer.json == {
+        "live": True,
+        "ready": False,
+        "database": True,
+        "migrations": False,
+        "broker": None,
+    }
     Command(app)("init")
     assert app.test_client().get("/api/v1/enrollment/health").json["ready"] is True  # type: ignore[index]
 
