@@ -6,6 +6,7 @@ from ..core.web.api import RecordApi, key_of, operation
 from ..core.web.filters import Filter
 from ..core.web.records import LIST_QUERY
 from . import queries, service, texts
+from .labels import STATES
 from .models import Job
 from .schemas import JobRowSchema, JobSchema
 
@@ -20,7 +21,7 @@ class JobApi(RecordApi):
     openapi_spec_tag = "Jobs"
     filters = (
         Filter("kind", "kind", "choice", Job.kind, tuple(texts.KINDS.items())),
-        Filter("state", "state", "choice", Job.state, texts.STATES),
+        Filter("state", "state", "choice", Job.state, STATES),
     )
     orders = {"created_at": (Job.id,)}
 

@@ -19,6 +19,7 @@ from ..core.db import UtcDateTime
 from ..core.errors import AddonError, NotFound
 from ..core.scope import Actor
 from .errors import JobStateConflict, LeaseLost, RetryUnsupported, untranslated
+from .labels import STATES
 from .models import ENDED, Job, JobState
 from .queries import can_retry, claimable, errors, jobs, unsent
 from .registry import Failure, Step
@@ -93,7 +94,7 @@ def cancel_job(session: Session, *, job_id: int, actor: Actor) -> Job:
     """
     job = _locked(session, job_id)
     if job.state in ENDED:
-        raise JobStateConflict(state=job.state)
+        raise JobStateConflict(state=dict(STATES)[JobState(job.state)])
     job.cancel_requested = True
     if job.state == JobState.queued:
         job.state, job.finished_at, job.lease_until = JobState.cancelled, clock.now(), None
@@ -111,7 +112,7 @@ def retry_job(session: Session, *, job_id: int, actor: Actor) -> Job:
     if not can_retry(job):
         if job.state == JobState.done and job.failed:
             raise RetryUnsupported
-        raise JobStateConflict(state=job.state)
+        raise JobStateConflict(state=dict(STATES)[JobState(job.state)])
     if job.state == JobState.done:
         job.retry_upto = session.execute(
             select(func.max(errors.c.id)).where(errors.c.job_id == job.id)

@@ -1,7 +1,8 @@
 """Jobs in words."""
 
-from flask_babel import format_timedelta, lazy_gettext as _l
+from flask_babel import format_timedelta
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 
 from ..core.web import render
 from .models import JobState
@@ -12,13 +13,6 @@ KINDS = {
     "credits.undo": _l("Undo batch"),
     "export": _l("Export a list"),
 }
-STATES = (
-    (JobState.queued, _l("Waiting")),
-    (JobState.running, _l("Running")),
-    (JobState.done, _l("Done")),
-    (JobState.failed, _l("Failed")),
-    (JobState.cancelled, _l("Cancelled")),
-)
 STATE_CLASSES = {JobState.done: "active", JobState.running: "warn", JobState.failed: "bad"}
 
 

@@ -13,6 +13,7 @@ from ..core.web.access import acting_user_id, can, needs, verb
 from ..core.web.filters import Filter
 from ..core.web.views import Column, RecordView, notice
 from . import exports, queries, service, texts
+from .labels import STATES
 from .models import Job, JobState
 
 
@@ -34,7 +35,7 @@ class JobView(RecordView):
                     "thousands of clients.")
     columns = (
         Column("kind", _l("Job"), value=lambda j: texts.kind_label(j.kind), kind="link", phone="title"),
-        Column("state", _l("State"), value=lambda j: str(dict(texts.STATES)[j.state]), kind="badge", phone="end",
+        Column("state", _l("State"), value=lambda j: str(dict(STATES)[j.state]), kind="badge", phone="end",
                badge=lambda j: texts.STATE_CLASSES.get(j.state, "")),
         Column("done", _l("Done"), order=(Job.done,), kind="number", phone="hide"),
         Column("total", _l("Total"), order=(Job.total,), kind="number", phone="hide"),
@@ -42,7 +43,7 @@ class JobView(RecordView):
     )
     filters = (
         Filter("kind", _l("Job"), "choice", Job.kind, tuple(texts.KINDS.items())),
-        Filter("state", _l("State"), "choice", Job.state, texts.STATES),
+        Filter("state", _l("State"), "choice", Job.state, STATES),
         Filter("mine", _l("Mine"), "flag",
                apply=lambda _op, value: (Job.created_by_id == acting_user_id()) == value),
     )
@@ -56,7 +57,7 @@ class JobView(RecordView):
         url, text = result_of(job)
         shown = {
             "id": job.id, "kind_label": texts.kind_label(job.kind), "state": str(job.state),
-            "state_label": dict(texts.STATES)[job.state], "state_class": texts.STATE_CLASSES.get(job.state, ""),
+            "state_label": dict(STATES)[job.state], "state_class": texts.STATE_CLASSES.get(job.state, ""),
             "total": job.total, "done": job.done, "skipped": job.skipped, "failed": job.failed,
             "percent": _percent(job), "rate_text": texts.rate_text(job) if job.state == JobState.running else "",
             "left_text": texts.left_text(job), "message": job.message, "started": job.started_at,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
@@ -19,6 +20,7 @@ from ...core.scope import Actor, reach_of
 from ...people.models import Client
 from ..calc import SpendableLot, Take, burn, grace_date
 from ..errors import BookingStateConflict, NotEnoughCredits
+from ..labels import ENTRY_KINDS
 from ..models import EntryKind, balances, entries, lots
 from ..queries import GRACE_MARK
 from .ledger import REASON_LENGTH, Move, post
@@ -259,7 +261,7 @@ def _begin(
     ).all()
     act = _last_act(session, booking_id, actor)
     if act is None or (act.kind != kind and act.kind not in allowed):
-        raise BookingStateConflict(state=str(act.kind) if act else "none")
+        raise BookingStateConflict(state=dict(ENTRY_KINDS)[EntryKind(act.kind)] if act else _l("nothing is reserved"))
     return act, act.kind == kind
 
 
@@ -300,7 +302,7 @@ def _repeat(act: Act, client_id: int, event_type_id: int, quantity: int) -> list
     row = act.rows[0]
     same = (row.client_id, row.event_type_id, act.quantity) == (client_id, event_type_id, quantity)
     if act.kind == EntryKind.consume or not same:
-        raise BookingStateConflict(state=str(act.kind))
+        raise BookingStateConflict(state=dict(ENTRY_KINDS)[EntryKind(act.kind)])
     return act.takes
 
 

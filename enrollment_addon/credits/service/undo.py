@@ -16,6 +16,7 @@ from ...jobs.models import ENDED, Job, JobState
 from ...jobs.service import queue_job
 from ...people.models import Client
 from ..errors import BatchStateConflict
+from ..labels import BATCH_STATES
 from ..models import EntryKind, lots
 from .grant import Chunk, lock_batch
 from .ledger import lock_balances, require_reason, retire
@@ -186,4 +187,4 @@ def _require_undoable(session: Session, batch: Any) -> None:
         )
         if state in ENDED and state != JobState.done:
             return
-    raise BatchStateConflict(state=str(batch.state))
+    raise BatchStateConflict(state=dict(BATCH_STATES)[BatchState(batch.state)])

@@ -1,0 +1,97 @@
+"""Every page of ours: readable for assistive technology, no sideways scrolling, right-to-left where it belongs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
+from playwright.sync_api import Page
+
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.credits import service
+from tests.scenarios.conftest import Studio
+
+pytestmark = pytest.mark.databases("sqlite")
+
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture
+def pages(app: Flask, studio: Studio) -> dict[str, list[str]]:
+    """Addresses of all pages, with something on them, by who may open them."""
+    from tests import factories
+
+    with app.app_context():
+        session = app.appbuilder.session  # type: ignore[attr-defined]
+        with unit_of_work(session):
+            made = service.grant_credits(
+                session, clients=studio.clients[:12], event_type_id=studio.yoga, quantity=5, actor=SYSTEM,
+                threshold=100, chunk=100, expires_in={"days": 10}, note="Autumn thank-you",
+            )
+            first, second = (session.get(_client(), key) for key in studio.clients[:2])
+            household = factories.make_household(session, first, second).id
+        batch = made["batch_id"]
+    one = studio.clients[0]
+    team = [
+        "/enrollment/clients/list/", "/enrollment/clients/list/?search=nobody", f"/enrollment/clients/show/{one}",
+        "/enrollment/clients/add", f"/enrollment/clients/edit/{one}", f"/enrollment/credits/add/{one}",
+        f"/enrollment/credits/explain/{one}", "/enrollment/households/list/",
+        f"/enrollment/households/show/{household}", f"/enrollment/households/head/{household}",
+        "/enrollment/participants/list/", "/enrollment/participants/add", "/enrollment/lots/list/",
+        "/enrollment/lots/show/1", "/enrollment/ledger/list/", "/enrollment/batches/list/", "/enrollment/jobs/list/",
+        "/enrollment/clubs/list/", "/enrollment/team-members/list/", "/enrollment/event-types/list/",
+    ]
+    owner = [
+        *team, f"/enrollment/clients/merge/{one}", f"/enrollment/clients/merge/{one}?other_id={studio.clients[1]}",
+        f"/enrollment/clients/erase/{one}", f"/enrollment/clients/delete/{one}",
+        f"/enrollment/batches/show/{batch}", f"/enrollment/batches/undo/{batch}", "/enrollment/lots/void/1",
+        "/enrollment/clubs/add", f"/enrollment/clubs/show/{studio.uptown}", "/enrollment/team-members/add",
+        "/enrollment/event-types/add", f"/enrollment/event-types/edit/{studio.yoga}", "/enrollment/team-permissions/",
+        "/enrollment/clients/show/999999",
+    ]
+    return {"ana": owner, "jonas": team}
+
+
+def _client() -> Any:
+    from enrollment_addon.people.models import Client
+
+    return Client
+
+
+@pytest.mark.parametrize(
+    ("username", "language", "width"),
+    [("ana", "en", 1280), ("ana", "ar", 360), ("jonas", "de", 360), ("jonas", "ar", 1280)],
+)
+def test_every_page(
+    open_as: Callable[..., Page], pages: dict[str, list[str]], username: str, language: str, width: int
+) -> None:
+    page = open_as(username, language=language, width=width)
+    axe = Axe()
+    for url in pages[username]:
+        page.goto(url)
+        html = page.locator("html")
+        assert html.get_attribute("lang") == language, url
+        assert html.get_attribute("dir") == ("rtl" if language == "ar" else "ltr"), url
+        wide = page.evaluate("document.scrollingElement.scrollWidth")
+        assert wide <= width, f"{url} scrolls sideways: {wide}"
+        found = [v for v in axe.run(page).response["violations"] if v["impact"] in SERIOUS]
+        assert not found, f"{url}: " + "; ".join(f"{v['id']} {v['nodes'][0]['html'][:200]}" for v in found)
+
+
+def test_targets_are_large_enough_for_fingers(
+    open_as: Callable[..., Page], pages: dict[str, list[str]], studio: Studio
+) -> None:
+    """At 360 pixels nothing that one taps is lower than 44 pixels, links within a sentence aside."""
+    page = open_as("jonas", width=360)
+    for url in pages["jonas"][:8]:
+        page.goto(url)
+        small = page.evaluate(
+            """() => [...document.querySelectorAll('.enr :is(button, .enr-btn, select, input:not([type=hidden]))')]
+                .filter(e => e.checkVisibility({visibilityProperty: true, opacityProperty: true}))
+                .filter(e => !['checkbox', 'radio'].includes(e.type))
+                .map(e => [e.outerHTML.slice(0, 120), e.getBoundingClientRect().height])
+                .filter(([_, height]) => height > 0 && height < 43.5)"""
+        )
+        assert small == [], url
