@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 from alembic.util import CommandError
 from flask import Flask, current_app
 from flask.cli import AppGroup
@@ -27,8 +26,6 @@ from .core.scope import SYSTEM
 @click.group(cls=AppGroup)
 def enrollment() -> None:
     """Enrollment and session credits."""
-    if not structlog.is_configured():  # as delivered it writes to standard output, which is for answers
-        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 database = AppGroup("db", help="The add-on's own tables.")

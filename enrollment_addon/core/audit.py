@@ -3,15 +3,15 @@
 import datetime as dt
 from typing import Any
 
-import structlog
 from sqlalchemy import ColumnElement, Index, String, or_, select, true
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from . import clock
 from .db import Base, Document, Key, UtcDateTime, user_key
+from .log import logger
 from .scope import Actor, client_model, reach_of, scoped, started_by
 
-log = structlog.get_logger("enrollment_addon")
+log = logger()
 
 
 @scoped

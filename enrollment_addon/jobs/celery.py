@@ -6,10 +6,10 @@ come twice, late or never. What has no message on its way is found and sent by a
 
 from typing import Any
 
-import structlog
 from flask import Flask
 
 from ..core.db import unit_of_work
+from ..core.log import logger
 from ..settings import Settings, SettingsError
 from . import service
 from .dispatch import EXTENSION, Dispatcher, session_for
@@ -29,7 +29,7 @@ SWEEP_LIMIT = 500
 RESEND_SECONDS = 60
 """A job is sent again when nobody has taken it this long after its message."""
 
-log = structlog.get_logger("enrollment_addon.jobs")
+log = logger("enrollment_addon.jobs")
 
 
 class CeleryDispatcher(Dispatcher):

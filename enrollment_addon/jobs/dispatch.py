@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import structlog
 from flask import Flask
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from ..core.log import logger
 from ..settings import Settings
 from .runner import OpenSession, run_waiting
 from .service import QUEUED
@@ -30,7 +30,7 @@ ERROR_PAUSE_SECONDS = 30.0
 
 STOP_WAIT_SECONDS = 10.0
 
-log = structlog.get_logger("enrollment_addon.jobs")
+log = logger("enrollment_addon.jobs")
 
 
 class Dispatcher:

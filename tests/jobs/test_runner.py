@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, delete, select, update
 from sqlalchemy.orm import Session, sessionmaker
-from structlog.testing import capture_logs
 
 from enrollment_addon.core.db import unit_of_work, write_lock
 from enrollment_addon.core.scope import SYSTEM, Actor, Reach, set_actor
@@ -17,7 +16,7 @@ from enrollment_addon.jobs.errors import RetryUnsupported, Unexpected
 from enrollment_addon.jobs.models import Job, JobError, JobState
 from enrollment_addon.jobs.queries import job_view
 from tests.factories import make_user_row
-from tests.jobs.host import job_of, process, wait_for
+from tests.jobs.host import job_of, logged, process, wait_for
 from tests.jobs.kinds import CHUNK, build_scratch, marked, marks, refuse
 
 LEASE_SECONDS = 2
@@ -64,7 +63,7 @@ def after_chunks(count: int) -> Callable[[], bool]:
 @pytest.mark.all_databases
 def test_a_job_is_done_in_chunks_each_item_once(start: Any, run: Any, session: Session) -> None:
     job_id = start(items=12)
-    with capture_logs() as lines:
+    with logged() as lines:
         job = run(job_id)
     assert (job.state, job.total, job.done, job.failed) == (JobState.done, 12, 12, 0)
     assert (job.position, job.result) == (12, {"reached": 12})
@@ -241,7 +240,7 @@ def test_a_worker_that_lost_its_lease_in_a_chunk_writes_nothing(
 
     with unit_of_work(session):
         session.execute(update(Job).values(kind="test.slow"))
-    with capture_logs() as lines:
+    with logged() as lines:
         assert runner.run_job(session_factory, job_id, lease_seconds=LEASE_SECONDS)
     assert "job_lease_lost" in [line["event"] for line in lines]
     assert job_of(session_factory, job_id).done == 3
@@ -272,7 +271,7 @@ def test_a_busy_database_is_waited_for(
     thread = threading.Thread(target=hold_the_lock)
     thread.start()
     locked.wait()
-    with capture_logs() as lines:
+    with logged() as lines:
         assert runner.run_job(impatient, job_id, lease_seconds=LEASE_SECONDS)
     thread.join()
     assert "job_waits_for_database" in [line["event"] for line in lines]

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import structlog
 from flask import Response, current_app, jsonify, request
 from flask_appbuilder.api import BaseApi, expose
 from flask_babel import lazy_gettext as _l
@@ -24,12 +23,13 @@ from werkzeug.exceptions import HTTPException
 from ..db import unit_of_work
 from ..errors import AddonError, InvalidInput, NotFound
 from ..fields import LARGEST_KEY
+from ..log import logger
 from ..scope import Actor
 from . import access, filters, lists
 from .filters import Filter
 from .inputs import list_query, load, whole_number
 
-log = structlog.get_logger("enrollment_addon")
+log = logger()
 BASE = "enrollment"
 LARGEST_PAGE = 100
 

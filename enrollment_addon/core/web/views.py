@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-import structlog
 from flask import current_app, flash, redirect, request, url_for
 from flask_appbuilder import BaseView, ModelView
 from flask_appbuilder.baseviews import expose
@@ -20,12 +19,13 @@ from werkzeug.exceptions import HTTPException
 
 from ..db import unit_of_work
 from ..errors import AddonError, InvalidInput, NotFound
+from ..log import logger
 from ..scope import Actor
 from . import access, filters, forms, lists, render
 from .access import can, current_actor, current_session, may, needs
 from .filters import Applied, Filter
 
-log = structlog.get_logger("enrollment_addon")
+log = logger()
 FORMATS = ("csv", "xlsx")
 MOST_TICKED = 2_000
 
