@@ -77,7 +77,8 @@ MODULES: tuple[Module, ...] = (
         ),
         views=(
             _menu(people_views.ClientView, "Clients", CLIENTS, "fa-user", "Clients", CLIENTS, "fa-users"),
-            _menu(people_views.HouseholdView, "Households", _l("Households"), "fa-home", "Clients", CLIENTS, "fa-users"),
+            _menu(people_views.HouseholdView, "Households", _l("Households"), "fa-home", "Clients", CLIENTS,
+                  "fa-users"),
             _menu(people_views.ParticipantView, "Participants", _l("Participants"), "fa-child", "Clients", CLIENTS,
                   "fa-users"),
             _menu(people_views.ClubView, "Clubs", _l("Clubs"), "fa-building", "Team", TEAM_AREA, "fa-id-badge"),

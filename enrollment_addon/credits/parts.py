@@ -52,7 +52,8 @@ def card(client: Client) -> dict[str, Any]:
     credits = queries.client_credits(access.current_session(), client.id)
     available = sum(b.available for b in credits.balances)
     reserved = sum(b.reserved for b in credits.balances)
-    first = min((b for b in credits.balances if b.next_expiry), key=lambda b: b.next_expiry or dt.date.max, default=None)
+    expiring = [b for b in credits.balances if b.next_expiry]
+    first = min(expiring, key=lambda b: b.next_expiry or dt.date.max, default=None)
     today = clock.today(client.club.timezone)
     add_url = None
     if access.can("add_session_credits") and not client.archived:
@@ -90,7 +91,8 @@ def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
         "%(event_type)s: %(credits)s · %(what)s", event_type=item.details["event_type"],
         credits=ngettext("%(num)s credit", "%(num)s credits", item.details["credits"]), what=words[kind],
     )
-    undo = url_for("BatchView.show", pk=batch_id) if kind == "grant" and batch_id and access.can("undo_batch") else None
+    undoable = kind == "grant" and item.details.get("undoable") and access.can("undo_batch")
+    undo = url_for("BatchView.show", pk=batch_id) if undoable else None
     return text, undo
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from ..catalog.models import EventType
 from ..catalog.service import register_event_type_holder
 from ..core import clock
+from ..core.batches import BatchState, batches
 from ..core.db import insert_new
 from ..core.scope import Actor
 from ..people import hooks
@@ -202,8 +203,9 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
     them as an item of its own at the end of the list.
     """
     rows = session.execute(
-        select(_entries, _lots.c.batch_id)
+        select(_entries, _lots.c.batch_id, batches.c.state)
         .join(_lots, _lots.c.id == _entries.c.lot_id)
+        .outerjoin(batches, batches.c.id == _lots.c.batch_id)
         .where(_entries.c.client_id.in_(client_ids))
         .order_by(_entries.c.id.desc())
         .limit(limit * 4)
@@ -217,7 +219,10 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
         kind, event_type_id, actor_id, reason, batch_id, booking_id, _ = key
         entries = list(group)
         credits = sum(abs(row.available_change or row.reserved_change) for row in entries)
-        details = {"event_type": names[event_type_id], "credits": credits, "batch_id": batch_id}
+        details = {
+            "event_type": names[event_type_id], "credits": credits, "batch_id": batch_id,
+            "undoable": entries[0].state == BatchState.done,
+        }
         items.append(hooks.TimelineItem(
             entries[0].at, f"credits_{kind}", actor_id, "booking" if booking_id else "credit_lot",
             booking_id or entries[0].lot_id, reason, details,

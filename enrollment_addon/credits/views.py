@@ -523,7 +523,10 @@ class EntryView(RecordView):
     list_title = _l("Ledger")
     singular = _l("Ledger entry")
     empty_text = _l("The ledger shows every change of session credits in order. Nothing in it is ever edited.")
-    load = (joinedload(CreditEntry.lot).joinedload(CreditLot.client), joinedload(CreditEntry.lot).joinedload(CreditLot.event_type))
+    load = (
+        joinedload(CreditEntry.lot).joinedload(CreditLot.client),
+        joinedload(CreditEntry.lot).joinedload(CreditLot.event_type),
+    )
     columns = (
         Column("client", _l("Client"), value=lambda e: e.lot.client.full_name, kind="link", phone="title"),
         Column("kind", _l("What happened"), value=lambda e: str(dict(labels.ENTRY_KINDS)[e.kind])),

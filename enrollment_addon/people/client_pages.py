@@ -82,7 +82,7 @@ class ClientPages:
         card: dict[str, Any] = {
             "client": client,
             "crumbs": [*self.crumbs(), {"label": client.club.name, "url": None}],  # type: ignore[attr-defined]
-            "sub": _sub(client), "stats": [], "buttons": self.buttons(client),  # type: ignore[attr-defined]
+            "sub": _sub(client), "stats": [], "buttons": [b for b in self.buttons(client) if not b.get("danger")],  # type: ignore[attr-defined]
             "balances": [], "explain_url": None, "add_credits_url": None, "lots_url": None, "empty_credits": "",
             "participants": [_participant(p) for p in shown.participants],
             "add_participant_url": url_for("ParticipantView.add", client_id=client.id)
@@ -112,11 +112,14 @@ class ClientPages:
     def more(self, client: Client) -> list[dict[str, Any]]:
         found = []
         if can("export_client_data"):
-            found.append({"label": _("Export this client’s data"), "url": url_for("ClientView.export_data", pk=client.id)})
+            url = url_for("ClientView.export_data", pk=client.id)
+            found.append({"label": _("Export this client’s data"), "url": url})
         if can("merge_clients") and client.erased_at is None and client.merged_into_id is None:
             found.append({"label": _("Merge with another record"), "url": url_for("ClientView.merge", pk=client.id)})
         if can("erase_client_data") and client.erased_at is None:
             found.append({"label": _("Erase personal data"), "url": url_for("ClientView.erase", pk=client.id)})
+        if may("delete", "EnrollmentClient"):
+            found.append({"label": _("Delete client"), "url": url_for("ClientView.delete", pk=client.id)})
         return found
 
     # ---- verbs -----------------------------------------------------------------------------------------
@@ -143,7 +146,8 @@ class ClientPages:
         target = io.BytesIO()
         service.write_archive(target, sections)
         target.seek(0)
-        return send_file(target, as_attachment=True, download_name=f"client-{client_id}.zip", mimetype="application/zip")
+        name = f"client-{client_id}.zip"
+        return send_file(target, as_attachment=True, download_name=name, mimetype="application/zip")
 
     @expose("/erase/<pk>", methods=["GET", "POST"])
     @verb("erase_client_data")
@@ -185,7 +189,8 @@ class ClientPages:
         source = self.find(pk)  # type: ignore[attr-defined]
         choice = MergeChoiceForm()
         other = request.values.get("other_id", "")
-        if not other.isdecimal() or (request.method == "POST" and "reason" not in request.form and not choice.validate()):
+        chosen = request.method == "POST" and "reason" not in request.form
+        if (chosen and not choice.validate()) or not other.isdecimal():
             page = self.form_page(  # type: ignore[attr-defined]
                 choice, title=_("Merge %(name)s with another record", name=source.full_name), subtitle="",
                 crumbs=self.crumbs(), submit_label=_("See what happens"),  # type: ignore[attr-defined]

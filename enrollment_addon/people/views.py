@@ -21,8 +21,18 @@ from . import queries, service
 from .client_pages import ClientPages
 from .household_pages import HouseholdPages
 from .labels import KINDS, RELATIONSHIPS, SCOPES
-from .models import Client, Club, Household, Participant, ParticipantKind, ReachChoice, Relationship, TeamMember
+from .models import (
+    Client,
+    Club,
+    Household,
+    Participant,
+    ParticipantKind,
+    ReachChoice,
+    Relationship,
+    TeamMember,
+)
 from .parts import client_parts
+
 
 def _languages() -> list[tuple[str, str]]:
     """The host's languages under their own names."""
@@ -38,7 +48,9 @@ class ClubView(RecordView):
     list_title = _l("Clubs")
     singular = _l("Club")
     add_label = _l("New club")
-    empty_text = _l("A club is a place with its own time zone and currency. Add the first one to be able to add clients.")
+    empty_text = _l(
+        "A club is a place with its own time zone and currency. Add the first one to be able to add clients."
+    )
     columns = (
         Column("name", _l("Name"), order=(Club.name,), kind="link", phone="title"),
         Column("timezone", _l("Time zone"), order=(Club.timezone,)),

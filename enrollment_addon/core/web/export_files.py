@@ -45,7 +45,7 @@ def deliver(view: "RecordView", fmt: str) -> Any:
         answer = Response(stream_with_context(line.encode() for line in lines), mimetype="text/csv")
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         return answer
-    book = tempfile.TemporaryFile()
+    book = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed with the response that it is sent in
     exports.write_xlsx(book, view.export_header(), rows)
     book.seek(0)
     return send_file(

@@ -160,7 +160,8 @@ def from_rest(filters: Mapping[str, Filter], asked: Iterable[Mapping[str, Any]])
         operator = _ALIASES.get(operator, operator)
         if entry is None or operator not in entry.ops:
             raise InvalidInput(
-                _l("There is no filter “%(filter)s” with “%(operator)s” here."), filter=name[:60], operator=operator[:20]
+                _l("There is no filter “%(filter)s” with “%(operator)s” here."),
+                filter=name[:60], operator=operator[:20],
             )
         applied.append(Applied(entry, operator, entry.parse(item["value"])))
     if len(applied) > MOST_FILTERS:

@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_time, get_datetime_format
 from babel.numbers import format_decimal
 from flask import Flask, current_app, g, url_for
 from flask_babel import get_locale
@@ -34,10 +34,10 @@ def moment(value: dt.datetime | None, timezone: str | None = None, pattern: str 
     if value is None:
         return ""
     name = timezone or g.get("enrollment_timezone") or current_app.extensions["enrollment"].settings.timezone
-    return (
-        f"{format_date(value.astimezone(ZoneInfo(name)), pattern, locale=locale_name())}, "
-        f"{format_time(value, 'short', tzinfo=ZoneInfo(name), locale=locale_name())}"
-    )
+    zone, locale = ZoneInfo(name), locale_name()
+    day = format_date(value.astimezone(zone), pattern, locale=locale)
+    time = format_time(value, "short", tzinfo=zone, locale=locale)
+    return str(get_datetime_format("medium", locale=locale)).format(time, day).replace("'", "")
 
 
 def number(value: Any) -> str:
