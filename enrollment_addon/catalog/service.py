@@ -13,7 +13,7 @@ from ..core.audit import record_event
 from ..core.db import flush_unique, require
 from ..core.errors import InvalidInput
 from ..core.fields import Wrong, choice, clean, flag, text, whole
-from ..core.holders import Finder, Holders
+from ..core.holders import Finder, Holders, delete_unheld
 from ..core.scope import Actor
 from ..core.translations import Translation, set_translations
 from .models import EventKind, EventType
@@ -101,8 +101,7 @@ def delete_event_type(session: Session, *, id: int, actor: Actor) -> None:
     session.execute(
         delete(Translation).where(Translation.record == EventType.__tablename__, Translation.record_id == id)
     )
-    session.delete(event_type)
-    session.flush()
+    delete_unheld(session, event_type)
     record_event(session, actor=actor, verb="delete_event_type", record="event_type", record_id=id)
 
 

@@ -7,8 +7,11 @@ second application in one process does, changes nothing.
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from .db import Base
 from .errors import InUse
 
 Finder = Callable[[Session, list[int]], set[int]]
@@ -34,3 +37,12 @@ class Holders:
         """Raises: InUse naming every holder, if there is one."""
         if labels := self.of(session, [key]):
             raise InUse(holders=", ".join(str(label) for label in labels))
+
+
+def delete_unheld(session: Session, item: Base) -> None:
+    """Delete a record; what somebody else hung on it since the check is a refusal, not a crash. Raises: InUse."""
+    session.delete(item)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise InUse(holders=_l("something that was added just now")) from error

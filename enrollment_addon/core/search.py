@@ -102,17 +102,20 @@ def record_name(model: Any) -> str:
 
 
 def matches(model: Any, text: str) -> ColumnElement[bool]:
-    """The clause over a searchable model for the records that have every word of the question."""
+    """The clause over a searchable model for the records that have every word of the question.
+
+    The longest word, which fits the fewest, says which records to look at; the others are checked for each.
+    """
+    asked = [
+        (words.c.record == record_name(model)) & (words.c.word >= word) & (words.c.word < word + _LAST)
+        for word in asked_words(text)
+    ]
+    if not asked:
+        return true()
+    first, *rest = asked
     return and_(
-        true(),
-        *(
-            model.id.in_(
-                select(words.c.record_id).where(
-                    words.c.record == record_name(model), words.c.word >= word, words.c.word < word + _LAST
-                )
-            )
-            for word in asked_words(text)
-        ),
+        model.id.in_(select(words.c.record_id).where(first)),
+        *(select(words.c.word).where(words.c.record_id == model.id, fits).exists() for fits in rest),
     )
 
 

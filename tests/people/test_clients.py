@@ -9,11 +9,13 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from enrollment_addon.catalog.models import EventType
 from enrollment_addon.core.audit import AuditEvent
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import Forbidden, InUse, InvalidInput, NotFound
+from enrollment_addon.core.holders import Holders
 from enrollment_addon.core.scope import SYSTEM, Actor, Reach, acting_as
-from enrollment_addon.people import service
+from enrollment_addon.people import hooks, service
 from enrollment_addon.people.errors import ClientClosed
 from enrollment_addon.people.models import Client, Participant, ParticipantKind
 from tests import factories
@@ -243,6 +245,26 @@ def test_what_hangs_on_a_client_is_named_when_they_cannot_be_deleted(session: Se
         service.delete_client(session, id=place.ann.id, actor=SYSTEM)
     assert "session credits" in refused.value.text()
     assert "household" in refused.value.text()
+
+
+def test_credits_given_while_a_client_is_being_deleted_are_not_lost(
+    session_factory: sessionmaker[Session], session: Session, place: Place, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    key, type_id = place.ann.id, factories.make_event_type(session).id
+    session.commit()
+
+    def give_credits(asked: Session, keys: list[int]) -> set[int]:
+        """What another person saves right after this holder was asked."""
+        client, event_type = asked.get(Client, key), asked.get(EventType, type_id)
+        factories.make_lot(asked, client, event_type)
+        return set()
+
+    monkeypatch.setattr(hooks, "client_holders", Holders())
+    hooks.register_client_holder("nothing yet", give_credits)
+    with pytest.raises(InUse, match="added just now"), unit_of_work(session):
+        service.delete_client(session, id=key, actor=SYSTEM)
+    with session_factory() as later:
+        assert later.get(Client, key) is not None
 
 
 def test_an_erased_client_stays_as_they_are(session: Session, place: Place) -> None:

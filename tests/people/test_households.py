@@ -116,6 +116,8 @@ def test_a_household_has_no_second_head(session: Session, place: Place, family: 
         service.update_client(session, id=key(session, "Paul"), actor=SYSTEM, relationship_to_head="head")
     with pytest.raises(InvalidInput):
         service.update_client(session, id=place.ann.id, actor=SYSTEM, relationship_to_head="child")
+    with pytest.raises(InvalidInput):
+        service.update_client(session, id=place.bob.id, actor=SYSTEM, relationship_to_head="child")
     service.update_client(session, id=key(session, "Paul"), actor=SYSTEM, relationship_to_head="sibling")
     assert related(session, family)["Paul"] == "sibling"
 

@@ -12,6 +12,7 @@ from ...core.audit import record_event
 from ...core.db import User, flush_unique, require
 from ...core.errors import Forbidden, InUse, InvalidInput, NotFound
 from ...core.fields import choice, clean, date, flag, key, text
+from ...core.holders import delete_unheld
 from ...core.scope import Actor, Reach
 from .. import calc, hooks
 from ..errors import ClientClosed
@@ -117,8 +118,7 @@ def delete_client(session: Session, *, id: int, actor: Actor) -> None:
     if holders:
         raise InUse(holders=", ".join(str(label) for label in holders))
     session.execute(delete(Participant).where(Participant.client_id == id))
-    session.delete(client)
-    session.flush()
+    delete_unheld(session, client)
     record_event(session, actor=actor, verb="delete_client", record="client", record_id=id)
 
 
@@ -151,9 +151,9 @@ def _move_household(
         leave(session, client)
         if moved["household_id"] is not None:
             join(session, client, require(session, Household, moved["household_id"], lock=True), relationship)
-    elif client.household_id is not None and Relationship.head not in (
-        client.relationship_to_head, moved["relationship_to_head"],
-    ):
+    elif client.household_id is None:
+        raise InvalidInput(fields={"relationship_to_head": _l("Choose a household first.")})
+    elif Relationship.head not in (client.relationship_to_head, moved["relationship_to_head"]):
         client.relationship_to_head = moved["relationship_to_head"] or Relationship.other
     else:
         raise InvalidInput(

@@ -11,6 +11,7 @@ from ...core.audit import record_event
 from ...core.db import flush_unique, require
 from ...core.errors import Forbidden, InUse, InvalidInput
 from ...core.fields import Wrong, clean, flag, text
+from ...core.holders import delete_unheld
 from ...core.scope import Actor, Reach
 from .. import hooks
 from ..errors import CurrencyInUse
@@ -82,8 +83,7 @@ def delete_club(session: Session, *, id: int, actor: Actor) -> None:
     if session.execute(select(Client.id).where(Client.club_id == id).limit(1)).first():
         raise InUse(holders=_l("clients"))
     session.execute(delete(team_member_clubs).where(team_member_clubs.c.club_id == id))
-    session.delete(club)
-    session.flush()
+    delete_unheld(session, club)
     record_event(session, actor=actor, verb="delete_club", record="club", record_id=id)
 
 

@@ -10,6 +10,7 @@ from ...core.audit import record_event
 from ...core.db import User, flush_unique, require
 from ...core.errors import Forbidden, InUse, InvalidInput, NotFound
 from ...core.fields import Wrong, choice, clean, flag, key, text
+from ...core.holders import delete_unheld
 from ...core.scope import Actor
 from ..models import Client, Club, ReachChoice, TeamMember
 
@@ -62,8 +63,7 @@ def delete_team_member(session: Session, *, id: int, actor: Actor) -> None:
         raise Forbidden
     if session.execute(select(Client.id).where(Client.team_member_id == id).limit(1)).first():
         raise InUse(holders=_l("clients"))
-    session.delete(member)
-    session.flush()
+    delete_unheld(session, member)
     record_event(session, actor=actor, verb="delete_team_member", record="team_member", record_id=id)
 
 
