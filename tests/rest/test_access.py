@@ -1,0 +1,314 @@
+"""Who gets in, with what, and how far: log-in, tokens of browsers, permissions, and what is out of reach."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_jwt_extended import create_refresh_token
+
+from enrollment_addon.core import roles
+from enrollment_addon.core.web import access
+from tests.conftest import csrf_token
+from tests.rest.conftest import BASE, REACHES, Caller, Endpoint, Possessions, Town, reaching, refusal
+
+KEY = 4_711
+"""A key of nothing."""
+SHARED = ("/clubs", "/team_members", "/event_types")
+"""Records that belong to no client: whoever has the permission sees all of them."""
+
+LogIn = Callable[[str], Caller]
+
+
+def closed(endpoints: list[Endpoint]) -> list[Endpoint]:
+    found = [e for e in endpoints if not e.operation.open]
+    assert {e.path for e in endpoints} - {e.path for e in found} == {"/health", "/_openapi"}
+    return found
+
+
+# ---- log-in ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.databases("sqlite")
+def test_every_endpoint_asks_who_is_there(
+    app: Flask, endpoints: list[Endpoint], make_user: Callable[..., int], log_in: LogIn
+) -> None:
+    make_user("olga", [roles.OWNER])
+    good = log_in("olga").headers["Authorization"]
+    with app.app_context():
+        refresh = create_refresh_token(identity="1")
+    tokens = {
+        "none": {}, "junk": {"Authorization": "Bearer junk"}, "cut": {"Authorization": good[:-3]},
+        "basic": {"Authorization": "Basic b2xnYTpwdw=="}, "refresh": {"Authorization": f"Bearer {refresh}"},
+    }
+    for name, headers in tokens.items():
+        caller = Caller(app, **headers)
+        for endpoint in closed(endpoints):
+            answer = caller(endpoint.method, endpoint.at(KEY))
+            assert refusal(answer) == (401, "unauthorized"), (name, endpoint.name)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_user_who_was_switched_off_is_nobody(
+    app: Flask, make_user: Callable[..., int], log_in: LogIn
+) -> None:
+    user_id = make_user("olga", [roles.OWNER])
+    olga = log_in("olga")
+    assert olga.get("/clubs/").status_code == 200
+    with app.app_context():
+        security = app.appbuilder.sm  # type: ignore[attr-defined]
+        user = security.get_user_by_id(user_id)
+        user.active = False
+        security.update_user(user)
+    assert refusal(olga.get("/clubs/")) == (401, "unauthorized")
+
+
+@pytest.mark.databases("sqlite")
+def test_a_bad_token_is_refused_although_the_browser_is_logged_in(
+    http: FlaskClient, login: Callable[..., FlaskClient], make_user: Callable[..., int]
+) -> None:
+    make_user("olga", [roles.OWNER])
+    login(http, "olga")
+    assert http.get(f"{BASE}/clubs/").status_code == 200
+    answer = http.get(f"{BASE}/clubs/", headers={"Authorization": "Bearer junk"})
+    assert refusal(answer) == (401, "unauthorized")
+
+
+@pytest.mark.databases("sqlite")
+def test_a_browser_needs_its_token_for_everything_that_writes(
+    http: FlaskClient, endpoints: list[Endpoint], login: Callable[..., FlaskClient],
+    make_user: Callable[..., int],
+) -> None:
+    make_user("olga", [roles.OWNER])
+    login(http, "olga")
+    token = csrf_token(http.get("/enrollment/clubs/add").get_data(as_text=True))
+    assert token
+    writing = [e for e in closed(endpoints) if e.method != "GET"]
+    assert len(writing) > 20
+    for endpoint in writing:
+        url = BASE + endpoint.at(KEY)
+        for headers in ({}, {"X-CSRFToken": "junk"}):
+            answer = http.open(url, method=endpoint.method, json={}, headers=headers)
+            assert refusal(answer) == (403, "csrf_failed"), endpoint.name
+        answer = http.open(url, method=endpoint.method, json={}, headers={"X-CSRFToken": token})
+        assert refusal(answer)[0] in (404, 422), endpoint.name
+
+
+# ---- permissions -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.databases("sqlite")
+def test_a_person_without_any_permission_gets_nothing(
+    endpoints: list[Endpoint], make_user: Callable[..., int], log_in: LogIn
+) -> None:
+    make_user("kim", [roles.CLIENT])
+    kim = log_in("kim")
+    for endpoint in closed(endpoints):
+        answer = kim(endpoint.method, endpoint.at(KEY), {})
+        assert refusal(answer) == (403, "forbidden"), endpoint.name
+
+
+@pytest.mark.databases("sqlite")
+def test_each_endpoint_takes_its_own_permission(
+    app: Flask, endpoints: list[Endpoint], all_verbs: str, make_user: Callable[..., int], log_in: LogIn
+) -> None:
+    """A role with all permissions is refused nothing; one after the other is taken away from it."""
+    make_user("vera", [all_verbs])
+    vera = log_in("vera")
+    by_permission = defaultdict(list)
+    for endpoint in closed(endpoints):
+        by_permission[endpoint.operation.permission, endpoint.menu].append(endpoint)
+        # Clubs and team members are written by people who reach everything only, which Vera does not.
+        if not (endpoint.path.startswith(SHARED[:2]) and endpoint.method != "GET"):
+            assert vera(endpoint.method, endpoint.at(KEY), {}).status_code != 403, endpoint.name
+    for (permission, menu), its_endpoints in by_permission.items():
+        assert permission in app.extensions["enrollment"].permissions[menu], "it is one that can be granted"
+        with app.app_context():
+            security = app.appbuilder.sm  # type: ignore[attr-defined]
+            held = security.find_permission_view_menu(f"can_{permission}", menu)
+            security.del_permission_role(security.find_role(all_verbs), held)
+        for endpoint in its_endpoints:
+            answer = vera(endpoint.method, endpoint.at(KEY), {})
+            assert refusal(answer) == (403, "forbidden"), endpoint.name
+
+
+# ---- reach -------------------------------------------------------------------------------------------------
+
+
+def bodies(theirs: Possessions) -> dict[str, Any]:
+    """What each verb is sent about somebody; verbs that are not named here get an empty change."""
+    return {
+        "POST /credits/void": {"lot_ids": [theirs.lot], "reason": "a reason"},
+        "POST /batches/<pk>/undo": {"reason": "a reason"},
+        "PUT /clients/<pk>": {"first_name": "Mallory"},
+        "PUT /participants/<pk>": {"name": "Mallory"},
+        "PUT /households/<pk>": {"name": "Mallory"},
+    }
+
+
+def about_one(endpoints: list[Endpoint], theirs: Possessions) -> list[tuple[Endpoint, str, Any]]:
+    """Every endpoint that is about one thing of a client, with the path and the body for it."""
+    asked = []
+    for endpoint in closed(endpoints):
+        if endpoint.path.startswith(SHARED):
+            continue
+        if "<pk>" not in endpoint.path and endpoint.name not in bodies(theirs):
+            assert endpoint.method == "GET" or endpoint.name in NEW_ROWS, f"say whose {endpoint.name} is"
+            continue
+        key = theirs.key_for(endpoint.path) if "<pk>" in endpoint.path else 0
+        assert key is not None, f"say what the key in {endpoint.name} is"
+        asked.append((endpoint, endpoint.at(key), bodies(theirs).get(endpoint.name, {})))
+    return asked
+
+
+NEW_ROWS = {"POST /clients", "POST /participants", "POST /households", "POST /credits/grant"}
+"""Tested below: the row is new, the rows it points to are somebody's."""
+
+
+@pytest.mark.parametrize("person", REACHES, indirect=True)
+def test_what_is_out_of_reach_is_not_there(
+    person: Caller, endpoints: list[Endpoint], town: Town, owner: Caller
+) -> None:
+    before = owner.result(f"/clients/{town.bob.client}"), owner.result(f"/clients/{town.bob.client}/credits")
+    asked = about_one(endpoints, town.bob)
+    assert len(asked) > 15
+    for endpoint, path, body in asked:
+        assert refusal(person(endpoint.method, path, body)) == (404, "not_found"), endpoint.name
+        if endpoint.method == "GET":
+            assert owner.get(path).status_code == 200, f"{endpoint.name} is there for others"
+    after = owner.result(f"/clients/{town.bob.client}"), owner.result(f"/clients/{town.bob.client}/credits")
+    assert after == before
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("person", REACHES[:3], indirect=True)
+def test_what_is_in_reach_is_there(person: Caller, endpoints: list[Endpoint], town: Town) -> None:
+    for endpoint, path, body in about_one(endpoints, town.ann):
+        if endpoint.method != "DELETE":
+            assert person(endpoint.method, path, body).status_code == 200, endpoint.name
+
+
+@pytest.mark.parametrize("person", REACHES, indirect=True)
+def test_lists_show_and_count_only_what_is_in_reach(
+    person: Caller, endpoints: list[Endpoint], town: Town, request: pytest.FixtureRequest
+) -> None:
+    lists = [
+        e for e in closed(endpoints)
+        if e.operation.many and "<pk>" not in e.path and not e.path.startswith(SHARED)
+    ]
+    assert {e.path for e in lists} == {"/batches", "/clients", "/households", "/jobs", "/lots", "/participants"}
+    reaches_ann = request.node.callspec.params["person"] != "nothing"
+    for endpoint in lists:
+        expected = [town.ann.key_for(f"{endpoint.path}/")] if reaches_ann else []
+        for query in ({}, {"after": 0}, {"page_size": 100}):
+            body = person.get(f"{endpoint.path}/", **query).get_json()
+            assert [row["id"] for row in body["result"]] == expected, (endpoint.path, query)
+            assert body["count"] == len(expected), endpoint.path
+    for endpoint in lists:
+        name = {"clients": "club_id", "lots": "client_id"}.get(endpoint.path.strip("/"))
+        if name:
+            theirs = town.south if name == "club_id" else town.bob.client
+            answer = person.get(f"{endpoint.path}/", q=f"(filters:!((col:{name},opr:eq,value:{theirs})))")
+            assert answer.get_json() == {"count": 0, "ids": [], "result": []}
+    assert person.get("/clients/", search="Baker").get_json()["count"] == 0
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("person", REACHES, indirect=True)
+def test_new_rows_cannot_point_to_what_is_out_of_reach(
+    person: Caller, town: Town, owner: Caller, request: pytest.FixtureRequest
+) -> None:
+    count = owner.get("/clients/").get_json()["count"]
+    client = {"first_name": "Eve", "last_name": "Evans"}
+    answers = {
+        "participant": person.post("/participants/", {"client_id": town.bob.client, "name": "X", "kind": "child"}),
+        "household": person.post("/households/", {"name": "X", "head_id": town.bob.client}),
+        "member": person.post(
+            "/households/",
+            {"name": "X", "head_id": town.ann.client,
+             "members": [{"client_id": town.bob.client, "relationship": "child"}]},
+        ),
+        "client in their household": person.post(
+            "/clients/", {**client, "club_id": town.north, "household_id": town.bob.household}
+        ),
+        "client of theirs": person.post(
+            "/clients/", {**client, "club_id": town.south, "team_member_id": town.sam}
+        ),
+    }
+    if request.node.callspec.params["person"] != "own_clients":  # who may have clients of their own anywhere
+        answers["client in their club"] = person.post("/clients/", {**client, "club_id": town.south})
+    for name, answer in answers.items():
+        assert refusal(answer)[0] in (403, 404, 409), name
+    granted = person.post(
+        "/credits/grant", {"client_ids": [town.bob.client], "event_type_id": town.yoga, "quantity": 1}
+    )
+    assert refusal(granted) == (422, "nobody_selected")
+    assert owner.get("/clients/").get_json()["count"] == count
+    assert len(owner.result(f"/clients/{town.bob.client}/credits")["lots"]) == 1
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("person", REACHES, indirect=True)
+def test_nobody_moves_their_own_rows_to_somebody_else(
+    person: Caller, town: Town, owner: Caller, request: pytest.FixtureRequest
+) -> None:
+    reach = request.node.callspec.params["person"]
+    changes = {
+        f"/participants/{town.ann.participant}": {"client_id": town.bob.client},
+        f"/clients/{town.ann.client}": {"household_id": town.bob.household},
+    }
+    if reach in ("own_clubs", "nothing"):
+        changes[f"/clients/{town.ann.client}"] = {"club_id": town.south}
+    if reach in ("own_clients", "nothing"):
+        changes[f"/clients/{town.ann.client}"] = {"team_member_id": town.sam}
+    for path, change in changes.items():
+        before = owner.result(path)
+        assert refusal(person.put(path, change))[0] in (404, 409, 422), path
+        assert owner.result(path) == before
+
+
+@pytest.mark.databases("sqlite")
+def test_a_grant_to_a_mixed_list_serves_only_those_in_reach(
+    town: Town, all_verbs: str, sessions: Callable[..., Any], make_user: Callable[..., int], log_in: LogIn
+) -> None:
+    nora = reaching("own_clients", town, all_verbs, sessions, make_user, log_in)
+    made = nora.made(
+        "/credits/grant",
+        {"client_ids": [town.ann.client, town.bob.client, KEY], "event_type_id": town.yoga, "quantity": 3},
+    )
+    assert made["granted"] == 1
+    assert made["skipped"] == [
+        {"client_id": key, "reason": "not_found"} for key in sorted((town.bob.client, KEY))
+    ], "a stranger's client looks like one that does not exist"
+    by_filter = nora.made(
+        "/credits/grant", {"filter": [], "event_type_id": town.yoga, "quantity": 1}
+    )
+    assert (by_filter["granted"], by_filter["skipped"]) == (1, [])
+
+
+@pytest.mark.databases("sqlite")
+def test_a_team_member_adds_clients_of_their_own(
+    town: Town, all_verbs: str, sessions: Callable[..., Any], make_user: Callable[..., int], log_in: LogIn
+) -> None:
+    nora = reaching("own_clients", town, all_verbs, sessions, make_user, log_in)
+    new = {"first_name": "Cara", "last_name": "Cole", "club_id": town.north}
+    cara = nora.made("/clients/", new)
+    assert cara["team_member_id"] == town.nora
+    assert nora.result(f"/clients/{cara['id']}") == cara
+    assert refusal(nora.post("/clients/", {**new, "team_member_id": town.sam}))[0] == 404
+
+
+@pytest.mark.databases("sqlite")
+def test_the_permission_to_see_all_clients_reaches_everybody(
+    app: Flask, town: Town, all_verbs: str, make_user: Callable[..., int], log_in: LogIn
+) -> None:
+    make_user("vera", [all_verbs])
+    vera = log_in("vera")
+    assert vera.get("/clients/").get_json()["count"] == 0
+    with app.app_context():
+        security = app.appbuilder.sm  # type: ignore[attr-defined]
+        held = security.find_permission_view_menu(f"can_{access.SEE_ALL}", access.MENU)
+        security.add_permission_role(security.find_role(all_verbs), held)
+    assert vera.get("/clients/").get_json()["count"] == 2

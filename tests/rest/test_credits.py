@@ -1,0 +1,335 @@
+"""Credits through the interface: given to many, looked at, voided, undone; twice with one key; and background jobs."""
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from enrollment_addon.core import clock
+from enrollment_addon.jobs.dispatch import session_for
+from enrollment_addon.jobs.models import Job, JobError, JobState
+from enrollment_addon.jobs.runner import run_waiting
+from tests import factories
+from tests.rest.conftest import Caller, Town, refusal, wrong_fields
+
+ZONE = "Europe/Berlin"
+
+
+@pytest.fixture
+def config(config: dict[str, Any]) -> dict[str, Any]:
+    """More than five clients are a background job."""
+    return {**config, "ENROLLMENT_JOB_THRESHOLD": 5}
+
+
+@pytest.fixture
+def swimmers(town: Town, sessions: Callable[..., Any]) -> list[int]:
+    """Eight clients of North with the tag “swim”, the last of them archived."""
+    with sessions() as session:
+        return [
+            factories.make_client(
+                session, club_id=town.north, first_name="Swim", last_name=f"S{number}", tags=["swim"],
+                archived=number == 7,
+            ).id
+            for number in range(8)
+        ]
+
+
+def available(owner: Caller, client_id: int) -> int:
+    return sum(balance["available"] for balance in owner.result(f"/clients/{client_id}/credits")["balances"])
+
+
+def test_credits_are_given_looked_at_and_taken_back(owner: Caller, town: Town, swimmers: list[int]) -> None:
+    today = clock.today(ZONE)
+    made = owner.made(
+        "/credits/grant",
+        {
+            "client_ids": [*swimmers[:4], swimmers[7], 4_711], "event_type_id": town.yoga, "quantity": 10,
+            "expires_in": {"weeks": 2}, "priority": 10, "unit_value": "15.50", "shared": True, "note": "Spring",
+        },
+    )
+    assert made["granted"] == 4
+    assert made["skipped"] == [
+        {"client_id": swimmers[7], "reason": "archived"}, {"client_id": 4_711, "reason": "not_found"},
+    ]
+    credits = owner.result(f"/clients/{swimmers[0]}/credits")
+    assert credits["balances"] == [
+        {
+            "event_type_id": town.yoga, "available": 10, "reserved": 0, "used": 0, "lapsed": 0,
+            "next_expiry": (today + dt.timedelta(weeks=2)).isoformat(),
+        }
+    ]
+    lot = credits["lots"][0]
+    assert (lot["unit_value"], lot["currency"], lot["priority"], lot["shared"], lot["note"]) == (
+        "15.50", "EUR", 10, True, "Spring"
+    ), "money is a decimal string beside its currency"
+    assert (lot["origin"], lot["enrollment_id"], lot["batch_id"]) == ("manual", None, made["batch_id"])
+    assert owner.result(f"/lots/{lot['id']}") == lot
+    entries = owner.result(f"/credits/lots/{lot['id']}/entries")
+    assert [(e["kind"], e["available_change"], e["who"]) for e in entries] == [("grant", 10, "Olga Test")]
+    assert dt.datetime.fromisoformat(entries[0]["at"]).utcoffset() is not None
+
+    voided = owner.post("/credits/void", {"lot_ids": [lot["id"]], "reason": "Sold by mistake"})
+    assert voided.get_json() == {"result": {"voided": 10}}
+    entries = owner.result(f"/credits/lots/{lot['id']}/entries")
+    assert [(e["kind"], e["running_available"], e["reason"]) for e in entries] == [
+        ("grant", 10, None), ("void", 0, "Sold by mistake"),
+    ]
+
+    path = f"/batches/{made['batch_id']}"
+    assert owner.result(path)["state"] == "done"
+    expected = {"taken_back": 30, "kept_spent": 0, "clients": 4}
+    assert owner.post(f"{path}/undo", {"preview": True}).get_json()["result"] == expected
+    assert available(owner, swimmers[1]) == 10, "a preview takes nothing back"
+    assert wrong_fields(owner.post(f"{path}/undo", {})) == {"reason"}
+    assert owner.post(f"{path}/undo", {"reason": "Wrong list"}).get_json()["result"] == expected
+    assert available(owner, swimmers[1]) == 0
+    assert owner.result(path)["state"] == "undone"
+    again = owner.post(f"{path}/undo", {"reason": "Wrong list"})
+    assert refusal(again) == (409, "state_conflict")
+
+
+@pytest.mark.databases("sqlite")
+def test_credits_as_of_a_past_day(owner: Caller, town: Town) -> None:
+    path = f"/clients/{town.ann.client}/credits"
+    today = clock.today(ZONE)
+    assert available(owner, town.ann.client) == 10
+    assert owner.result(path, as_of=today.isoformat())["balances"][0]["available"] == 10
+    assert owner.result(path, as_of=(today - dt.timedelta(days=2)).isoformat()) == {"balances": [], "lots": []}
+    for day in ("0001-01-01", "9999-12-31"):
+        assert owner.get(path, as_of=day).status_code == 200, day
+    for junk in ("", "yesterday", "2026-02-30", "2026-13-01", "\x00"):
+        assert wrong_fields(owner.get(path, as_of=junk)) == {"as_of"}, junk
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        [{"col": "first_name", "opr": "eq", "value": "Swim"}],
+        [{"col": "first_name", "value": "Swim"}],
+        {"filters": [{"col": "first_name", "opr": "sw", "value": "sw"}]},
+        {"first_name": "Swim"},
+        {"search": "swim"},
+        {"filters": [], "search": "swim"},
+    ],
+    ids=str,
+)
+def test_the_clients_may_be_those_that_match_a_filter(
+    app: Flask, owner: Caller, town: Town, swimmers: list[int], wanted: Any
+) -> None:
+    answer = owner.post("/credits/grant", {"filter": wanted, "event_type_id": town.yoga, "quantity": 2})
+    assert answer.status_code == 202, "seven clients are above the threshold"
+    work(app)
+    assert [available(owner, key) for key in swimmers] == [2] * 7 + [0]
+    assert available(owner, town.ann.client) == 10, "who does not match gets nothing"
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        None, "everybody", 7, True, {"filters": None}, {"filters": "all"}, {"filters": [], "archived": False},
+        {"filters": [{"col": "first_name", "value": "Swim"}], "first_name": "Swim"}, {"search": 5},
+        {"search": "x" * 101}, ["first_name"], [[]], [{}], [{"col": "first_name"}],
+        [{"col": "first_name", "value": "Swim", "or": 1}], [{"col": "nothing", "value": 1}],
+        [{"col": "first_name", "opr": "regex", "value": "."}], [{"col": "club_id", "value": "x"}],
+        [{"col": "club_id", "value": 2**63}], [{"col": "club_id", "value": [1]}], {"salary": 1},
+    ],
+    ids=str,
+)
+def test_a_filter_that_is_not_understood_selects_nobody(
+    owner: Caller, town: Town, swimmers: list[int], wanted: Any
+) -> None:
+    answer = owner.post("/credits/grant", {"filter": wanted, "event_type_id": town.yoga, "quantity": 2})
+    assert refusal(answer) == (422, "invalid_input")
+    assert owner.get("/batches/").get_json()["count"] == 2, "the two that the town came with"
+
+
+def refused_grants(town: Town) -> dict[str, tuple[dict[str, Any], set[str]]]:
+    """What is wrong → changes of a good grant, the fields that are named."""
+    yesterday = (clock.today(ZONE) - dt.timedelta(days=2)).isoformat()
+    return {
+        "no credits": ({"quantity": 0}, {"quantity"}),
+        "fewer than none": ({"quantity": -1}, {"quantity"}),
+        "too many": ({"quantity": 1001}, {"quantity"}),
+        "far too many": ({"quantity": 2**70}, {"quantity"}),
+        "a word": ({"quantity": "ten"}, {"quantity"}),
+        "a number as text": ({"quantity": "10"}, {"quantity"}),
+        "half a credit": ({"quantity": 1.5}, {"quantity"}),
+        "yes": ({"quantity": True}, {"quantity"}),
+        "nothing": ({"quantity": None}, {"quantity"}),
+        "expired": ({"expires_on": yesterday}, {"expires_on"}),
+        "no day": ({"expires_on": "2026-02-30"}, {"expires_on"}),
+        "a day and an hour": ({"expires_on": "2030-01-01T10:00:00"}, {"expires_on"}),
+        "a day and a period": ({"expires_on": "2090-01-01", "expires_in": {"days": 1}}, {"expires_on"}),
+        "two periods": ({"expires_in": {"days": 1, "weeks": 1}}, {"expires_in"}),
+        "no period": ({"expires_in": {}}, {"expires_in"}),
+        "a period of nothing": ({"expires_in": {"days": 0}}, {"expires_in"}),
+        "a century": ({"expires_in": {"months": 1200}}, {"expires_in"}),
+        "an unknown period": ({"expires_in": {"years": 1}}, {"expires_in"}),
+        "an unknown event type": ({"event_type_id": 4_711}, {"event_type_id"}),
+        "a key that is none": ({"event_type_id": 0}, {"event_type_id"}),
+        "a key too large": ({"event_type_id": 2**63}, {"event_type_id"}),
+        "priority": ({"priority": 101}, {"priority"}),
+        "no money": ({"unit_value": "free"}, {"unit_value"}),
+        "negative money": ({"unit_value": "-1"}, {"unit_value"}),
+        "infinite money": ({"unit_value": "Infinity"}, {"unit_value"}),
+        "too exact": ({"unit_value": "1.005"}, {"unit_value"}),
+        "too much money": ({"unit_value": "1e30"}, {"unit_value"}),
+        "money as a float": ({"unit_value": 15.0}, {"unit_value"}),
+        "a long note": ({"note": "x" * 501}, {"note"}),
+        "shared, somehow": ({"shared": "yes"}, {"shared"}),
+        "an unknown field": ({"colour": "red"}, {"colour"}),
+        "clients twice": ({"filter": []}, {"client_ids"}),
+        "no list": ({"client_ids": 7}, {"client_ids"}),
+        "words": ({"client_ids": ["ann"]}, {"client_ids"}),
+        "too many keys": ({"client_ids": list(range(1, 10_002))}, {"client_ids"}),
+    }
+
+
+@pytest.mark.databases("sqlite")
+def test_a_grant_that_makes_no_sense_is_refused_by_field_and_writes_nothing(owner: Caller, town: Town) -> None:
+    good = {"client_ids": [town.ann.client], "event_type_id": town.yoga, "quantity": 1}
+    for what, (change, fields) in refused_grants(town).items():
+        assert wrong_fields(owner.post("/credits/grant", {**good, **change})) == fields, what
+    for body in ({}, {**good, "client_ids": None}, {"quantity": 1, "event_type_id": town.yoga}):
+        assert refusal(owner.post("/credits/grant", body))[0] == 422
+    for keys in ([], [4_711], [0, -1, 2**64]):
+        assert refusal(owner.post("/credits/grant", {**good, "client_ids": keys})) == (422, "nobody_selected")
+    matches_nobody = {"event_type_id": town.yoga, "quantity": 1, "filter": {"last_name": "Nobody"}}
+    assert refusal(owner.post("/credits/grant", matches_nobody)) == (422, "nobody_selected")
+    assert available(owner, town.ann.client) == 10
+    assert owner.get("/batches/").get_json()["count"] == 2, "the two that the town came with"
+
+
+@pytest.mark.databases("sqlite")
+def test_an_event_type_that_is_not_active_any_more_cannot_be_granted(owner: Caller, town: Town) -> None:
+    assert owner.put(f"/event_types/{town.yoga}", {"active": False}).status_code == 200
+    body = {"client_ids": [town.ann.client], "event_type_id": town.yoga, "quantity": 1}
+    assert wrong_fields(owner.post("/credits/grant", body)) == {"event_type_id"}
+
+
+@pytest.mark.databases("sqlite")
+def test_money_of_one_currency_is_not_given_to_clients_of_another(
+    owner: Caller, town: Town, sessions: Callable[..., Any]
+) -> None:
+    with sessions() as session:
+        tokyo = factories.make_club(session, currency="JPY")
+        kenji = factories.make_client(session, club=tokyo).id
+    body = {"client_ids": [town.ann.client, kenji], "event_type_id": town.yoga, "quantity": 1}
+    assert refusal(owner.post("/credits/grant", {**body, "unit_value": "5"})) == (422, "mixed_currencies")
+    assert owner.made("/credits/grant", body)["granted"] == 2
+    owner.made("/credits/grant", {**body, "client_ids": [kenji], "unit_value": "1500"})
+    lots = owner.result(f"/clients/{kenji}/credits")["lots"]
+    assert [(lot["unit_value"], lot["currency"]) for lot in lots] == [("1500", "JPY"), ("0", "JPY")]
+
+
+def test_the_same_key_gives_the_first_answer_and_other_input_is_a_conflict(
+    owner: Caller, town: Town, make_user: Any, log_in: Any
+) -> None:
+    body = {"client_ids": [town.ann.client], "event_type_id": town.yoga, "quantity": 3}
+    first = owner.post("/credits/grant", body, key="order 7")
+    second = owner.post("/credits/grant", body, key="order 7")
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.get_json() == second.get_json()
+    assert available(owner, town.ann.client) == 13
+    other = owner.post("/credits/grant", {**body, "quantity": 4}, key="order 7")
+    assert refusal(other) == (409, "idempotency_mismatch")
+    lots = {"lot_ids": [town.ann.lot], "reason": "again"}
+    assert refusal(owner.post("/credits/void", lots, key="order 7")) == (409, "idempotency_mismatch")
+
+    make_user("otto", ["Enrollment Owner"])
+    assert log_in("otto").post("/credits/grant", body, key="order 7").status_code == 201, "keys are one's own"
+    assert available(owner, town.ann.client) == 16
+    for key in ("x" * 151, "tab\tkey"):
+        assert refusal(owner.post("/credits/grant", body, key=key))[0] == 422
+
+    for path, asked in (
+        ("/credits/void", lots), (f"/batches/{first.get_json()['result']['batch_id']}/undo", {"reason": "r"}),
+    ):
+        answers = [owner.post(path, asked, key=f"once {path}").get_json() for _ in range(2)]
+        assert answers[0] == answers[1]
+        assert "result" in answers[0]
+
+
+@pytest.mark.databases("sqlite")
+def test_a_refused_request_does_not_use_its_key_up(owner: Caller, town: Town) -> None:
+    body = {"client_ids": [town.ann.client], "event_type_id": town.yoga, "quantity": 0}
+    assert wrong_fields(owner.post("/credits/grant", body, key="k")) == {"quantity"}
+    assert owner.post("/credits/grant", {**body, "quantity": 1}, key="k").status_code == 201
+
+
+@pytest.mark.databases("sqlite")
+def test_voiding_needs_lots_and_a_reason(owner: Caller, town: Town) -> None:
+    for body, fields in (
+        ({"lot_ids": [town.ann.lot]}, {"reason"}), ({"lot_ids": [town.ann.lot], "reason": "  "}, {"reason"}),
+        ({"lot_ids": [town.ann.lot], "reason": "x" * 501}, {"reason"}), ({"reason": "r"}, {"lot_ids"}),
+        ({"lot_ids": [], "reason": "r"}, {"lot_ids"}), ({"lot_ids": ["x"], "reason": "r"}, {"lot_ids"}),
+        ({"lot_ids": [0], "reason": "r"}, {"lot_ids"}), ({"lot_ids": [2**63], "reason": "r"}, {"lot_ids"}),
+        ({"lot_ids": list(range(1, 2_002)), "reason": "r"}, {"lot_ids"}),
+    ):
+        assert wrong_fields(owner.post("/credits/void", body)) == fields
+    mixed = {"lot_ids": [town.ann.lot, 4_711], "reason": "r"}
+    assert refusal(owner.post("/credits/void", mixed)) == (404, "not_found")
+    assert available(owner, town.ann.client) == 10, "all or nothing"
+
+
+# ---- background jobs ---------------------------------------------------------------------------------------
+
+
+def work(app: Flask) -> None:
+    """What the worker does when it wakes."""
+    run_waiting(session_for(app), lease_seconds=30)
+
+
+def test_above_the_threshold_a_job_does_it_and_shows_how_far_it_is(
+    app: Flask, owner: Caller, town: Town, swimmers: list[int], sessions: Callable[..., Any]
+) -> None:
+    grant = {"client_ids": swimmers, "event_type_id": town.yoga, "quantity": 2}
+    answer = owner.post("/credits/grant", grant, key="many")
+    assert answer.status_code == 202
+    result = answer.get_json()["result"]
+    assert set(result) == {"batch_id", "job_id"}
+    assert owner.post("/credits/grant", grant, key="many").get_json() == answer.get_json()
+    job = owner.result(f"/jobs/{result['job_id']}")
+    assert (job["kind"], job["state"], job["total"], job["done"]) == ("credits.grant", "queued", 7, 0)
+    assert owner.result(f"/batches/{result['batch_id']}")["state"] == "open"
+    assert refusal(owner.post(f"/batches/{result['batch_id']}/undo", {"reason": "r"})) == (409, "state_conflict")
+    assert refusal(owner.post(f"/jobs/{result['job_id']}/retry")) == (409, "state_conflict")
+
+    assert owner.post(f"/jobs/{result['job_id']}/cancel").get_json()["result"]["state"] == "cancelled"
+    assert refusal(owner.post(f"/jobs/{result['job_id']}/cancel")) == (409, "state_conflict")
+    work(app)
+    assert available(owner, swimmers[0]) == 0
+    assert owner.post(f"/jobs/{result['job_id']}/retry").get_json()["result"]["state"] == "queued"
+    work(app)
+    job = owner.result(f"/jobs/{result['job_id']}")
+    assert (job["state"], job["done"], job["failed"], job["errors"]) == ("done", 7, 0, [])
+    assert dt.datetime.fromisoformat(job["finished_at"]).utcoffset() is not None
+    assert [available(owner, key) for key in swimmers] == [2] * 7 + [0]
+
+    undo = owner.post(f"/batches/{result['batch_id']}/undo", {"reason": "Wrong list"})
+    assert undo.status_code == 202
+    work(app)
+    assert owner.result(f"/jobs/{undo.get_json()['result']['job_id']}")["state"] == "done"
+    assert [available(owner, key) for key in swimmers] == [0] * 8
+    assert owner.result(f"/batches/{result['batch_id']}")["undone_at"] is not None
+    kinds = "(filters:!((col:state,opr:eq,value:done)),order_column:created_at,order_direction:desc)"
+    assert [j["kind"] for j in owner.get("/jobs/", q=kinds).get_json()["result"]] == [
+        "credits.undo", "credits.grant"
+    ]
+
+
+@pytest.mark.databases("sqlite")
+def test_a_job_names_what_failed(owner: Caller, town: Town, sessions: Callable[..., Any]) -> None:
+    with sessions() as session:
+        job = session.get_one(Job, town.ann.job)
+        job.state, job.failed, job.total = JobState.done, 1, 1
+        session.add(
+            JobError(job_id=job.id, item={"row": 3}, code="not_found", message="This record was not found.")
+        )
+    assert owner.result(f"/jobs/{town.ann.job}")["errors"] == [
+        {"item": {"row": 3}, "code": "not_found", "message": "This record was not found."}
+    ]
