@@ -24,13 +24,15 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects import mysql
-from sqlalchemy.orm import Mapped, Mapper, mapped_column
+from sqlalchemy.orm import Mapped, Mapper, Session, mapped_column
 
-from .db import Base, Key
+from .db import Base, Key, key_list
 
 LONGEST_WORD = 80
 MOST_WORDS = 6
 """Words of a question that are looked at; the rest is ignored."""
+FEW = 10_000
+"""Up to so many records that fit the longest word are looked at one by one."""
 _LAST = "\U0010ffff"
 _PHONE = set("0123456789+()-./ ")
 
@@ -101,10 +103,11 @@ def record_name(model: Any) -> str:
     return str(model.__tablename__.removeprefix("enrollment_"))
 
 
-def matches(model: Any, text: str) -> ColumnElement[bool]:
+def matches(session: Session, model: Any, text: str) -> ColumnElement[bool]:
     """The clause over a searchable model for the records that have every word of the question.
 
-    The longest word, which fits the fewest, says which records to look at; the others are checked for each.
+    Databases guess badly how many records a beginning of a word fits, so it is looked up: the keys of a few
+    are given, many are checked while the list is read in its order. Both ways end soon.
     """
     asked = [
         (words.c.record == record_name(model)) & (words.c.word >= word) & (words.c.word < word + _LAST)
@@ -112,11 +115,12 @@ def matches(model: Any, text: str) -> ColumnElement[bool]:
     ]
     if not asked:
         return true()
-    first, *rest = asked
-    return and_(
-        model.id.in_(select(words.c.record_id).where(first)),
-        *(select(words.c.word).where(words.c.record_id == model.id, fits).exists() for fits in rest),
-    )
+    checks = [select(words.c.word).where(words.c.record_id == model.id, fits).exists() for fits in asked]
+    longest = select(words.c.record_id).where(asked[0]).limit(FEW + 1)
+    keys = session.connection().execute(longest).scalars().all()
+    if len(keys) > FEW:
+        return and_(*checks)
+    return and_(model.id.in_(key_list(session, keys)), *checks[1:])
 
 
 @event.listens_for(Searchable, "after_insert", propagate=True)

@@ -61,7 +61,7 @@ class ClientApi(writable(ClientSchema, ClientInput)):  # type: ignore[misc]
         super().__init__()
 
     def search_clause(self, text: str) -> Any:
-        return queries.text_clause(text)
+        return queries.text_clause(self.session, text)
 
     def create(self, **data: Any) -> Client:
         return service.create_client(self.session, actor=self.actor, **data)
@@ -99,7 +99,7 @@ class HouseholdApi(writable(HouseholdSchema, HouseholdInput, HouseholdUpdate)): 
     orders = {"name": (Household.name,)}
 
     def search_clause(self, text: str) -> Any:
-        return matches(Household, text)
+        return matches(self.session, Household, text)
 
     def create(self, **data: Any) -> Household:
         return service.create_household(self.session, actor=self.actor, **data)

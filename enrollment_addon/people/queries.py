@@ -94,9 +94,9 @@ def require_client(session: Session, client_id: int) -> None:
         raise NotFound
 
 
-def text_clause(text: str) -> ColumnElement[bool]:
+def text_clause(session: Session, text: str) -> ColumnElement[bool]:
     """Clients whose name, e-mail or phone has a word that begins with every word of the text."""
-    return matches(Client, text)
+    return matches(session, Client, text)
 
 
 def search_clients(
@@ -104,7 +104,8 @@ def search_clients(
 ) -> Sequence[Client]:
     """Clients for a choice, by last name, none archived; `after`: the key the last page ended with."""
     order = (Client.last_name, Client.first_name, Client.id)
-    statement = select(Client).where(text_clause(text), ~Client.archived).order_by(*order).limit(limit)
+    fits = text_clause(session, text)
+    statement = select(Client).where(fits, ~Client.archived).order_by(*order).limit(limit)
     if after is not None:
         statement = statement.where(_behind(session, order, Client.id, after))
     return session.scalars(statement).all()
@@ -115,7 +116,7 @@ def search_households(
 ) -> Sequence[Household]:
     """Households for a choice, by name."""
     order = (Household.name, Household.id)
-    statement = select(Household).where(matches(Household, text)).order_by(*order).limit(limit)
+    statement = select(Household).where(matches(session, Household, text)).order_by(*order).limit(limit)
     if after is not None:
         statement = statement.where(_behind(session, order, Household.id, after))
     return session.scalars(statement).all()

@@ -200,7 +200,7 @@ class HouseholdView(HouseholdPages, RecordView):
     edit_inputs = (Input("name", _l("Name")),)
 
     def search_clause(self, text: str) -> Any:
-        return matches(Household, text)
+        return matches(self.session, Household, text)
 
     def create(self, **typed: Any) -> Household:
         return service.create_household(self.session, actor=self.actor, **typed)
@@ -303,7 +303,7 @@ class ClientView(ClientPages, RecordView):
         return statement if any(e.filter.name == "archived" for e in entries) else statement.where(~Client.archived)
 
     def search_clause(self, text: str) -> Any:
-        return queries.text_clause(text)
+        return queries.text_clause(self.session, text)
 
     def prepare(self, items: Sequence[Any]) -> None:
         for part in client_parts():

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine, event, select
 from sqlalchemy.orm import Session
 
+from enrollment_addon.core import search
 from enrollment_addon.core.errors import NotFound
 from enrollment_addon.core.scope import SYSTEM, acting_as
 from enrollment_addon.core.search import SearchWord
@@ -89,6 +90,15 @@ def test_search_follows_the_name(session: Session, place: Place) -> None:
     key = place.bob.id
     service.delete_client(session, id=key, actor=SYSTEM)
     assert session.scalars(select(SearchWord).where(SearchWord.record_id == key)).all() == []
+
+
+def test_a_search_that_fits_very_many_finds_the_same(
+    session: Session, people: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = ("", "ann", "ann o'", "jean mül", "zzz", "a")
+    few = [found(session, question) for question in questions]
+    monkeypatch.setattr(search, "FEW", 0)
+    assert [found(session, question) for question in questions] == few
 
 
 def test_nobody_finds_who_is_out_of_reach(session: Session, place: Place) -> None:
