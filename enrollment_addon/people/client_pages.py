@@ -12,7 +12,7 @@ from ..core.db import unit_of_work
 from ..core.errors import AddonError
 from ..core.web import forms, render
 from ..core.web.access import can, may, needs, verb
-from ..core.web.api import new_key
+from ..core.web.api import key_of, new_key
 from ..core.web.views import form_status, notice, posted_key
 from . import queries, service
 from .hooks import TimelineItem
@@ -71,7 +71,7 @@ class ClientPages:
     @needs("read")
     def show(self, pk: str) -> Any:
         """The client card: everything about one client that the viewer may see."""
-        shown = queries.client_card(self.session, self.find(pk).id)  # type: ignore[attr-defined]
+        shown = queries.client_card(self.session, key_of(pk))  # type: ignore[attr-defined]
         return self.render_template(  # type: ignore[attr-defined]
             "enrollment_addon/client_card.html", title=shown.client.full_name, card=self.card(shown)
         )

@@ -111,14 +111,23 @@ def permissions_of(user: Any) -> frozenset[tuple[str, str]]:
 
 
 def may(permission: str, menu: str) -> bool:
-    """Whether the current person holds a permission; for what a page shows. Verbs are checked by `authorize`."""
+    """Whether the current person holds a permission; for what a page shows. Ways in are checked by `authorize`."""
+    return _holds(PERMISSION_PREFIX + permission, menu)
+
+
+def may_enter(menu: str) -> bool:
+    """Whether the current person is shown an entry of the menu; the framework itself asks once per entry."""
+    return _holds("menu_access", menu)
+
+
+def _holds(permission: str, menu: str) -> bool:
     user = _current_user()
     if user is None:
         return False
     builtin = current_app.appbuilder.sm.builtin_roles  # type: ignore[attr-defined]
     if builtin:
-        return bool(current_app.appbuilder.sm.has_access(PERMISSION_PREFIX + permission, menu))  # type: ignore[attr-defined]
-    return (PERMISSION_PREFIX + permission, menu) in permissions_of(user)
+        return bool(current_app.appbuilder.sm.has_access(permission, menu))  # type: ignore[attr-defined]
+    return (permission, menu) in permissions_of(user)
 
 
 def can(verb: str) -> bool:
@@ -130,7 +139,7 @@ def authorize(permission: str, menu: str = MENU) -> None:
     """Raises: Unauthorized for nobody, Forbidden for a person without the permission."""
     if _current_user() is None:
         raise Unauthorized
-    if not current_app.appbuilder.sm.has_access(PERMISSION_PREFIX + permission, menu):  # type: ignore[attr-defined]
+    if not may(permission, menu):
         raise Forbidden
 
 

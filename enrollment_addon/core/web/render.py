@@ -9,6 +9,7 @@ from babel.dates import format_date, format_time, get_datetime_format
 from babel.numbers import format_decimal
 from flask import Flask, current_app, g, url_for
 from flask_babel import get_locale
+from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 
 from .. import money
@@ -83,3 +84,16 @@ def install(app: Flask) -> None:
         enr_date=date, enr_datetime=moment, enr_number=number, enr_money=amount,
     )
     app.jinja_env.globals["enr"] = Page()
+    original = app.jinja_env.filters["is_menu_visible"]
+
+    def is_menu_visible(item: Any) -> bool:
+        """On the add-on's pages, without the query per entry of the menu that the framework makes."""
+        ours = g.get("enrollment_page") and current_user.is_authenticated
+        return access.may_enter(item.name) if ours else bool(original(item))
+
+    app.jinja_env.filters["is_menu_visible"] = is_menu_visible
+
+
+def begin_page() -> None:
+    """What is rendered from here on is a page of the add-on."""
+    g.enrollment_page = True

@@ -157,6 +157,7 @@ class Mended:
         return page, status
 
     def render_template(self, template: str, **context: Any) -> Any:
+        render.begin_page()
         return super().render_template(template, **context)  # type: ignore[misc]
 
     @property

@@ -1,0 +1,161 @@
+"""Lists as files: the reach and the filters hold, nothing is a formula, large ones are jobs of one person."""
+
+import csv
+import io
+from typing import Any
+
+import openpyxl
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from enrollment_addon.core.batches import Batch, BatchState
+from enrollment_addon.jobs import dispatch, runner
+from enrollment_addon.jobs.models import Job, JobState
+from enrollment_addon.people.models import Client
+from tests import factories
+from tests.core.web.conftest import QUICK_HASH, AsUser, World, content
+
+LISTS = ("clients", "households", "participants", "lots", "ledger", "batches", "jobs")
+
+
+def table(answer: TestResponse) -> list[dict[str, str]]:
+    assert answer.status_code == 200
+    return list(csv.DictReader(io.StringIO(answer.get_data().decode("utf-8-sig"))))
+
+
+def cells(answer: TestResponse) -> list[list[Any]]:
+    book = openpyxl.load_workbook(io.BytesIO(answer.get_data()))
+    return [list(row) for row in book.active.iter_rows()]
+
+
+def test_a_file_holds_the_rows_in_reach_and_no_others(world: World, as_user: AsUser) -> None:
+    nora, owner = as_user("nora"), as_user("owner")
+    for name in LISTS:
+        mine = nora.get(f"/enrollment/{name}/export/csv")
+        assert table(mine), name
+        assert "Bob" not in mine.text, name
+        assert "Baker" not in mine.text, name
+        assert len(table(owner.get(f"/enrollment/{name}/export/csv"))) == 2 * len(table(mine)), name
+    book = cells(nora.get("/enrollment/clients/export/xlsx"))
+    assert sorted(row[1].value for row in book[1:]) == ["Ann", "Pat"]
+    assert nora.get("/enrollment/clients/export/pdf").status_code == 404
+
+
+@pytest.mark.databases("sqlite")
+def test_a_file_is_the_list_as_filtered(world: World, session: Session, as_user: AsUser) -> None:
+    owner = as_user("owner")
+    session.get_one(Client, world.bob).archived = True
+    session.commit()
+
+    def names(query: str) -> list[str]:
+        return sorted(row["First name"] for row in table(owner.get(f"/enrollment/clients/export/csv?{query}")))
+
+    assert names("") == ["Ann", "Pat", "Pat"]
+    assert names("search=archer") == ["Ann"]
+    assert names("_flt_1_first_name=Pa") == ["Pat", "Pat"]
+    assert names("_flt_0_archived=1") == ["Bob"]
+    assert names("search=nobody") == []
+
+
+@pytest.mark.databases("sqlite")
+def test_no_cell_is_a_formula(world: World, session: Session, as_user: AsUser) -> None:
+    nasty = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x")', 'a"b,c\nd']
+    for text in nasty:
+        factories.make_client(session, club_id=world.own["ClubView"], first_name="Formula", last_name=text)
+    session.commit()
+    owner = as_user("owner")
+    said = [r["Last name"] for r in table(owner.get("/enrollment/clients/export/csv?_flt_2_first_name=Formula"))]
+    assert said == [text if text.startswith("a") else f"'{text}" for text in nasty]
+    book = cells(owner.get("/enrollment/clients/export/xlsx?_flt_2_first_name=Formula"))
+    assert {cell.data_type for row in book[1:] for cell in row} <= {"s", "n", "b"}
+    assert not any(cell.hyperlink for row in book for cell in row)
+    assert [row[2].value for row in book[1:]][:4] == nasty[:4]
+
+
+@pytest.mark.databases("sqlite")
+def test_a_file_leaves_in_pieces(world: World, session: Session, as_user: AsUser) -> None:
+    """More rows than are read at once, so that the second reading is seen too."""
+    club = world.own["ClubView"]
+    session.bulk_insert_mappings(
+        Client.__mapper__,
+        [{"first_name": "Many", "last_name": f"No {n}", "club_id": club, "tags": []} for n in range(1200)],
+    )
+    session.commit()
+    answer = as_user("owner").http.get("/enrollment/clients/export/csv?_flt_2_first_name=Many", buffered=False)
+    assert answer.is_streamed
+    assert "Content-Length" not in answer.headers
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="clients-')
+    pieces = list(answer.response)
+    assert len(pieces) > 2
+    assert len(list(csv.reader(io.StringIO(b"".join(pieces).decode())))) == 1201
+
+
+def run_jobs(app: Flask) -> None:
+    runner.run_waiting(dispatch.session_for(app), lease_seconds=30)
+
+
+class TestLargeFiles:
+    @pytest.fixture
+    def config(self, tmp_path: Any) -> dict[str, Any]:
+        return {**QUICK_HASH, "ENROLLMENT_EXPORT_JOB_ROWS": 1, "ENROLLMENT_EXPORT_FOLDER": str(tmp_path)}
+
+    def queue(self, app: Flask, world: World, session: Session, visitor: Any, url: str) -> int:
+        """Ask for a large file, say yes and let the background do it; the job's key."""
+        asked = visitor.get(url)
+        assert "Prepare the file" in content(asked)
+        session.rollback()
+        assert len(session.scalars(select(Job.id)).all()) == 2, "asking queues nothing"
+        posted = visitor.post(url)
+        assert posted.status_code == 302
+        job_id = int(posted.headers["Location"].rsplit("/", 1)[1])
+        run_jobs(app)
+        session.rollback()
+        assert session.get_one(Job, job_id).state == JobState.done, session.get_one(Job, job_id).message
+        return job_id
+
+    def test_it_is_prepared_in_the_background_for_the_one_who_asked(
+        self, app: Flask, world: World, session: Session, as_user: AsUser
+    ) -> None:
+        """Nora's file holds her reach; not even the owner, who sees the job, gets it."""
+        nora = as_user("nora")
+        job_id = self.queue(app, world, session, nora, "/enrollment/clients/export/csv?_flt_0_archived=0")
+        assert "The file is ready." in content(nora.get(f"/enrollment/jobs/show/{job_id}"))
+        found = nora.get(f"/enrollment/jobs/file/{job_id}")
+        assert [row["First name"] for row in table(found)] == ["Ann", "Pat"]
+        owner, sam = as_user("owner"), as_user("sam")
+        assert owner.get(f"/enrollment/jobs/show/{job_id}").status_code == 200
+        for other in (owner, sam):
+            assert other.get(f"/enrollment/jobs/file/{job_id}").status_code == 404
+
+    @pytest.mark.databases("sqlite")
+    def test_a_workbook_has_all_rows_and_no_formula(
+        self, app: Flask, world: World, session: Session, as_user: AsUser
+    ) -> None:
+        factories.make_client(session, club_id=world.own["ClubView"], first_name="=1+1", last_name="Archer")
+        session.commit()
+        owner = as_user("owner")
+        job_id = self.queue(app, world, session, owner, "/enrollment/clients/export/xlsx?search=archer")
+        book = cells(owner.get(f"/enrollment/jobs/file/{job_id}"))
+        assert sorted(str(row[1].value) for row in book[1:]) == ["'=1+1", "Ann"]
+        assert all(cell.data_type != "f" for row in book for cell in row)
+
+    @pytest.mark.databases("sqlite")
+    def test_mine_means_mine_in_the_background_too(
+        self, app: Flask, world: World, session: Session, as_user: AsUser
+    ) -> None:
+        sam = as_user("sam")
+        for _ in range(2):
+            session.add(done_batch(world.sam_user, world.own["EventTypeView"]))
+        session.commit()
+        job_id = self.queue(app, world, session, sam, "/enrollment/batches/export/csv?_flt_0_mine=1")
+        assert len(table(sam.get(f"/enrollment/jobs/file/{job_id}"))) == 3
+
+
+def done_batch(user_id: int, event_type_id: int) -> Batch:
+    return Batch(
+        kind="credits.grant", state=BatchState.done, created_by_id=user_id, total=1, done=1, skipped=[],
+        input={"event_type_id": event_type_id, "quantity": 10, "left_out": {}},
+    )

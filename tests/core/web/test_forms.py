@@ -1,0 +1,265 @@
+"""Forms: what is typed is kept, what is wrong is told at its field, what is forged is refused, nothing crashes."""
+
+import itertools
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from enrollment_addon.catalog.models import EventType
+from enrollment_addon.core.web.views import RecordView
+from enrollment_addon.people.models import Client, Household, Participant
+from tests.core.web import moments
+from tests.core.web.conftest import AsUser, World, content, writes
+
+JUNK = [
+    "", " ", "-1", "x", "1.5", "9" * 5000, str(2**63), "99999999999", "a\x00b", "\x00", "a\x07b", "\ufffe", "🙂" * 90,
+    "a" * 30_000, "0001-01-01", "9999-12-31", "2026-02-30", "<script>alert(1)</script>", "'; DROP TABLE x", "on",
+]
+
+
+def error_at(page: Any, field: str) -> str:
+    """What the page says is wrong with a field."""
+    found = re.search(rf'<p class="error" id="{field}-error">(.*?)</p>', content(page), re.S)
+    assert found, f"{field} is marked in: {re.findall('class=.error. id=.([^ ]*).', content(page))}"
+    return unescape(re.sub(r"<[^>]+>", "", found.group(1))).strip()
+
+
+@pytest.mark.databases("sqlite")
+def test_a_refused_form_keeps_what_was_typed_and_writes_nothing(app: Flask, world: World, as_user: AsUser) -> None:
+    owner = as_user("owner")
+    typed = {
+        "first_name": "Zoë “Z” <b>", "last_name": "", "email": "no address", "phone": "+49 30 1234",
+        "birth_date": "2026-02-30", "club_id": world.own["ClubView"], "tags": "vip, new", "notes": "First line\nSecond",
+    }
+    with writes(app) as changed:
+        page = owner.post("/enrollment/clients/add", typed)
+    assert page.status_code == 422
+    assert changed == []
+    shown = unescape(content(page))
+    for text in ('value="Zoë “Z” <b>"', 'value="no address"', 'value="+49 30 1234"', 'value="vip, new"', "Second"):
+        assert text in shown, text
+    assert '<option value="1" selected>North</option>' in shown
+    assert error_at(page, "last_name") == "Please fill this in."
+    assert error_at(page, "birth_date")
+    assert 'aria-invalid="true"' in shown
+    assert "Nothing was saved yet." in shown
+    email = owner.post("/enrollment/clients/add", {**typed, "last_name": "Zeh", "birth_date": ""})
+    assert email.status_code == 422
+    assert error_at(email, "email")
+
+
+@pytest.mark.databases("sqlite")
+def test_what_a_service_refuses_is_told_at_its_field(world: World, as_user: AsUser) -> None:
+    owner = as_user("owner")
+    taken = owner.post(f"/enrollment/event-types/edit/{world.own['EventTypeView']}", {
+        "name": "", "kind": "class", "duration_minutes": "1441",
+    })
+    assert taken.status_code == 422
+    assert error_at(taken, "name") == "Please fill this in."
+    assert error_at(taken, "duration_minutes")
+    twice = owner.post("/enrollment/clubs/add", {"name": "North", "timezone": "UTC", "currency": "EUR"})
+    assert twice.status_code == 422
+    assert "North" in content(twice)
+    assert error_at(twice, "name")
+
+
+FORGED = [
+    ("/enrollment/participants/add", {"name": "Kim", "kind": "child"}, "client_id", "ClientView"),
+    ("/enrollment/households/add", {"name": "Home"}, "head_id", "ClientView"),
+    ("/enrollment/households/join/{HouseholdView}", {"relationship": "child"}, "client_id", "ClientView"),
+    ("/enrollment/clients/edit/{ClientView}", {"first_name": "A", "last_name": "B", "club_id": "1"}, "household_id",
+     "HouseholdView"),
+    ("/enrollment/clients/merge/{ClientView}", {}, "other_id", "ClientView"),
+]
+
+
+def test_a_forged_choice_is_refused_like_one_that_never_was(app: Flask, world: World, as_user: AsUser) -> None:
+    nora = as_user("nora")
+    with writes(app) as changed:
+        for url, typed, field, record in FORGED:
+            told = set()
+            for key in (world.foreign[record], 10**6, -1, "x", "9" * 30):
+                page = nora.post(url.format(**world.own), {**typed, field: key})
+                assert page.status_code == 422, (url, key)
+                assert "Baker" not in page.text
+                told.add(error_at(page, field))
+            assert told == {"Please choose one of the list."}, url
+    assert changed == []
+
+
+def test_nobody_moves_their_own_row_to_a_foreign_parent(world: World, session: Session, as_user: AsUser) -> None:
+    nora, sam = as_user("nora"), as_user("sam")
+    ann = {"first_name": "Ann", "last_name": "Archer", "club_id": world.own["ClubView"]}
+    bob = {"first_name": "Bob", "last_name": "Baker"}
+    for visitor, key, typed in (
+        (nora, world.ann, {**ann, "team_member_id": world.own["TeamMemberView"]}),
+        (sam, world.bob, {**bob, "club_id": world.own["ClubView"]}),
+    ):
+        refused = visitor.post(f"/enrollment/clients/edit/{key}", typed)
+        assert refused.status_code == 422
+        assert "This record was not found." in content(refused)
+    child = world.own["ParticipantView"]
+    typed = {"name": "Kim", "kind": "child", "client_id": world.bob}
+    moved = nora.post(f"/enrollment/participants/edit/{child}", typed)
+    assert moved.status_code == 302
+    session.rollback()
+    assert session.get_one(Participant, child).client_id == world.ann, "what the form does not show is not read"
+    assert session.get_one(Client, world.ann).team_member_id != world.own["TeamMemberView"]
+    assert session.get_one(Client, world.bob).club_id != world.own["ClubView"]
+
+
+@pytest.mark.databases("sqlite")
+def test_fields_that_a_form_does_not_have_are_not_written(world: World, session: Session, as_user: AsUser) -> None:
+    typed = {
+        "first_name": "Ann", "last_name": "Archer", "club_id": world.own["ClubView"], "id": 77, "portal_user_id": 1,
+        "erased_at": "2026-01-01", "merged_into_id": world.bob, "team_member_id": "",
+    }
+    assert as_user("owner").post(f"/enrollment/clients/edit/{world.ann}", typed).status_code == 302
+    ann = session.get_one(Client, world.ann, populate_existing=True)
+    assert (ann.merged_into_id, ann.erased_at, ann.team_member_id) == (None, None, None)
+    assert ann.portal_user_id not in (None, 1)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_tick_can_be_taken_away_and_a_choice_outside_the_list_is_an_error(
+    world: World, session: Session, as_user: AsUser
+) -> None:
+    owner, key = as_user("owner"), world.own["EventTypeView"]
+    url, typed = f"/enrollment/event-types/edit/{key}", {"name": "Yoga", "kind": "class", "duration_minutes": 60}
+    for kind in ("banana", "klass", "", "CLASS"):
+        page = owner.post(url, {**typed, "kind": kind, "active": "y"})
+        assert page.status_code == 422
+        assert error_at(page, "kind")
+    assert session.get_one(EventType, key).active
+    assert owner.post(url, typed).status_code == 302
+    session.rollback()
+    assert session.get_one(EventType, key).active is False
+    assert owner.post(url, {**typed, "active": "y"}).status_code == 302
+    session.rollback()
+    assert session.get_one(EventType, key).active is True
+
+
+def test_no_field_of_any_form_crashes_on_junk(app: Flask, world: World, as_user: AsUser) -> None:
+    owner, junk = as_user("owner"), itertools.cycle(JUNK)
+    urls: dict[str, list[str]] = {
+        f"/enrollment/households/join/{world.own['HouseholdView']}": ["client_id", "relationship"],
+        f"/enrollment/households/head/{world.own['HouseholdView']}": ["head_id", "relationship_1", "relationship_2"],
+        f"/enrollment/clients/merge/{world.ann}": ["other_id"],
+        f"/enrollment/clients/merge/{world.ann}?other_id={world.bob}": ["reason", "take_email", "take_junk"],
+        f"/enrollment/clients/erase/{world.ann}": ["reason", "typed_name"],
+        "/enrollment/credits/save": [
+            "rowid", "event_type_id", "quantity", "expiry", "expires_on", "period_count", "period_unit", "priority",
+            "shared", "unit_value", "note", "idempotency_key",
+        ],
+        "/enrollment/credits/preview": ["rowid", "event_type_id", "quantity", "expiry", "expires_on", "unit_value"],
+    }
+    for view in app.extensions["enrollment"].views.values():
+        if isinstance(view, RecordView) and "add" in view.permissions:
+            with app.test_request_context():
+                urls[f"{view.route_base}/add"] = [n for n in view.add_form()._fields if n != "csrf_token"]
+    for url, names in urls.items():
+        for _ in range(8):
+            page = owner.post(url, {name: next(junk) for name in names})
+            assert page.status_code in (200, 302, 404, 409, 422), (url, page.request.form)
+
+
+WRONG_GRANTS = [
+    ("quantity", {"quantity": "0"}), ("quantity", {"quantity": "1001"}), ("quantity", {"quantity": "two"}),
+    ("quantity", {"quantity": "9" * 400}), ("expires_on", {"expiry": "date", "expires_on": "2001-01-01"}),
+    ("expires_on", {"expiry": "date", "expires_on": ""}), ("expires_on", {"expiry": "date", "expires_on": "soon"}),
+    ("period_count", {"expiry": "period", "period_count": ""}), ("expiry", {"expiry": "never-ever"}),
+    ("priority", {"priority": "101"}), ("note", {"note": "a" * 501}), ("unit_value", {"unit_value": "-1"}),
+    ("unit_value", {"unit_value": "NaN"}), ("unit_value", {"unit_value": "9" * 60}),
+    ("unit_value", {"unit_value": "1.234"}), ("event_type_id", {"event_type_id": "99999"}),
+    ("event_type_id", {"event_type_id": ""}),
+]
+
+
+@pytest.mark.databases("sqlite")
+def test_a_wrong_grant_is_told_at_its_field(app: Flask, world: World, as_user: AsUser) -> None:
+    owner = as_user("owner")
+    good = {
+        "rowid": world.ann, "event_type_id": world.own["EventTypeView"], "quantity": 1, "expiry": "none",
+        "unit_value": "0", "priority": "50", "note": "Thanks",
+    }
+    with writes(app) as changed:
+        for field, over in WRONG_GRANTS:
+            page = owner.post("/enrollment/credits/save", {**good, **over})
+            assert page.status_code == 422, over
+            assert error_at(page, field), over
+            assert "note" in over or 'value="Thanks"' in content(page)
+    assert changed == []
+    assert owner.post("/enrollment/credits/save", good).status_code == 302
+
+
+@pytest.mark.databases("sqlite")
+def test_text_has_a_limit(app: Flask, world: World, as_user: AsUser) -> None:
+    owner = as_user("owner")
+    with writes(app) as changed:
+        for url, text in (("clients", "notes"), ("clubs", "address"), ("event-types", "name"), ("households", "name")):
+            page = owner.post(f"/enrollment/{url}/add", {text: "a" * 20_001})
+            assert page.status_code == 422, url
+            assert "characters" in error_at(page, text)
+    assert changed == []
+
+
+@pytest.fixture
+def moment_app(app: Flask) -> Flask:
+    moments.register(app)
+    return app
+
+
+MOMENTS = [
+    ("2026-01-15T18:30", "2026-01-15T17:30:00+00:00"),
+    ("2026-07-15T18:30", "2026-07-15T16:30:00+00:00"),
+    ("2026-07-15T18:30:00", "2026-07-15T16:30:00+00:00"),
+    ("2026-07-15 18:30", "2026-07-15T16:30:00+00:00"),
+    ("2026-10-25T02:30", "2026-10-25T00:30:00+00:00"),  # comes twice: the first is meant
+    ("2026-03-29T03:00", "2026-03-29T01:00:00+00:00"),
+]
+NO_MOMENTS = [
+    "2026-03-29T02:30",  # skipped by daylight saving
+    "2026-02-30T10:00", "2026-01-15", "tomorrow", "", "0001-01-01T00:00", "2026-01-15T18:30+09:00", "99999-01-01T00:00",
+]
+
+
+@pytest.mark.databases("sqlite")
+def test_a_date_and_time_is_meant_as_the_clubs_clock_shows_it(
+    moment_app: Flask, world: World, as_user: AsUser
+) -> None:
+    owner = as_user("owner")
+    for typed, utc in MOMENTS:
+        assert owner.post("/enrollment/moment/", {"moment": typed}).get_json() == {"utc": utc}, typed
+    for typed in NO_MOMENTS:
+        refused = owner.post("/enrollment/moment/", {"moment": typed})
+        assert refused.status_code == 422, typed
+        assert error_at(refused, "moment")
+        assert f'value="{typed}"' in content(refused)
+    skipped = owner.post("/enrollment/moment/", {"moment": NO_MOMENTS[0]})
+    assert error_at(skipped, "moment") == "This hour does not exist that day: the clocks are put forward."
+
+
+@pytest.mark.databases("sqlite")
+def test_a_stored_moment_comes_back_as_it_was_typed(moment_app: Flask, world: World, as_user: AsUser) -> None:
+    page = as_user("owner").get("/enrollment/moment/?at=2026-07-15T16:30:00%2B00:00")
+    assert 'type="datetime-local" value="2026-07-15T18:30"' in content(page)
+
+
+@pytest.mark.databases("sqlite")
+def test_deleting_asks_first_and_names_what_holds_the_record(world: World, session: Session, as_user: AsUser) -> None:
+    owner, url = as_user("owner"), f"/enrollment/clients/delete/{world.ann}"
+    assert "Delete Ann Archer?" in content(owner.get(url))
+    held = owner.post(url)
+    assert held.status_code == 422
+    assert "because it is used by" in content(held)
+    home = world.own["HouseholdView"]
+    assert owner.post(f"/enrollment/households/delete/{home}").status_code == 302
+    session.rollback()
+    assert session.get(Household, home) is None
+    assert session.get(Client, world.ann) is not None
+
+

@@ -1,0 +1,85 @@
+"""How many queries a page takes: few, and as many with fifty rows as with five."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from enrollment_addon.core.audit import record_event
+from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.jobs.models import Job, JobError
+from enrollment_addon.people.models import Client
+from tests import factories
+from tests.core.web.conftest import AsUser, World
+from tests.hosts import QueryCount
+
+MOST = 20
+
+
+def grow(session: Session, world: World, user_id: int, key: str, rows: int) -> None:
+    """More of everything that a page lists, for Bob, Sam and South (`foreign`) or Ann, Nora and North (`own`)."""
+    keys = getattr(world, key)
+    head = session.get_one(Client, keys["ClientView"])
+    event_type = session.get_one(factories.EventType, keys["EventTypeView"])
+    for number in range(rows):
+        client = factories.make_client(
+            session, club_id=head.club_id, team_member_id=head.team_member_id, household_id=head.household_id,
+            relationship_to_head="child",
+        )
+        factories.make_lot(session, client, event_type, batch_id=keys["BatchView"])
+        factories.make_lot(session, head, event_type)
+        factories.make_participant(session, head)
+        factories.make_household(session, factories.make_client(
+            session, club_id=head.club_id, team_member_id=head.team_member_id,
+        ))
+        record_event(session, actor=SYSTEM, verb="update_client", record="client", record_id=head.id, client_id=head.id)
+        session.add(Job(kind="export", state="done", input={}, created_by_id=user_id))
+        session.add(JobError(job_id=keys["JobView"], item={"client_id": client.id}, code="x", message=f"No {number}"))
+    session.commit()
+
+
+def pages(keys: Any) -> list[str]:
+    return [
+        *(f"/enrollment/{name}/list/" for name in (
+            "clients", "lots", "ledger", "participants", "batches", "jobs", "households", "clubs", "team-members",
+            "event-types",
+        )),
+        "/enrollment/clients/list/?psize_ClientView=100&_flt_0_club_id=1&search=cl",
+        f"/enrollment/clients/show/{keys['ClientView']}",
+        f"/enrollment/clients/edit/{keys['ClientView']}",
+        f"/enrollment/households/show/{keys['HouseholdView']}",
+        f"/enrollment/credits/add/{keys['ClientView']}",
+        f"/enrollment/credits/explain/{keys['ClientView']}",
+        f"/enrollment/batches/show/{keys['BatchView']}",
+        f"/enrollment/jobs/show/{keys['JobView']}",
+        f"/enrollment/lots/show/{keys['LotView']}",
+        "/enrollment/options/clients?q=cl",
+        "/api/v1/enrollment/clients/?page_size=100",
+        "/api/v1/enrollment/lots/?page_size=100",
+    ]
+
+
+@pytest.mark.parametrize(("name", "key"), [("owner", "own"), ("sam", "foreign")])
+def test_pages_take_few_queries_however_many_rows(
+    app: Flask, world: World, session: Session, as_user: AsUser, name: str, key: str
+) -> None:
+    visitor, keys = as_user(name), getattr(world, key)
+    with app.app_context():
+        engine = app.extensions["sqlalchemy"].engine
+    urls = pages(keys) + (["/enrollment/team-permissions/"] if name == "owner" else [])
+
+    def queries() -> dict[str, int]:
+        found = {}
+        for url in urls:
+            with QueryCount(engine) as count:
+                assert visitor.http.get(url).status_code == 200, url
+            found[url] = len(count.statements)
+        return found
+
+    grow(session, world, world.sam_user, key, 5)
+    few = queries()
+    grow(session, world, world.sam_user, key, 45)
+    many = queries()
+    assert {url: n for url, n in many.items() if n > MOST} == {}
+    assert {url: (few[url], n) for url, n in many.items() if n > few[url]} == {}
