@@ -45,7 +45,7 @@ class EnrollmentManager(BaseManager):  # type: ignore[misc]
             )
         )
         for module in modules:
-            module.wire(current_app._get_current_object(), settings)
+            module.wire(current_app._get_current_object(), settings)  # type: ignore[attr-defined]
         for entry in manifest.in_menu_order(modules):
             self._register(entry)
         for api in (a for module in modules for a in module.apis):

@@ -207,6 +207,6 @@ for _dialect, _statements in GUARDS.items():
         event.listen(
             entries, "after_create",
             DDL(_statement.replace("%", "%%")).execute_if(  # type: ignore[no-untyped-call]
-                dialect=("mysql", "mariadb") if _dialect == "mysql" else _dialect
+                dialect=("mysql", "mariadb") if _dialect == "mysql" else _dialect  # type: ignore[arg-type]
             ),
         )

@@ -173,7 +173,7 @@ class CreditsView(PageView):
             after=_number(request.args.get("after")) or 0, size=ROWS,
         )
         credits = queries.client_credits(self.session, client.id, as_of)
-        arguments = {"as_of": as_of.isoformat()} if as_of else {}
+        arguments: dict[str, Any] = {"as_of": as_of.isoformat()} if as_of else {}
         tabs = [(None, _("All")), *((b.event_type_id, b.event_type) for b in credits.balances)]
         here = {**arguments, **({"event_type_id": event_type_id} if event_type_id else {})}
         return self.render_template(
@@ -181,7 +181,7 @@ class CreditsView(PageView):
             client_url=url_for("ClientView.show", pk=pk), crumbs=client_view().crumbs(), form=form,
             filters=[
                 {"label": label, "current": key == event_type_id,
-                 "url": url_for("CreditsView.explain", pk=pk, **arguments, **({"event_type_id": key} if key else {}))}
+                 "url": url_for("CreditsView.explain", pk=pk, **{**arguments, **({"event_type_id": key} if key else {})})}
                 for key, label in tabs
             ],
             hidden_args=[("event_type_id", event_type_id)] if event_type_id else [],

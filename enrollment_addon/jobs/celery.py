@@ -10,6 +10,7 @@ from flask import Flask
 
 from ..core.db import unit_of_work
 from ..core.log import logger
+from ..core.scope import SYSTEM
 from ..settings import Settings, SettingsError
 from . import service
 from .dispatch import EXTENSION, Dispatcher, session_for
@@ -17,13 +18,14 @@ from .runner import run_job
 
 try:
     from celery import Celery, signals
+    from celery.schedules import crontab
     from celery.worker import state as worker_state
 except ImportError as error:
     raise SettingsError(
         "ENROLLMENT_BROKER_URL needs Celery, which is not installed: pip install 'enrollment-addon[celery]'"
     ) from error
 
-RUN_JOB, SWEEP = "enrollment.run_job", "enrollment.sweep"
+RUN_JOB, SWEEP, DUE = "enrollment.run_job", "enrollment.sweep", "enrollment.due"
 CONNECT_SECONDS = 2
 SWEEP_LIMIT = 500
 RESEND_SECONDS = 60
@@ -70,7 +72,10 @@ def make_celery(app: Flask, settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_transport_options=_transport_options(settings.broker_url),
         beat_scheduler="celery.beat:Scheduler",
-        beat_schedule={SWEEP: {"task": SWEEP, "schedule": float(settings.job_lease_seconds)}},
+        beat_schedule={
+            SWEEP: {"task": SWEEP, "schedule": float(settings.job_lease_seconds)},
+            DUE: {"task": DUE, "schedule": crontab(hour="2", minute="30")},
+        },
     )
     _register_tasks(celery, app, settings)
     return celery
@@ -103,6 +108,11 @@ def _register_tasks(celery: Celery, app: Flask, settings: Settings) -> None:
             unsent = service.take_unsent(session, trust_seconds=trust, limit=SWEEP_LIMIT)
         for job_id in unsent:
             run.delay(job_id)
+
+    @celery.task(name=DUE, shared=False)  # type: ignore[untyped-decorator]
+    def queue_due() -> None:
+        with open_session() as session, unit_of_work(session):
+            service.queue_due(session, due=app.extensions["enrollment"].due, actor=SYSTEM)
 
 
 def run_worker(app: Flask, *, beat: bool, concurrency: int, pool: str = "prefork") -> None:

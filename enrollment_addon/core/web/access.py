@@ -205,14 +205,15 @@ def _to_login() -> Any:
     flash(str(Unauthorized.message), "warning")
     login = current_app.appbuilder.sm.auth_view.__class__.__name__  # type: ignore[attr-defined]
     page = request.full_path if request.method == "GET" else same_site(request.referrer)
-    return redirect(url_for(f"{login}.login", **({"next": page} if page else {})))
+    return redirect(url_for(f"{login}.login", next=page))
 
 
 def same_site(url: str | None) -> str | None:
     """The URL if it stays on this server, else nothing; for "back to where you came from"."""
-    if not url:
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
         return None
-    parts = urlsplit(url)
     if parts.netloc and parts.netloc != request.host:
         return None
     path = parts.path + (f"?{parts.query}" if parts.query else "")

@@ -36,6 +36,8 @@ class Form(DynamicForm):  # type: ignore[misc]
     class Meta(DynamicForm.Meta):  # type: ignore[misc,name-defined]
         csrf = True
 
+    form_errors: list[str]
+
     def add_errors(self, fields: Mapping[str, Any], general: Any = None) -> None:
         """Show what a service refused: at the fields it named, the rest above the form."""
         rest = []
@@ -75,6 +77,8 @@ class LocalDateTime(DateTimeLocalField):
 
     An hour that daylight saving skips is refused; of one that comes twice the first is meant.
     """
+
+    data: Any
 
     def __init__(self, label: Any = None, *, timezone: Callable[[], str], **kw: Any):
         super().__init__(label, format=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"], **kw)
@@ -247,8 +251,9 @@ def _field_for(model: Any, entry: Input) -> Any:
     return StringField(entry.label, filters=[_stripped], **common)
 
 
-def _stripped(value: str | None) -> str | None:
-    return (value.replace("\x00", "").strip() or None) if value else None
+def _stripped(value: Any) -> Any:
+    """Text without surrounding space; what a record holds is left alone when it is no text."""
+    return (value.replace("\x00", "").strip() or None) if isinstance(value, str) else value
 
 
 def values(form: Form) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class HealthApi(Api):
         try:
             self.session.execute(text("SELECT 1"))
             database = True
-            migrations = install.at_head(self.session.get_bind())
+            migrations = install.at_head(self.session.get_bind())  # type: ignore[arg-type]
         except Exception:
             self.session.rollback()
         broker = current_app.extensions["enrollment"].dispatcher.broker_reachable()

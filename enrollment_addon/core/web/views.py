@@ -207,7 +207,7 @@ class RecordView(Mended, ModelView):  # type: ignore[misc]
     filters: Sequence[Filter] = ()
     inputs: ClassVar[Sequence[forms.Input]] = ()
     edit_inputs: ClassVar[Sequence[forms.Input] | None] = None
-    groups: ClassVar[Sequence[tuple[Any, Sequence[str]]]] = ()
+    groups: Sequence[tuple[Any, Sequence[str]]] = ()
     actions_on_list: Sequence[ListAction] = ()
     load: ClassVar[Sequence[Any]] = ()
     default_order: ClassVar[Sequence[Any]] = ()
@@ -225,7 +225,8 @@ class RecordView(Mended, ModelView):  # type: ignore[misc]
     # The framework's own generators are replaced: they keep filters of one request for all others, load every
     # related table into search forms and read and write outside of the scope.
     def _init_properties(self) -> None:
-        self.related_views, self._related_views = [], []
+        self.related_views: list[Any] = []
+        self._related_views: list[Any] = []
         self.list_columns = [c.name for c in self.columns]
         self.filters_by_name = {f.name: f for f in self.filters}
         self.orders = {c.name: c.order for c in self.columns if c.order}
