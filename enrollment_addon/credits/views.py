@@ -181,7 +181,7 @@ class CreditsView(PageView):
             client_url=url_for("ClientView.show", pk=pk), crumbs=client_view().crumbs(), form=form,
             filters=[
                 {"label": label, "current": key == event_type_id,
-                 "url": url_for("CreditsView.explain", pk=pk, **{**arguments, **({"event_type_id": key} if key else {})})}
+                 "url": url_for("CreditsView.explain", pk=pk, event_type_id=key, **arguments)}
                 for key, label in tabs
             ],
             hidden_args=[("event_type_id", event_type_id)] if event_type_id else [],
