@@ -1,12 +1,15 @@
 """Forms: what is typed is kept, what is wrong is told at its field, what is forged is refused, nothing crashes."""
 
+import datetime as dt
 import itertools
 import re
 from html import unescape
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from enrollment_addon.catalog.models import EventType
@@ -19,6 +22,38 @@ JUNK = [
     "", " ", "-1", "x", "1.5", "9" * 5000, str(2**63), "99999999999", "a\x00b", "\x00", "a\x07b", "\ufffe", "🙂" * 90,
     "a" * 30_000, "0001-01-01", "9999-12-31", "2026-02-30", "<script>alert(1)</script>", "'; DROP TABLE x", "on",
 ]
+
+
+class Fields(HTMLParser):
+    """What a browser would send of the form on a page, as it stands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: dict[str, list[str]] = {}
+        self._name, self._text = "", ""
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attributes}
+        name, value = given.get("name", ""), given.get("value", "")
+        if tag in ("select", "textarea"):
+            self._name, self._text = name, ""
+        elif tag == "option" and "selected" in given:
+            self.values.setdefault(self._name, []).append(value)
+        elif tag == "input" and name and (given.get("type") not in ("checkbox", "radio") or "checked" in given):
+            self.values.setdefault(name, []).append(value)
+
+    def handle_data(self, data: str) -> None:
+        self._text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "textarea":
+            self.values[self._name] = [self._text.removeprefix("\n")]
+
+
+def fields_of(page: Any) -> dict[str, list[str]]:
+    reader = Fields()
+    reader.feed(content(page).partition("<form")[2])
+    return reader.values
 
 
 def error_at(page: Any, field: str) -> str:
@@ -50,6 +85,28 @@ def test_a_refused_form_keeps_what_was_typed_and_writes_nothing(app: Flask, worl
     email = owner.post("/enrollment/clients/add", {**typed, "last_name": "Zeh", "birth_date": ""})
     assert email.status_code == 422
     assert error_at(email, "email")
+
+
+def test_a_form_that_is_opened_and_saved_changes_nothing(
+    app: Flask, world: World, session: Session, as_user: AsUser
+) -> None:
+    ann = session.get_one(Client, world.ann)
+    ann.tags, ann.notes, ann.birth_date, ann.locale = ["vip", "new"], "First\nSecond <b>", dt.date(1990, 2, 3), "de"
+    ann.phone = "+49301234567"
+    event_type = session.get_one(EventType, world.own["EventTypeView"])
+    event_type.active, event_type.colour = False, "#1f6feb"
+    session.commit()
+    owner = as_user("owner")
+    for name, view in app.extensions["enrollment"].views.items():
+        if not isinstance(view, RecordView) or "edit" not in view.permissions:
+            continue
+        url, columns = f"{view.route_base}/edit/{world.own[name]}", view.model.__table__.c
+        row = select(*(c for c in columns if c.name != "updated_at")).where(columns.id == world.own[name])
+        before = session.execute(row).one()
+        saved = owner.post(url, fields_of(owner.get(url)))
+        assert saved.status_code == 302, (name, content(saved))
+        session.rollback()
+        assert session.execute(row).one() == before, name
 
 
 @pytest.mark.databases("sqlite")

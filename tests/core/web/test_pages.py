@@ -1,0 +1,206 @@
+"""What a page is made of: nothing that a strict policy forbids, nothing of what somebody typed as markup."""
+
+import re
+from collections.abc import Callable
+from html import unescape
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from enrollment_addon.core.batches import Batch
+from enrollment_addon.people.models import Client, Club, Household, Participant, TeamMember
+from tests import factories
+from tests.conftest import PASSWORD, csrf_token
+from tests.core.web.conftest import QUICK_HASH, AsUser, Visitor, World, content, writes
+from tests.core.web.routes import all_routes, key_for
+
+pytestmark = pytest.mark.databases("sqlite")
+
+NASTY = "<img src=x onerror=alert(1)>\"'{{7*7}}</script>"
+
+
+class Policy(HTMLParser):
+    """Collects what `script-src 'nonce-…'; style-src 'self'` would stop."""
+
+    def __init__(self, nonce: str) -> None:
+        super().__init__()
+        self.nonce = nonce
+        self.found: list[str] = []
+        self.ours = 0
+        self.scripts = 0
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        if "enr" in (given.get("class") or "").split():
+            self.ours += 1
+        if tag == "script":
+            self.scripts += 1
+            if given.get("nonce") != self.nonce:
+                self.found.append(f"script without the nonce: {given}")
+        if not self.ours:
+            return
+        if tag == "style":
+            self.found.append("a style element")
+        for name, value in given.items():
+            if name.startswith("on") or name == "style" or (value or "").strip().lower().startswith("javascript:"):
+                self.found.append(f"{tag} {name}={value}")
+            if name in ("src", "href", "action") and (value or "").startswith(("http:", "https:", "//")):
+                self.found.append(f"another server: {value}")
+
+
+def pages_of(app: Flask, world: World, visitor: Visitor) -> dict[str, str]:
+    """Every page that a GET shows, by its URL; and the pages that refuse."""
+    found = {}
+    for route in all_routes(app):
+        if route.is_page and route.method == "GET":
+            url = route.at(key_for(route, world.own))
+            answer = visitor.get(url)
+            if answer.mimetype == "text/html" and not answer.is_streamed:
+                found[url] = answer.text
+    assert len(found) > 40
+    return found
+
+
+def test_pages_keep_to_a_strict_policy(app: Flask, world: World, as_user: AsUser) -> None:
+    app.jinja_env.globals["csp_nonce"] = lambda: "n0nce"
+    owner = as_user("owner")
+    owner.post("/enrollment/clients/add", {"first_name": "Nobody"})
+    pages = pages_of(app, world, owner)
+    pages["a refused form"] = owner.post("/enrollment/clients/add", {"first_name": "Nobody"}).text
+    pages["a selection"] = owner.post(
+        "/enrollment/clients/action_post", {"action": "add_session_credits", "rowid": world.ann}
+    ).text
+    broken = {}
+    for url, text in pages.items():
+        policy = Policy("n0nce")
+        policy.feed(text)
+        if policy.found or not policy.ours or policy.scripts < 3:
+            broken[url] = policy.found
+    assert broken == {}
+
+
+def test_what_people_type_is_never_markup(app: Flask, world: World, session: Session, as_user: AsUser) -> None:
+    session.get_one(Client, world.ann).last_name = NASTY
+    session.get_one(Client, world.ann).notes = NASTY
+    session.get_one(Client, world.ann).tags = [NASTY]
+    for model, name in (
+        (Club, "ClubView"), (Household, "HouseholdView"), (Participant, "ParticipantView"),
+        (TeamMember, "TeamMemberView"), (factories.EventType, "EventTypeView"),
+    ):
+        session.get_one(model, world.own[name]).name = NASTY
+    session.get_one(Batch, world.own["BatchView"]).note = NASTY
+    session.commit()
+    owner = as_user("owner")
+    pages = pages_of(app, world, owner)
+    asked = {"search": NASTY, "_flt_0_tag": NASTY, NASTY: NASTY}
+    pages["search"] = owner.get("/enrollment/clients/list/", query_string=asked).text
+    typed = {"first_name": NASTY, "last_name": NASTY, "email": NASTY, "club_id": world.own["ClubView"], "tags": NASTY}
+    pages["refused"] = owner.post("/enrollment/clients/add", typed).text
+    saved = owner.post(f"/enrollment/clients/edit/{world.ann}", {**typed, "email": "", "tags": "new"})
+    assert saved.status_code == 302
+    pages["notice"] = owner.get(saved.headers["Location"]).text
+    assert unescape(pages["notice"]).count("<img src=x") > 3
+    assert [url for url, text in pages.items() if "<img src=x" in text] == []
+    assert owner.get("/enrollment/options/clients?q=img").mimetype == "application/json"
+
+
+def test_a_way_back_stays_on_this_server(world: World, as_user: AsUser) -> None:
+    owner = as_user("owner")
+
+    def back(referrer: str) -> str:
+        page = owner.get("/enrollment/clients/show/999999", headers={"Referer": referrer})
+        links = re.findall(r'<a class="enr-btn primary" href="([^"]*)"', content(page))
+        assert len(links) == 1
+        return unescape(links[0])
+
+    assert back("http://localhost/enrollment/clients/list/?search=a&b=c") == "/enrollment/clients/list/?search=a&b=c"
+    for evil in (
+        "https://evil.example/x", "//evil.example", "/\\evil.example", "javascript:alert(1)", "http:evil.example",
+        "http://localhost@evil.example/", "\thttps://evil.example", "http://localhost:81/", "data:text/html,x", "",
+        "http://[",
+    ):
+        assert "evil" not in back(evil), evil
+        assert back(evil) == "/" or back(evil).startswith("/enrollment/"), evil
+
+
+def test_after_the_log_in_one_is_where_one_wanted_to_go(app: Flask, world: World) -> None:
+    http = app.test_client()
+
+    def log_in(url: str) -> str:
+        page = http.get(url).text
+        typed = {"username": "owner", "password": PASSWORD, "csrf_token": csrf_token(page)}
+        location: str = http.post(url, data=typed).headers["Location"]
+        http.get("/logout/")
+        return location
+
+    sent = http.get("/enrollment/clients/list/?search=ann").headers["Location"]
+    assert log_in(sent).endswith("/enrollment/clients/list/?search=ann")
+    for evil in ("https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"):
+        assert re.fullmatch(r"/(?![/\\]).*|/", log_in(f"/login/?next={evil}")), evil
+
+
+def test_a_refusal_is_a_page_with_the_right_status(world: World, as_user: AsUser) -> None:
+    sam = as_user("sam")
+    missing, denied = sam.get("/enrollment/clients/show/999999"), sam.get("/enrollment/team-permissions/")
+    assert (missing.status_code, denied.status_code) == (404, 403)
+    assert "This record was not found." in content(missing)
+    assert "You do not have permission to do this." in content(denied)
+
+
+class TestTooMuch:
+    @pytest.fixture
+    def config(self) -> dict[str, Any]:
+        return {**QUICK_HASH, "MAX_CONTENT_LENGTH": 50_000}
+
+    def test_a_form_that_is_too_large_is_a_page(self, app: Flask, world: World, as_user: AsUser) -> None:
+        owner = as_user("owner")
+        with writes(app) as changed:
+            for size in (60_000, 900_000):
+                page = owner.post("/enrollment/clients/add", {"notes": "a" * size})
+                assert page.status_code == 413
+                assert "This is too much to send at once." in content(page)
+        assert changed == []
+
+    def test_a_url_that_is_too_long_is_no_crash(self, world: World, as_user: AsUser) -> None:
+        owner = as_user("owner")
+        long = "&".join(f"_flt_0_first_name={'a' * 150}" for _ in range(100))
+        assert owner.get(f"/enrollment/clients/list/?{long}").status_code == 200
+        assert owner.get(f"/enrollment/clients/export/csv?{long}").status_code == 422
+
+
+def menu_of(page: Any) -> list[str]:
+    """The addresses of the add-on in the navigation bar."""
+    bar = page.text.partition('<div class="navbar')[2].partition("<main")[0]
+    return sorted(set(re.findall(r'href="(/enrollment/[^"#]+)"', bar)))
+
+
+def test_the_menu_leads_only_where_one_may_go(app: Flask, world: World, as_user: AsUser) -> None:
+    entries = {}
+    for name in ("owner", "manager", "sam"):
+        visitor = as_user(name)
+        entries[name] = menu_of(visitor.get("/enrollment/clients/list/"))
+        for url in entries[name]:
+            assert visitor.get(url).status_code == 200, (name, url)
+    assert "/enrollment/team-permissions/" in entries["owner"]
+    assert set(entries["sam"]) <= set(entries["manager"]) < set(entries["owner"])
+    assert "/enrollment/clients/list/" in entries["sam"]
+    for name in ("portal", "stranger"):
+        assert menu_of(as_user(name).get("/enrollment/clients/list/")) == []
+
+
+def test_a_page_offers_only_what_one_may_do(world: World, as_user: AsUser, make_user: Callable[..., int]) -> None:
+    sam, owner = as_user("sam"), as_user("owner")
+    offers = ("/clients/merge/", "/clients/erase/", "/clients/delete/", "/clients/data/")
+    shown, all_shown = (content(v.get(f"/enrollment/clients/show/{world.bob}")) for v in (sam, owner))
+    assert [o for o in offers if o in shown] == []
+    assert [o for o in offers if o in all_shown] == list(offers)
+    assert "/clients/edit/" in shown
+    batch = f"/enrollment/batches/show/{world.foreign['BatchView']}"
+    assert "/batches/undo/" not in content(sam.get(batch))
+    assert "/batches/undo/" in content(owner.get(batch))
+    lot = f"/enrollment/lots/show/{world.foreign['LotView']}"
+    assert "/lots/void/" not in content(sam.get(lot))
+    assert "/lots/void/" in content(owner.get(lot))

@@ -1,0 +1,191 @@
+"""Households, merging, erasing and exporting, as somebody at a browser does it; and who may not."""
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from enrollment_addon.core import roles
+from enrollment_addon.core.audit import AuditEvent
+from enrollment_addon.people.models import Client, Household
+from tests import factories
+from tests.core.web.conftest import AsUser, World, content, writes
+
+pytestmark = pytest.mark.databases("sqlite")
+
+
+@pytest.fixture
+def zoe(world: World, session: Session) -> int:
+    """A client without a household, whom Nora reaches."""
+    ann = session.get_one(Client, world.ann)
+    zoe = factories.make_client(
+        session, club_id=ann.club_id, team_member_id=ann.team_member_id, first_name="Zoë", last_name="Zander",
+        phone="+49301234567",
+    )
+    session.commit()
+    return zoe.id
+
+
+def test_a_household_from_its_founding_to_its_end(
+    world: World, session: Session, as_user: AsUser, zoe: int
+) -> None:
+    nora, home = as_user("nora"), world.own["HouseholdView"]
+    page = f"/enrollment/households/show/{home}"
+    joined = nora.post(f"/enrollment/households/join/{home}", {"client_id": zoe, "relationship": "sibling"})
+    assert joined.headers["Location"] == page
+    assert "Zoë Zander" in content(nora.get(page))
+    again = nora.post(f"/enrollment/households/join/{home}", {"client_id": zoe, "relationship": "sibling"})
+    assert again.status_code == 422
+    assert "Nothing was saved yet." in content(again)
+
+    partner = session.scalars(select(Client.id).where(Client.last_name == "of Ann")).one()
+    form = {"head_id": zoe, f"relationship_{world.ann}": "sibling", f"relationship_{partner}": "other"}
+    changed = nora.post(f"/enrollment/households/head/{home}", form)
+    assert changed.status_code == 302
+    session.rollback()
+    assert session.get_one(Household, home).head_id == zoe
+    assert session.get_one(Client, world.ann).relationship_to_head == "sibling"
+
+    left = nora.post(f"/enrollment/households/leave/{home}/{world.ann}")
+    assert left.headers["Location"] == page
+    assert "The client left the household." in content(nora.get(page))
+    assert nora.post(f"/enrollment/households/leave/{home}/{zoe}").status_code == 302
+    assert "Zoë Zander" in content(nora.get(page)), "the head stays"
+    assert nora.post(f"/enrollment/households/delete/{home}").status_code == 302
+    assert nora.get(page).status_code == 404
+
+
+def test_a_head_is_one_of_the_members(app: Flask, world: World, as_user: AsUser, zoe: int) -> None:
+    nora = as_user("nora")
+    with writes(app) as changed:
+        for head in (zoe, world.bob, world.ann, "", "x"):
+            page = nora.post(f"/enrollment/households/head/{world.own['HouseholdView']}", {"head_id": head})
+            assert page.status_code == 422, head
+    assert changed == []
+
+
+def test_merging_shows_what_happens_and_then_does_it(
+    world: World, session: Session, as_user: AsUser, zoe: int
+) -> None:
+    nora, url = as_user("nora"), f"/enrollment/clients/merge/{zoe}"
+    assert "Merge Zoë Zander with another record" in content(nora.get(url))
+    preview = nora.post(url, {"other_id": world.ann})
+    assert preview.status_code == 200
+    said = content(preview)
+    for text in ("Merge Zoë Zander into Ann Archer", "+49301234567", 'name="take_last_name" value="target"'):
+        assert text in said, text
+    key = re.findall(r'name="idempotency_key" value="(\w+)"', said)[0]
+    form = {"other_id": world.ann, "take_phone": "source", "take_last_name": "target", "idempotency_key": key}
+    unreasoned = nora.post(url, {**form, "reason": ""})
+    assert unreasoned.status_code == 422
+    assert re.search(r'name="take_phone" value="source"\s+checked', content(unreasoned)), "the choice is kept"
+    session.rollback()
+    assert session.get_one(Client, zoe).merged_into_id is None
+    done = nora.post(url, {**form, "reason": "Entered twice"})
+    assert done.headers["Location"] == f"/enrollment/clients/show/{world.ann}"
+    session.rollback()
+    assert session.get_one(Client, zoe).merged_into_id == world.ann
+    assert session.get_one(Client, world.ann).phone == "+49301234567"
+    assert session.get_one(Client, world.ann).last_name == "Archer"
+
+
+def test_a_merge_with_nonsense_changes_nothing(app: Flask, world: World, as_user: AsUser, zoe: int) -> None:
+    nora, url = as_user("nora"), f"/enrollment/clients/merge/{zoe}"
+    with writes(app) as changed:
+        for other in (world.bob, 10**6):
+            assert nora.post(url, {"other_id": other, "reason": "Because"}).status_code == 404
+            assert nora.get(f"{url}?other_id={other}").status_code == 404
+        itself = nora.post(url, {"other_id": zoe, "reason": "Because"}, follow_redirects=True)
+        assert "Zoë Zander" in content(itself)
+        for keep in ({"take_email": "banana"}, {"take_id": "source"}, {"take_": "target"}):
+            assert nora.post(url, {"other_id": world.ann, "reason": "Because", **keep}).status_code == 422, keep
+    assert changed == []
+
+
+def test_erasing_asks_for_the_name_and_a_reason(
+    app: Flask, world: World, session: Session, as_user: AsUser
+) -> None:
+    nora, portal, url = as_user("nora"), as_user("portal"), f"/enrollment/clients/erase/{world.ann}"
+    with writes(app) as changed:
+        for typed in (
+            {"typed_name": "", "reason": "Asked"}, {"typed_name": "Ann", "reason": "Asked"},
+            {"typed_name": "Bob Baker", "reason": "Asked"}, {"typed_name": "Ann Archer", "reason": ""},
+        ):
+            page = nora.post(url, typed)
+            assert page.status_code == 422, typed
+            assert f'value="{typed["typed_name"]}"' in content(page)
+        head = nora.post(url, {"typed_name": "Ann Archer", "reason": "Asked for it"})
+        assert "Choose another head first." in content(head)
+    assert changed == []
+    nora.post(f"/enrollment/households/delete/{world.own['HouseholdView']}")
+    assert nora.post(url, {"typed_name": "Ann Archer", "reason": "Asked for it"}).status_code == 302
+    nora.get("/enrollment/households/list/")  # shows the notices, which name the household
+    card = nora.get(f"/enrollment/clients/show/{world.ann}")
+    assert "Archer" not in content(card)
+    assert "Personal data erased" in content(card)
+    session.rollback()
+    assert session.get_one(Client, world.ann).email is None
+    assert portal.http.get("/enrollment/clients/list/").status_code == 302, "the portal account is logged out"
+    assert nora.post(url, {"typed_name": "Ann Archer", "reason": "Again"}).status_code in (409, 422)
+
+
+def test_exporting_goes_on_record(world: World, session: Session, as_user: AsUser) -> None:
+    nora, url = as_user("nora"), f"/enrollment/clients/data/{world.ann}"
+    query = select(AuditEvent.actor_id).where(AuditEvent.verb == "export_client_data")
+    assert "Download the data" in content(nora.get(url))
+    assert session.scalars(query).all() == []
+    answer = nora.post(url)
+    names = zipfile.ZipFile(io.BytesIO(answer.get_data())).namelist()
+    assert any(name.endswith(".json") for name in names)
+    session.rollback()
+    assert session.scalars(query).all() == [world.nora_user]
+    assert nora.post(f"/enrollment/clients/data/{world.bob}").status_code == 404
+
+
+VERBS = {"merge_clients": "merge", "erase_client_data": "erase", "export_client_data": "data"}
+
+
+def test_each_verb_takes_its_own_permission(
+    app: Flask, world: World, as_user: AsUser, make_user: Callable[..., int], zoe: int
+) -> None:
+    """Somebody with every permission but one."""
+    forms: dict[str, Any] = {
+        "merge": {"other_id": zoe, "reason": "Because"}, "erase": {"typed_name": "Ann Archer", "reason": "Because"},
+        "data": {},
+    }
+    with app.app_context():
+        security = app.appbuilder.sm  # type: ignore[attr-defined]
+        for verb in VERBS:
+            role = security.add_role(f"All but {verb}")
+            for held in security.find_role(roles.OWNER).permissions:
+                if held.permission.name != f"can_{verb}":
+                    security.add_permission_role(role, held)
+    for verb, path in VERBS.items():
+        make_user(verb, [f"All but {verb}"])
+        visitor, url = as_user(verb), f"/enrollment/clients/{path}/{world.ann}"
+        card = content(visitor.get(f"/enrollment/clients/show/{world.ann}"))
+        assert [p for p in VERBS.values() if f"/clients/{p}/" in card] == [p for p in VERBS.values() if p != path]
+        with writes(app) as changed:
+            assert visitor.get(url).status_code == 403
+            assert visitor.post(url, forms[path]).status_code == 403
+        assert changed == []
+
+
+def test_an_archived_client_is_hidden_but_not_gone(world: World, session: Session, as_user: AsUser) -> None:
+    nora = as_user("nora")
+    ann = {"first_name": "Ann", "last_name": "Archer", "club_id": world.own["ClubView"], "archived": "y"}
+    member = session.get_one(Client, world.ann).team_member_id
+    assert nora.post(f"/enrollment/clients/edit/{world.ann}", {**ann, "team_member_id": member}).status_code == 302
+    nora.get("/enrollment/clients/list/")  # which still has the notice
+    assert "Ann Archer" not in content(nora.get("/enrollment/clients/list/"))
+    assert "Ann Archer" in content(nora.get("/enrollment/clients/list/?_flt_0_archived=1"))
+    assert nora.get("/enrollment/options/clients?q=archer").get_json()["results"] == []
+    card = nora.get(f"/enrollment/clients/show/{world.ann}")
+    assert "Archived" in content(card)
+    assert "/credits/add/" not in content(card)
