@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from ..core.web.inputs import Input, choice_field, flag_field
+from ..core.web.inputs import Flag, Input, choice_field
 from .models import EventKind
 
 
@@ -30,7 +30,7 @@ class EventTypeInput(Input):
     kind = choice_field(EventKind)
     duration_minutes = fields.Integer(strict=True)
     colour = fields.String(allow_none=True)
-    active = flag_field()
+    active = Flag()
     translations = fields.Dict(
         keys=fields.String(),
         values=fields.Dict(keys=fields.String(), values=fields.String(allow_none=True)),

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from babel import Locale, UnknownLocaleError
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -16,6 +15,7 @@ from ..core.fields import Wrong, choice, clean, flag, text, whole
 from ..core.holders import Finder, Holders, delete_unheld
 from ..core.scope import Actor
 from ..core.translations import Translation, set_translations
+from ..people.calc import locale_of
 from .models import EventKind, EventType
 
 _holders = Holders()
@@ -43,12 +43,18 @@ def _translations(value: Any) -> dict[str, dict[str, str | None]]:
         return {}
     if not isinstance(names, Mapping):
         raise Wrong(_l("Only the name can be translated."))
-    for locale in names:
-        try:
-            Locale.parse(str(locale))
-        except (ValueError, UnknownLocaleError):
-            raise Wrong(_l("“%(locale)s” is not a language.", locale=str(locale)[:20])) from None
-    return {"name": {str(locale): text(120)(name) for locale, name in names.items()}}
+    return {"name": {_language(code): text(120)(name) for code, name in names.items()}}
+
+
+def _language(code: Any) -> str:
+    """The code as the reader's language is looked up by."""
+    try:
+        language = locale_of(code)
+    except Wrong:
+        language = None
+    if language is None:
+        raise Wrong(_l("“%(locale)s” is not a language.", locale=str(code)[:20]))
+    return language
 
 
 _RULES = {

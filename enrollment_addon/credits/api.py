@@ -13,7 +13,7 @@ from ..core.errors import InvalidInput
 from ..core.web import filters
 from ..core.web.access import MENU
 from ..core.web.api import Api, idempotency_key, key_of, operation
-from ..core.web.records import LIST_QUERY, readable
+from ..core.web.records import readable
 from ..people.views import ClientView
 from . import queries, service
 from .models import CreditLot

@@ -4,7 +4,7 @@ from flask_babel import lazy_gettext as _l
 from marshmallow import Schema, fields, validate
 
 from ..core import money
-from ..core.web.inputs import Input, flag_field, key_field
+from ..core.web.inputs import Flag, Input, key_field
 from .service.terms import MOST_CREDITS
 
 
@@ -36,7 +36,7 @@ class GrantInput(Input):
     expires_in = fields.Nested(PeriodInput, allow_none=True)
     priority = fields.Integer(strict=True, metadata={"minimum": 0, "maximum": 100})
     unit_value = fields.String(metadata={"description": "A decimal number in the currency of the clients' club"})
-    shared = flag_field()
+    shared = Flag()
     note = fields.String(allow_none=True)
 
 
@@ -82,7 +82,7 @@ class UndoInput(Input):
     example = {"reason": "Wrong list", "preview": False}
 
     reason = fields.String(metadata={"description": "Required unless it is only a preview"})
-    preview = flag_field(load_default=False)
+    preview = Flag(load_default=False)
 
 
 class UndoAnswer(Schema):

@@ -1,6 +1,7 @@
 """Decisions about people: values in, values out."""
 
 import re
+import string
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from ..core.fields import Wrong, text
 
 _EMAIL = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*@[^\W_]([\w-]*\.)+[^\W\d_]{2,}")
 _PHONE = re.compile(r"[0-9+() -]+")
+_LOCALE = frozenset(string.ascii_letters + string.digits + "_-")
 MOST_TAGS = 20
 SELF_NAME_LENGTH = 120
 ERASED = "[erased]"
@@ -50,6 +52,8 @@ def locale_of(value: Any) -> str | None:
     if code is None:
         return None
     try:
+        if not set(code) <= _LOCALE:  # Babel lets encodings and modifiers pass: de.utf8, de@whatever
+            raise ValueError
         return str(Locale.parse(code.replace("-", "_")))
     except (ValueError, UnknownLocaleError):
         raise Wrong(_l("This is not a language.")) from None

@@ -2,9 +2,8 @@
 
 from marshmallow import Schema, fields
 
-from ..core.web.inputs import Input, choice_field, flag_field, key_field
+from ..core.web.inputs import Flag, Input, choice_field, key_field
 from .models import ParticipantKind, ReachChoice, Relationship
-
 
 _WHEN = {"created_at": "2026-03-02T09:30:00+00:00", "updated_at": "2026-03-02T09:30:00+00:00"}
 
@@ -22,7 +21,7 @@ class ClubInput(Input):
     timezone = fields.String()
     currency = fields.String()
     address = fields.String(allow_none=True)
-    active = flag_field()
+    active = Flag()
 
 
 class ClubSchema(_Tracked):
@@ -75,7 +74,7 @@ class ClientInput(Input):
     tags = fields.List(fields.String())
     notes = fields.String(allow_none=True)
     portal_user_id = key_field(allow_none=True)
-    archived = flag_field()
+    archived = Flag()
 
 
 class ParticipantSchema(_Tracked):
@@ -153,4 +152,4 @@ class TeamMemberInput(Input):
     name = fields.String(required=True)
     scope = choice_field(ReachChoice)
     club_ids = fields.List(key_field())
-    active = flag_field()
+    active = Flag()

@@ -78,9 +78,7 @@ def operation(url: str, method: str = "GET", **spec: Any) -> Callable[[Callable[
             return do(self, *args, **kwargs)
 
         endpoint.enrollment_operation = described  # type: ignore[attr-defined]
-        for variant in {url, url.rstrip("/") if url == "/" else url}:
-            endpoint = expose(variant, methods=(method,))(endpoint)
-        return endpoint
+        return expose(url.rstrip("/"), methods=(method,))(endpoint)  # type: ignore[no-any-return]
 
     return decorate
 
@@ -108,6 +106,8 @@ class Api(BaseApi):  # type: ignore[misc]
     resource: ClassVar[str]
     version = "v1"
     allow_browser_login = True
+    responses: ClassVar[Mapping[str, Any]] = {}
+    """The framework's refusals, which have another shape, are kept out of our description."""
 
     def __init__(self) -> None:
         self.resource_name = f"{BASE}/{self.resource}" if self.resource else BASE
@@ -121,6 +121,14 @@ class Api(BaseApi):  # type: ignore[misc]
         blueprint.register_error_handler(DataError, lambda _error: self.refuse(InvalidInput()))
         blueprint.register_error_handler(HTTPException, self.refuse_http)
         return blueprint
+
+    def _register_urls(self) -> None:
+        """Lists answer with and without a slash at the end; the description names one of the two."""
+        super()._register_urls()
+        for name in dir(type(self)):
+            for url, methods in getattr(getattr(type(self), name), "_urls", ()):
+                if not url:
+                    self.blueprint.add_url_rule("/", name, methods=methods)
 
     @property
     def session(self) -> Session:

@@ -38,14 +38,19 @@ def key_field(**options: Any) -> fields.Integer:
     return fields.Integer(strict=True, validate=bounds, **options)
 
 
-def choice_field(values: type[StrEnum], **options: Any) -> fields.String:
+def choice_field(values: type[StrEnum], *, allow_none: bool = False, **options: Any) -> fields.String:
     """One of an enum's values; the service says so when it is not."""
-    return fields.String(metadata={"enum": [str(value) for value in values]}, **options)
+    listed = [*map(str, values), *([None] if allow_none else [])]
+    return fields.String(allow_none=allow_none, metadata={"enum": listed}, **options)
 
 
-def flag_field(**options: Any) -> fields.Boolean:
+class Flag(fields.Boolean):
     """True or false, and nothing that only looks like it."""
-    return fields.Boolean(truthy={True}, falsy={False}, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):  # to marshmallow 1 is among the words for true
+            raise self.make_error("invalid", input=value)
+        return value
 
 
 def load(schema: type[Schema]) -> dict[str, Any]:
@@ -66,7 +71,7 @@ def _checked(schema: type[Schema], given: Mapping[str, Any]) -> dict[str, Any]:
     try:
         data: dict[str, Any] = schema().load(given)
     except ValidationError as error:
-        messages = error.normalized_messages()
+        messages = error.normalized_messages()  # type: ignore[no-untyped-call]
         raise InvalidInput(fields={str(name)[:100]: _flat(told) for name, told in messages.items()}) from None
     return data
 

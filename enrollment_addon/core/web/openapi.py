@@ -108,6 +108,4 @@ def document(apis: list[Api]) -> dict[str, Any]:
     spec.components.security_scheme("session", {"type": "apiKey", "in": "cookie", "name": cookie})
     for api in apis:
         api.add_api_spec(spec)
-    found: dict[str, Any] = spec.to_dict()
-    found["paths"] = {p: ops for p, ops in found["paths"].items() if not p.endswith("/")}
-    return found
+    return spec.to_dict()
