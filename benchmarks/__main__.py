@@ -6,7 +6,7 @@ import sys
 
 import structlog
 
-from . import client_list, grant, spending  # noqa: F401 - importing registers them
+from . import client_list, grant, spending, startup  # noqa: F401 - importing registers them
 from .registry import Options, benchmarks
 
 

@@ -9,8 +9,6 @@ from flask_appbuilder import AppBuilder
 from flask_appbuilder.utils.legacy import get_sqla_class
 from sqlalchemy import event
 
-from enrollment_addon.cli import enrollment
-
 MANAGER = "enrollment_addon.manager.EnrollmentManager"
 
 Extend = Callable[[Flask, Any], None]
@@ -55,6 +53,8 @@ class Command:
 
     def __call__(self, *arguments: Any, code: int = 0) -> Any:
         """Run it and demand an exit code; the result has `stdout` and `stderr`."""
+        from enrollment_addon.cli import enrollment
+
         result = self.runner.invoke(enrollment, [str(argument) for argument in arguments])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

@@ -39,6 +39,11 @@ def _languages() -> list[tuple[str, str]]:
     return [(code, Locale.parse(code).get_display_name(code) or code) for code in current_app.config["LANGUAGES"]]
 
 
+def _currencies() -> list[tuple[str, str]]:
+    names = Locale.parse(render.locale_name()).currencies
+    return sorted((code, f"{code} – {names.get(code, code)}") for code in money.currencies())
+
+
 class ClubView(RecordView):
     """Places: each with its time zone and currency."""
 
@@ -64,9 +69,7 @@ class ClubView(RecordView):
         Input("name", _l("Name")),
         Input("timezone", _l("Time zone"), _l("It decides what “today” is for this club’s clients."),
               choices=lambda: [(z, z.replace("_", " ")) for z in sorted(clock.timezones())]),
-        Input("currency", _l("Currency"),
-              choices=lambda: sorted((c, f"{c} – {Locale.parse(render.locale_name()).currencies.get(c, c)}")
-                                     for c in money.currencies())),
+        Input("currency", _l("Currency"), choices=_currencies),
         Input("address", _l("Address"), widget="textarea"),
         Input("active", _l("Active")),
     )

@@ -359,6 +359,19 @@ def test_run_due_expires_what_is_past_its_day(desk: Desk) -> None:
 
 
 @pytest.mark.databases("sqlite")
+def test_celery_beat_queues_every_night_what_run_due_would(new_database: Callable[..., str]) -> None:
+    app = make_host(new_database(installed=True), ENROLLMENT_BROKER_URL="memory://")
+    celery = app.extensions["enrollment"].dispatcher.celery
+    (task,) = [entry["task"] for name, entry in celery.conf.beat_schedule.items() if "due" in name]
+    waiting = select(Job.kind).where(Job.state == JobState.queued)
+    for _night in range(2):
+        celery.tasks[task]()
+        kinds = Desk(app).do(lambda session: list(session.scalars(waiting)))
+        assert kinds == ["credits.expire"], "one that waits is enough"
+    dispose(app)
+
+
+@pytest.mark.databases("sqlite")
 def test_a_worker_does_what_waits_and_stops_when_told(desk: Desk) -> None:
     from enrollment_addon.core.scope import SYSTEM
     from enrollment_addon.jobs.service import queue_job
