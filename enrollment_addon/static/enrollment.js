@@ -266,7 +266,7 @@
       event.preventDefault();
       refresh(true);
     });
-    if (button() && !button().disabled) stale();
+    previewed = typed();  // the page comes with its preview
   }
 
   /* ---- Lists ---- */

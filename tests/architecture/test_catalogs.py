@@ -69,9 +69,9 @@ def test_the_compiled_catalog_is_that_of_the_source(locale: str) -> None:
     written = io.BytesIO()
     write_mo(written, read(locale))
     with path_of(locale, "mo").open("rb") as file:
-        compiled = {(m.id, m.context): m.string for m in read_mo(file) if m.id}
+        compiled = {(str(m.id), m.context): str(m.string) for m in read_mo(file) if m.id}
     written.seek(0)
-    assert compiled == {(m.id, m.context): m.string for m in read_mo(written) if m.id}, "run: make compile"
+    assert compiled == {(str(m.id), m.context): str(m.string) for m in read_mo(written) if m.id}, "run: make compile"
 
 
 @pytest.mark.parametrize(
