@@ -88,7 +88,8 @@ def test_targets_are_large_enough_for_fingers(
     for url in pages["jonas"][:8]:
         page.goto(url)
         small = page.evaluate(
-            """() => [...document.querySelectorAll('.enr :is(button, .enr-btn, select, .ts-control, input:not([type=hidden]))')]
+            """() => [...document.querySelectorAll(
+                    '.enr :is(button, .enr-btn, select, .ts-control, input:not([type=hidden]))')]
                 .filter(e => e.checkVisibility({visibilityProperty: true, opacityProperty: true}))
                 .filter(e => !['checkbox', 'radio'].includes(e.type) && !e.parentElement.matches('.ts-control'))
                 .map(e => [e.outerHTML.slice(0, 120), e.getBoundingClientRect().height])
