@@ -4,7 +4,7 @@ import importlib.metadata
 from importlib.resources import files
 from typing import Any
 
-from flask import Blueprint, current_app, has_request_context
+from flask import Blueprint, Flask, current_app, has_request_context
 from flask_appbuilder.basemanager import BaseManager
 
 from .settings import SettingsError, load_settings
@@ -26,7 +26,7 @@ class EnrollmentManager(BaseManager):  # type: ignore[misc]
         self._check_host()
         from . import manifest
         from .core.extension import Extension
-        from .core.web import render
+        from .core.web import metrics, render
 
         modules = [m for m in manifest.MODULES if m.name in settings.modules]
         self.extension = Extension(
@@ -44,8 +44,11 @@ class EnrollmentManager(BaseManager):  # type: ignore[misc]
                 static_url_path="/enrollment/static",
             )
         )
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        if settings.metrics:
+            metrics.serve(app)
         for module in modules:
-            module.wire(current_app._get_current_object(), settings)  # type: ignore[attr-defined]
+            module.wire(app, settings)
         for entry in manifest.in_menu_order(modules):
             self._register(entry)
         for api in (a for module in modules for a in module.apis):

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, BinaryIO
 
-import xlsxwriter
-
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -41,6 +39,8 @@ def csv_lines(header: Sequence[Any], rows: Iterable[Sequence[Any]], *, bom: bool
 
 def write_xlsx(target: BinaryIO, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> None:
     """Write a workbook with constant memory; numbers and dates keep their type, text is never a formula or link."""
+    import xlsxwriter  # not worth its share of every start
+
     options = {
         "constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False,
         "default_date_format": "yyyy-mm-dd",

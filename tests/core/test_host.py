@@ -1,8 +1,12 @@
 """What a host gets: a start that works or stops with a reason, and nothing of its own changed."""
 
 import importlib.metadata
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +25,7 @@ from tests.servers import dispose
 
 pytestmark = pytest.mark.databases("sqlite")
 
+ROOT = Path(__file__).parents[2]
 MOST_QUERIES_AT_START = 10
 
 MakeHost = Callable[..., Flask]
@@ -371,6 +376,30 @@ def test_a_host_may_start_before_init_and_says_that_it_is_not_ready(
     }
     Command(app)("init")
     assert app.test_client().get("/api/v1/enrollment/health").json["ready"] is True  # type: ignore[index]
+
+
+def test_metrics_are_served_where_the_host_wants_them(host: MakeHost, installed_url: str) -> None:
+    with_metrics, without = host(installed_url, ENROLLMENT_METRICS=True).test_client(), host(installed_url)
+    with_metrics.get("/api/v1/enrollment/health")
+    told = with_metrics.get("/enrollment/metrics").text
+    assert 'flask_http_request_total{method="GET",status="200"}' in told
+    assert 'endpoint="HealthApi.health"' in told
+    assert without.test_client().get("/enrollment/metrics").status_code == 404
+
+
+def test_several_processes_count_together(installed_url: str, tmp_path: Path) -> None:
+    """As behind gunicorn: each process writes its share into the folder, and any of them tells the sum."""
+    ask = (
+        "import sys; from tests.hosts import make_host; "
+        "http = make_host(sys.argv[1], ENROLLMENT_METRICS=True).test_client(); "
+        "http.get('/api/v1/enrollment/health'); print(http.get('/enrollment/metrics').text)"
+    )
+    for processes in (1, 2):
+        told = subprocess.run(
+            [sys.executable, "-c", ask, installed_url], check=True, capture_output=True, text=True,
+            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}, cwd=ROOT,
+        ).stdout
+        assert f'flask_http_request_total{{method="GET",status="200"}} {processes}.0' in told
 
 
 # ---- start of a production worker --------------------------------------------------------------------------
