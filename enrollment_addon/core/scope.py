@@ -209,8 +209,16 @@ def require_clients(session: Session, keys: Iterable[int]) -> None:
         raise NotFound
 
 
+_INSTALLED = "_enrollment_scope"
+
+
 def install(session_factory: Any) -> None:
-    """Put the scope onto a session, a sessionmaker or a scoped session of the host."""
-    if not event.contains(session_factory, "do_orm_execute", _narrow_reads):
+    """Put the scope onto a session, a sessionmaker or a scoped session of the host; once, however often asked.
+
+    The mark is on the object itself: `event.contains` goes by `id()`, and says yes for a new factory that
+    took the place in memory of an old one, which would then run without any scope.
+    """
+    if not getattr(session_factory, _INSTALLED, False):
         event.listen(session_factory, "do_orm_execute", _narrow_reads)
         event.listen(session_factory, "before_flush", _check_writes)
+        setattr(session_factory, _INSTALLED, True)

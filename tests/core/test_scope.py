@@ -5,13 +5,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Engine, delete, func, select, update
 from sqlalchemy.orm import Session, aliased, joinedload, selectinload, sessionmaker
 
 from enrollment_addon.core.audit import AuditEvent, record_event
 from enrollment_addon.core.batches import Batch
 from enrollment_addon.core.errors import NotFound
-from enrollment_addon.core.scope import SYSTEM, Actor, Reach, acting_as, require_clients, set_actor
+from enrollment_addon.core.scope import (
+    SYSTEM,
+    Actor,
+    Reach,
+    acting_as,
+    install,
+    require_clients,
+    set_actor,
+)
 from enrollment_addon.credits.models import CreditBalance, CreditEntry, CreditLot
 from enrollment_addon.jobs.models import Job
 from enrollment_addon.people.models import Client, Club, Household, Participant
@@ -351,3 +359,14 @@ def test_require_clients_takes_any_number_of_keys(world: World, session_of: Call
             require_clients(session, [world.clients["mine"], world.clients["foreign"]])
         with pytest.raises(NotFound):
             require_clients(session, range(1, 100_000))
+
+
+def test_every_new_session_factory_gets_the_scope(engine: Engine, world: World) -> None:
+    """Also one that takes the place in memory of a factory that is gone."""
+    for _ in range(50):
+        factory = sessionmaker(engine)
+        install(factory)
+        install(factory)
+        with factory() as session:
+            assert session.scalars(select(Client)).all() == [], "nobody sees nothing"
+        del factory

@@ -156,7 +156,9 @@ def test_the_timeline_is_newest_first_and_bounded(session: Session, place: Place
     factories.make_lot(session, place.ann, factories.make_event_type(session, name="Yoga"), quantity=4)
     told = queries.timeline(session, place.ann.id, limit=3)
     assert [item.verb for item in told] == ["credits_grant", "update_client", "update_client"]
-    assert told[0].details == {"event_type": "Yoga", "credits": 4, "batch_id": None}
+    assert told[0].details == {
+        "event_type": "Yoga", "credits": 4, "batch_id": None, "undoable": False,
+    }
     assert told[1].actor_id == place.nora.user_id
     assert [item.at for item in told] == sorted((item.at for item in told), reverse=True)
 
