@@ -131,43 +131,39 @@ def test_a_key_that_cannot_be_one_is_not_found(owner: Caller, endpoints: list[En
             assert refusal(answer) == (404, "not_found"), (endpoint.name, key)
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "field"),
-    [
-        ("/clients/", {"email": "no address"}, "email"),
-        ("/clients/", {"email": "a@b.c" + "x" * 300}, "email"),
-        ("/clients/", {"phone": "call me"}, "phone"),
-        ("/clients/", {"birth_date": "2999-01-01"}, "birth_date"),
-        ("/clients/", {"birth_date": "0001-01-01"}, "birth_date"),
-        ("/clients/", {"locale": "xx_YY_ZZ"}, "locale"),
-        ("/clients/", {"locale": "de@" + "x" * 13}, "locale"),
-        ("/clients/", {"first_name": "   "}, "first_name"),
-        ("/clients/", {"first_name": "x" * 81}, "first_name"),
-        ("/clients/", {"first_name": "line\nbreak"}, "first_name"),
-        ("/clients/", {"relationship_to_head": "boss"}, "relationship_to_head"),
-        ("/clients/", {"tags": ["x" * 41]}, "tags"),
-        ("/clients/", {"tags": [None]}, "tags"),
-        ("/clients/", {"tags": [f"t{n}" for n in range(21)]}, "tags"),
-        ("/clubs/", {"timezone": "Mars/Base"}, "timezone"),
-        ("/clubs/", {"timezone": "../../etc/passwd"}, "timezone"),
-        ("/clubs/", {"currency": "Euro"}, "currency"),
-        ("/event_types/", {"kind": "party"}, "kind"),
-        ("/event_types/", {"duration_minutes": 1441}, "duration_minutes"),
-        ("/event_types/", {"colour": "red"}, "colour"),
-        ("/event_types/", {"translations": {"kind": {"de": "x"}}}, "translations"),
-        ("/event_types/", {"translations": {"name": {"klingon": "x"}}}, "translations"),
-        ("/event_types/", {"translations": {"name": {"de": "x" * 121}}}, "translations"),
-        ("/event_types/", {"translations": {"name": "x"}}, "translations"),
-        ("/participants/", {"kind": "robot"}, "kind"),
-        ("/participants/", {"kind": "child", "species": "dog"}, "species"),
-        ("/team_members/", {"scope": "the world"}, "scope"),
-        ("/team_members/", {"scope": "own_clubs", "club_ids": []}, "club_ids"),
-    ],
-    ids=str,
+NONSENSE: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("/clients/", {"email": "no address"}, "email"),
+    ("/clients/", {"email": "a@b.c" + "x" * 300}, "email"),
+    ("/clients/", {"phone": "call me"}, "phone"),
+    ("/clients/", {"birth_date": "2999-01-01"}, "birth_date"),
+    ("/clients/", {"birth_date": "0001-01-01"}, "birth_date"),
+    ("/clients/", {"locale": "xx_YY_ZZ"}, "locale"),
+    ("/clients/", {"locale": "de@" + "x" * 13}, "locale"),
+    ("/clients/", {"first_name": "   "}, "first_name"),
+    ("/clients/", {"first_name": "x" * 81}, "first_name"),
+    ("/clients/", {"first_name": "line\nbreak"}, "first_name"),
+    ("/clients/", {"relationship_to_head": "boss"}, "relationship_to_head"),
+    ("/clients/", {"tags": ["x" * 41]}, "tags"),
+    ("/clients/", {"tags": [None]}, "tags"),
+    ("/clients/", {"tags": [f"t{n}" for n in range(21)]}, "tags"),
+    ("/clubs/", {"timezone": "Mars/Base"}, "timezone"),
+    ("/clubs/", {"timezone": "../../etc/passwd"}, "timezone"),
+    ("/clubs/", {"currency": "Euro"}, "currency"),
+    ("/event_types/", {"kind": "party"}, "kind"),
+    ("/event_types/", {"duration_minutes": 1441}, "duration_minutes"),
+    ("/event_types/", {"colour": "red"}, "colour"),
+    ("/event_types/", {"translations": {"kind": {"de": "x"}}}, "translations"),
+    ("/event_types/", {"translations": {"name": {"klingon": "x"}}}, "translations"),
+    ("/event_types/", {"translations": {"name": {"de": "x" * 121}}}, "translations"),
+    ("/event_types/", {"translations": {"name": "x"}}, "translations"),
+    ("/participants/", {"kind": "robot"}, "kind"),
+    ("/participants/", {"kind": "child", "species": "dog"}, "species"),
+    ("/team_members/", {"scope": "the world"}, "scope"),
+    ("/team_members/", {"scope": "own_clubs", "club_ids": []}, "club_ids"),
 )
-def test_values_that_make_no_sense_are_refused_by_field(
-    owner: Caller, town: Town, make_user: Any, path: str, body: dict[str, Any], field: str
-) -> None:
+
+
+def test_values_that_make_no_sense_are_refused_by_field(owner: Caller, town: Town, make_user: Any) -> None:
     good: dict[str, dict[str, Any]] = {
         "/clients/": {"first_name": "A", "last_name": "B", "club_id": town.north},
         "/clubs/": {"name": "West"},
@@ -175,8 +171,10 @@ def test_values_that_make_no_sense_are_refused_by_field(
         "/participants/": {"client_id": town.ann.client, "name": "Kim", "kind": "pet"},
         "/team_members/": {"user_id": make_user("tom", []), "name": "Tom"},
     }
-    assert wrong_fields(owner.post(path, {**good[path], **body})) == {field}
-    owner.made(path, good[path])
+    for path, body, field in NONSENSE:
+        assert wrong_fields(owner.post(path, {**good[path], **body})) == {field}, (path, body)
+    for path, body in good.items():
+        owner.made(path, body)
 
 
 def test_what_the_server_itself_refuses_has_the_same_shape(app: Flask, owner: Caller) -> None:

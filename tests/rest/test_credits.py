@@ -126,24 +126,21 @@ def test_the_clients_may_be_those_that_match_a_filter(
     assert available(owner, town.ann.client) == 10, "who does not match gets nothing"
 
 
-@pytest.mark.databases("sqlite")
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        None, "everybody", 7, True, {"filters": None}, {"filters": "all"}, {"filters": [], "archived": False},
-        {"filters": [{"col": "first_name", "value": "Swim"}], "first_name": "Swim"}, {"search": 5},
-        {"search": "x" * 101}, ["first_name"], [[]], [{}], [{"col": "first_name"}],
-        [{"col": "first_name", "value": "Swim", "or": 1}], [{"col": "nothing", "value": 1}],
-        [{"col": "first_name", "opr": "regex", "value": "."}], [{"col": "club_id", "value": "x"}],
-        [{"col": "club_id", "value": 2**63}], [{"col": "club_id", "value": [1]}], {"salary": 1},
-    ],
-    ids=str,
+NOT_UNDERSTOOD: tuple[Any, ...] = (
+    None, "everybody", 7, True, {"filters": None}, {"filters": "all"}, {"filters": [], "archived": False},
+    {"filters": [{"col": "first_name", "value": "Swim"}], "first_name": "Swim"}, {"search": 5},
+    {"search": "x" * 101}, ["first_name"], [[]], [{}], [{"col": "first_name"}],
+    [{"col": "first_name", "value": "Swim", "or": 1}], [{"col": "nothing", "value": 1}],
+    [{"col": "first_name", "opr": "regex", "value": "."}], [{"col": "club_id", "value": "x"}],
+    [{"col": "club_id", "value": 2**63}], [{"col": "club_id", "value": [1]}], {"salary": 1},
 )
-def test_a_filter_that_is_not_understood_selects_nobody(
-    owner: Caller, town: Town, swimmers: list[int], wanted: Any
-) -> None:
-    answer = owner.post("/credits/grant", {"filter": wanted, "event_type_id": town.yoga, "quantity": 2})
-    assert refusal(answer) == (422, "invalid_input")
+
+
+@pytest.mark.databases("sqlite")
+def test_a_filter_that_is_not_understood_selects_nobody(owner: Caller, town: Town, swimmers: list[int]) -> None:
+    for wanted in NOT_UNDERSTOOD:
+        answer = owner.post("/credits/grant", {"filter": wanted, "event_type_id": town.yoga, "quantity": 2})
+        assert refusal(answer) == (422, "invalid_input"), wanted
     assert owner.get("/batches/").get_json()["count"] == 2, "the two that the town came with"
 
 

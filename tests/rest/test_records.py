@@ -167,50 +167,46 @@ def test_a_count_stops_where_the_settings_say(
     assert (body["count"], len(body["result"])) == (10, 12)
 
 
-@pytest.mark.databases("sqlite")
-@pytest.mark.parametrize(
-    "query",
-    [
-        {"q": "(page:"}, {"q": "!!!"}, {"q": "hello"}, {"q": "!(1,2)"}, {"q": "[1]"}, {"q": "(" * 5_000},
-        {"q": "[" * 50_000}, {"q": "(colour:red)"}, {"q": "(page:one)"}, {"q": "(page_size:!n)"},
-        {"q": "(filters:first_name)"}, {"q": "(filters:!(first_name))"}, {"q": "(filters:!((col:first_name)))"},
-        {"q": "(filters:!((col:password,opr:eq,value:x)))"}, {"q": "(filters:!((col:id,opr:eq,value:x)))"},
-        {"q": "(filters:!((col:first_name,opr:like,value:x)))"},
-        {"q": "(filters:!((col:first_name,opr:eq,value:x,and:y)))"},
-        {"q": "(filters:!((col:club_id,opr:eq,value:99999999999999999999)))"},
-        {"q": "(filters:!((col:birth_date,opr:eq,value:yesterday)))"},
-        {"q": "(filters:!((col:archived,opr:eq,value:maybe)))"},
-        {"q": '{"filters": [{"col": "first_name", "opr": "eq", "value": "a\\u0000b"}]}'},
-        {"q": '{"filters": [{"col": "first_name", "opr": "eq", "value": "\\ud800"}]}'},
-        {"q": "(order_column:password)"}, {"q": "(order_column:first_name,order_direction:sideways)"},
-        {"page": "x"}, {"page": ""}, {"page": "1.5"}, {"page": "9" * 5_000}, {"page_size": "all"},
-        {"page_size": "null"}, {"after": "abc"}, {"after": "1 OR 1=1"},
-    ],
-    ids=str,
+JUNK: tuple[dict[str, Any], ...] = (
+    {"q": "(page:"}, {"q": "!!!"}, {"q": "hello"}, {"q": "!(1,2)"}, {"q": "[1]"}, {"q": "(" * 5_000},
+    {"q": "[" * 50_000}, {"q": "(colour:red)"}, {"q": "(page:one)"}, {"q": "(page_size:!n)"},
+    {"q": "(filters:first_name)"}, {"q": "(filters:!(first_name))"}, {"q": "(filters:!((col:first_name)))"},
+    {"q": "(filters:!((col:password,opr:eq,value:x)))"}, {"q": "(filters:!((col:id,opr:eq,value:x)))"},
+    {"q": "(filters:!((col:first_name,opr:like,value:x)))"},
+    {"q": "(filters:!((col:first_name,opr:eq,value:x,and:y)))"},
+    {"q": "(filters:!((col:club_id,opr:eq,value:99999999999999999999)))"},
+    {"q": "(filters:!((col:birth_date,opr:eq,value:yesterday)))"},
+    {"q": "(filters:!((col:archived,opr:eq,value:maybe)))"},
+    {"q": '{"filters": [{"col": "first_name", "opr": "eq", "value": "a\\u0000b"}]}'},
+    {"q": '{"filters": [{"col": "first_name", "opr": "eq", "value": "\\ud800"}]}'},
+    {"q": "(order_column:password)"}, {"q": "(order_column:first_name,order_direction:sideways)"},
+    {"page": "x"}, {"page": ""}, {"page": "1.5"}, {"page": "9" * 5_000}, {"page_size": "all"},
+    {"page_size": "null"}, {"after": "abc"}, {"after": "1 OR 1=1"},
 )
-def test_junk_in_a_list_is_refused(owner: Caller, town: Town, query: dict[str, Any]) -> None:
-    assert refusal(owner.get("/clients/", **query))[0] == 422
+
+
+@pytest.mark.databases("sqlite")
+def test_junk_in_a_list_is_refused(owner: Caller, town: Town) -> None:
+    for query in JUNK:
+        assert refusal(owner.get("/clients/", **query))[0] == 422, str(query)[:200]
     assert owner.get("/clients/").status_code == 200
 
 
-@pytest.mark.databases("sqlite")
-@pytest.mark.parametrize(
-    ("query", "rows"),
-    [
-        ({"page": -1}, 2), ({"page": 10**18}, 0), ({"page_size": 0}, 1), ({"page_size": -5}, 1),
-        ({"after": -1}, 2), ({"after": 2**63 - 1}, 0), ({"after": 10**40}, 0), ({"search": "\x00"}, 2),
-        ({"search": "%"}, 0), ({"search": "ann" * 1_000}, 0), ({"unknown": 1}, 2),
-        ({"q": "(filters:!((col:first_name,opr:ct,value:'%25')))"}, 0),
-        ({"q": "(filters:!((col:credits,opr:gt,value:9000000000000000000)))"}, 0),
-    ],
-    ids=str,
+BOUNDS: tuple[tuple[dict[str, Any], int], ...] = (
+    ({"page": -1}, 2), ({"page": 10**18}, 0), ({"page_size": 0}, 1), ({"page_size": -5}, 1),
+    ({"after": -1}, 2), ({"after": 2**63 - 1}, 0), ({"after": 10**40}, 0), ({"search": "\x00"}, 2),
+    ({"search": "%"}, 0), ({"search": "ann" * 1_000}, 0), ({"unknown": 1}, 2),
+    ({"q": "(filters:!((col:first_name,opr:ct,value:'%25')))"}, 0),
+    ({"q": "(filters:!((col:credits,opr:gt,value:9000000000000000000)))"}, 0),
 )
-def test_numbers_of_a_list_are_kept_within_bounds(
-    owner: Caller, town: Town, query: dict[str, Any], rows: int
-) -> None:
-    answer = owner.get("/clients/", **query)
-    assert answer.status_code == 200, answer.text
-    assert len(answer.get_json()["result"]) == rows
+
+
+@pytest.mark.databases("sqlite")
+def test_numbers_of_a_list_are_kept_within_bounds(owner: Caller, town: Town) -> None:
+    for query, rows in BOUNDS:
+        answer = owner.get("/clients/", **query)
+        assert answer.status_code == 200, query
+        assert len(answer.get_json()["result"]) == rows, query
 
 
 def test_a_list_takes_few_queries_however_many_rows(
