@@ -23,6 +23,7 @@ from tests import factories
 
 from .conftest import Place
 
+pytestmark = pytest.mark.all_databases
 SECRETS = ("ottilie", "wüstenhagen", "01511234567", "01511 234567", "knee", "minka")
 
 
@@ -174,7 +175,6 @@ def test_nobody_is_erased_twice(session: Session, place: Place) -> None:
         erase(session, place.bob)
 
 
-@pytest.mark.all_databases
 @pytest.mark.parametrize(
     "change",
     [

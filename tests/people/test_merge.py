@@ -20,6 +20,8 @@ from tests import factories
 
 from .conftest import Place
 
+pytestmark = pytest.mark.all_databases
+
 
 def merge(session: Session, source: Client, target: Client, **over: Any) -> dict[str, Any]:
     with unit_of_work(session):

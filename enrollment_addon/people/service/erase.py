@@ -23,6 +23,8 @@ from ..errors import ClientClosed, HeadStays
 from ..models import Client, Household, Participant
 from ..queries import identities
 
+_PAGE = 1000
+"""Rows of texts that are read at once."""
 _FIXED_WORDS = ("kind", "state", "code", "worker", "request_id")
 """Text columns that hold a fixed word and never what somebody typed."""
 
@@ -142,12 +144,18 @@ def _redact(session: Session, table: Table, needles: Collection[str], where: Col
         column for column in table.c
         if column.name not in _FIXED_WORDS and isinstance(column.type, String | JSON)
     ]
-    rows = session.execute(select(table.c.id, *texts).where(where).execution_options(yield_per=1000))
-    for row in rows.mappings():
-        cleaned = {
-            column.name: redacted
-            for column in texts
-            if (redacted := calc.redacted(row[column.name], needles)) != row[column.name]
-        }
-        if cleaned:
-            session.execute(update(table).where(table.c.id == row["id"]).values(cleaned))
+    after = 0
+    while True:
+        page = select(table.c.id, *texts).where(where, table.c.id > after).order_by(table.c.id).limit(_PAGE)
+        rows = session.execute(page).mappings().all()
+        for row in rows:
+            cleaned = {
+                column.name: redacted
+                for column in texts
+                if (redacted := calc.redacted(row[column.name], needles)) != row[column.name]
+            }
+            if cleaned:
+                session.execute(update(table).where(table.c.id == row["id"]).values(cleaned))
+        if len(rows) < _PAGE:
+            return
+        after = rows[-1]["id"]
