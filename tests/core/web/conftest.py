@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
@@ -20,7 +21,6 @@ from enrollment_addon.people.models import Client, ReachChoice
 from tests import factories
 from tests.hosts import QueryCount
 
-Login = Callable[[FlaskClient, str], FlaskClient]
 QUICK_HASH = {"FAB_PASSWORD_HASH_METHOD": "pbkdf2:sha256:1"}
 
 
@@ -95,10 +95,43 @@ def config() -> dict[str, Any]:
     return dict(QUICK_HASH)
 
 
+class Compiled(BytecodeCache):
+    """Templates are compiled once for all applications of these tests."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self.kept:
+            bucket.bytecode_from_string(self.kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED = Compiled()
+
+
 @pytest.fixture
-def as_user(app: Flask, login: Login) -> AsUser:
-    """A browser in which this user has logged in."""
-    return lambda username: Visitor(login(app.test_client(), username))
+def app(app: Flask) -> Flask:
+    app.jinja_env.bytecode_cache = COMPILED
+    return app
+
+
+@pytest.fixture
+def as_user(app: Flask) -> AsUser:
+    """A browser with the cookie of this user's log-in; the form itself would be the slowest part of most tests."""
+
+    def open_browser(username: str) -> Visitor:
+        http = app.test_client()
+        with app.app_context():
+            user = app.appbuilder.sm.find_user(username=username)  # type: ignore[attr-defined]
+            key = str(user.id)
+        with http.session_transaction() as cookie:
+            cookie.update({"_user_id": key, "_fresh": True})
+        return Visitor(http)
+
+    return open_browser
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from enrollment_addon.core.web.views import RecordView
 from tests import factories
-from tests.core.web.conftest import AsUser, Login, Visitor, World, content
+from tests.core.web.conftest import AsUser, Visitor, World, content
 
 JUNK = [
     "-1", "0", "x", "1.5", "99999999999", str(2**63 - 1), str(2**63), "9" * 5000, "\x00", "%", "'; DROP TABLE x",
@@ -34,7 +34,7 @@ def rows(answer: Any) -> list[str]:
 
 @pytest.mark.databases("sqlite")
 def test_people_who_search_at_the_same_time_see_only_their_own_matches(
-    app: Flask, world: World, session: Session, login: Login
+    app: Flask, world: World, session: Session, as_user: AsUser
 ) -> None:
     words = ["Alpha", "Bravo", "Delta", "Gamma", "Sigma", "Omega"]
     for place, word in enumerate(words, 1):
@@ -44,7 +44,7 @@ def test_people_who_search_at_the_same_time_see_only_their_own_matches(
 
     def search(place: int) -> list[str]:
         word, wrong = words[place], []
-        visitor = Visitor(login(app.test_client(), "owner"))
+        visitor = as_user("owner")
         for turn in range(8):
             arguments = {"_flt_2_last_name": word} if turn % 2 else {"search": word}
             page = visitor.get(f"/enrollment/clients/list/?{urlencode(arguments)}")
@@ -144,6 +144,7 @@ def test_a_foreign_key_in_a_filter_finds_and_names_nobody(world: World, as_user:
         assert "0 match" in content(page), url
 
 
+@pytest.mark.databases("sqlite")
 def test_options_show_the_reach_and_take_the_permission(world: World, as_user: AsUser) -> None:
     nora, sam = as_user("nora"), as_user("sam")
 

@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
+import enrollment_addon
 from enrollment_addon.core.batches import Batch
 from enrollment_addon.people.models import Client, Club, Household, Participant, TeamMember
 from tests import factories
@@ -80,6 +82,15 @@ def test_pages_keep_to_a_strict_policy(app: Flask, world: World, as_user: AsUser
         if policy.found or not policy.ours or policy.scripts < 3:
             broken[url] = policy.found
     assert broken == {}
+
+
+def test_no_template_has_what_a_strict_policy_stops() -> None:
+    """Also in the parts that no page of the test above shows."""
+    templates = sorted((Path(enrollment_addon.__path__[0]) / "templates").rglob("*.html"))
+    assert templates
+    stopped = re.compile(r"""<style|\sstyle=|\son[a-z]+=["']|javascript:|<script(?![^>]*nonce=)""")
+    found = {path.name: stopped.findall(path.read_text(encoding="utf-8")) for path in templates}
+    assert {name: what for name, what in found.items() if what} == {}
 
 
 def test_what_people_type_is_never_markup(app: Flask, world: World, session: Session, as_user: AsUser) -> None:
