@@ -53,6 +53,7 @@ class EnrollmentManager(BaseManager):  # type: ignore[misc]
             self._register(entry)
         for api in (a for module in modules for a in module.apis):
             self.extension.apis.append(self.appbuilder.add_api(api))
+        app.before_request(self._check_rest_ourselves)
 
     def _check_host(self) -> None:
         version = importlib.metadata.version("flask-appbuilder")
@@ -83,6 +84,15 @@ class EnrollmentManager(BaseManager):  # type: ignore[misc]
     def _add_translations() -> None:
         folder = str(files("enrollment_addon.translations"))
         current_app.extensions["babel"].translation_directories.append(folder)
+
+    def _check_rest_ourselves(self) -> None:
+        """Keep the host's CSRFProtect off our REST, which checks tokens itself and takes bearer tokens too.
+
+        The framework does the same for a CSRFProtect that was there before it; one that came later is seen here.
+        """
+        if csrf := current_app.extensions.get("csrf"):
+            for api in self.extension.apis:
+                csrf.exempt(api.blueprint)
 
     def _register(self, entry: Any) -> None:
         view = entry.view()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from flask import current_app, flash, redirect, request, url_for
+from flask import current_app, flash, g, redirect, request, url_for
 from flask_appbuilder import BaseView, ModelView
 from flask_appbuilder.baseviews import expose
 from flask_babel import gettext as _
@@ -146,6 +146,8 @@ class Mended:
 
     def _error_page(self, status: int, text: Any) -> Any:
         current_session().rollback()
+        if "user" not in g:  # the host refused the request before the framework asked who is there
+            current_app.appbuilder.sm.before_request()  # type: ignore[attr-defined]
         titles = {403: _("Not allowed"), 404: _("Not found"), 409: _("Not possible"), 503: _("Please try again")}
         page = self.render_template(
             "enrollment_addon/error.html",
