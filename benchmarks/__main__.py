@@ -1,10 +1,7 @@
 """The command line: which benchmarks, how large."""
 
 import argparse
-import logging
 import sys
-
-import structlog
 
 from . import client_list, grant, spending, startup  # noqa: F401 - importing registers them
 from .registry import Options, benchmarks
@@ -22,7 +19,6 @@ def main() -> int:
     unknown = set(asked.names) - set(benchmarks)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(benchmarks)}")
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     options = Options(asked.runs, asked.clients, asked.seconds, asked.full)
     missed = 0
     for name in asked.names or benchmarks:

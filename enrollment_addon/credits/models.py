@@ -4,7 +4,18 @@ import datetime as dt
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import DDL, CheckConstraint, ForeignKey, Index, String, Table, UniqueConstraint, event, text
+from sqlalchemy import (
+    DDL,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    UniqueConstraint,
+    event,
+    literal_column,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..core import clock
@@ -155,6 +166,10 @@ class CreditBalance(Base):
 lots: Table = CreditLot.__table__  # type: ignore[assignment]
 entries: Table = CreditEntry.__table__  # type: ignore[assignment]
 balances: Table = CreditBalance.__table__  # type: ignore[assignment]
+
+something_left = lots.c.available > literal_column("0")
+"""Lots with credits to spend or to take away. The zero is part of the statement and no parameter: only then does
+a prepared statement use the partial indexes."""
 
 _KEPT = [column.name for column in entries.c if column.name != "reason"]
 

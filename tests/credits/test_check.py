@@ -56,7 +56,7 @@ def test_a_wrong_balance_is_found_and_put_right(studio, granted):
 
 
 def test_missing_and_orphaned_balances_are_found(studio, granted):
-    missing, _, other = granted
+    missing = granted[0]
     nobody = studio.clients(1)[0]
     write(studio, balances.delete().where(balances.c.client_id == missing))
     write(

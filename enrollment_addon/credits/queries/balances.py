@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from ...core import clock
 from ...core.scope import actor_of, reach_of
 from ..calc import is_valid_on
-from ..models import balances, lots
+from ..models import balances, lots, something_left
 from .lots import LotRow, clients_table, clubs_table, end_of, lots_of, timezone_of
 
 
@@ -98,7 +98,7 @@ def balances_for(session: Session, client_ids: Iterable[int]) -> dict[int, Summa
             func.sum(lots.c.available).label("left"),
         )
         .select_from(lots.join(clients_table).join(clubs_table))
-        .where(reached, lots.c.available > 0, lots.c.expires_on.is_not(None))
+        .where(reached, something_left, lots.c.expires_on.is_not(None))
         .group_by(lots.c.client_id, clubs_table.c.timezone, lots.c.expires_on)
     ).all()
     lapsed: dict[int, int] = {}

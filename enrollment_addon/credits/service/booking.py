@@ -6,12 +6,12 @@ kind, so that the database refuses a second one even where two workers overtake 
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from ...core import audit
@@ -21,9 +21,10 @@ from ...people.models import Client
 from ..calc import SpendableLot, Take, burn, grace_date
 from ..errors import BookingStateConflict, NotEnoughCredits
 from ..labels import ENTRY_KINDS
-from ..models import EntryKind, balances, entries, lots
+from ..models import EntryKind, balances, entries, lots, something_left
 from ..queries import GRACE_MARK
-from .ledger import REASON_LENGTH, Move, post
+from .ledger import REASON_LENGTH, Move, extend, post, update_balances
+from .take import is_possible, run_compiled, take_at_once
 
 clients_table: Any = Client.__table__
 
@@ -46,15 +47,13 @@ class Act:
 
 
 _guard = (
-    update(balances)
+    update_balances()
     .where(
         balances.c.client_id == bindparam("client"),
         balances.c.event_type_id == bindparam("event_type"),
         balances.c.available >= bindparam("count"),
     )
-    .values(
-        available=balances.c.available - bindparam("count"), reserved=balances.c.reserved + bindparam("count")
-    )
+    .values(available=balances.c.available - bindparam("count"), reserved=balances.c.reserved + bindparam("count"))
 )
 _spendable = select(
     lots.c.id,
@@ -71,7 +70,7 @@ _spendable = select(
 ).where(
     lots.c.client_id == bindparam("client"),
     lots.c.event_type_id == bindparam("event_type"),
-    lots.c.available > 0,
+    something_left,
 )
 
 
@@ -95,37 +94,59 @@ def reserve_credits(
     """
     assert quantity > 0, "a booking takes at least one credit"
     keys = {"client": client_id, "event_type": event_type_id}
-    guard = _guard
-    if not actor.sees_everything:
-        guard = guard.where(balances.c.client_id.in_(select(clients_table.c.id).where(reach_of(actor))))
     connection = session.connection()
-    if connection.execute(guard, {**keys, "count": quantity}).rowcount != 1:
+    at_once = is_possible(connection)
+    if not _guarded(connection, keys, quantity, actor, compiled=at_once):
         return _refuse_or_repeat(session, client_id, event_type_id, booking_id, quantity, actor)
-    found = connection.execute(_spendable, {**keys, "booking": booking_id}).all()
-    turn = 0
-    if any(row.history for row in found):
-        act = _last_act(session, booking_id, actor)
+    takes: list[Take] = []
+    if at_once:
+        takes = take_at_once(
+            connection,
+            client_id=client_id,
+            event_type_id=event_type_id,
+            booking_id=booking_id,
+            on=on,
+            actor=actor,
+            quantity=quantity,
+            lot_id=lot_id,
+        )
+    if not takes:
+        found = connection.execute(_spendable, {**keys, "booking": booking_id}).all()
+        act = _last_act(session, booking_id, actor) if any(row.history for row in found) else None
         if act and act.kind != EntryKind.release:
             _give_back(session, keys, quantity)
             return _repeat(act, client_id, event_type_id, quantity)
-        turn = _next_turn(session, booking_id, EntryKind.reserve)
-    takes = burn(
-        (
-            SpendableLot(row.id, row.available, row.priority, row.expires_on, row.unit_value, row.granted_at)
-            for row in found
-            if lot_id in (None, row.id)
-        ),
-        quantity,
-        on,
-    )
-    if not takes:
-        _give_back(session, keys, quantity)
-        raise NotEnoughCredits
-    moves = [
+        takes = burn((_as_lot(row) for row in found if lot_id in (None, row.id)), quantity, on)
+        if not takes:
+            _give_back(session, keys, quantity)
+            raise NotEnoughCredits
+        turn = _next_turn(session, booking_id, EntryKind.reserve) if act else 0
+        post(session, _reservations(takes, keys, booking_id, turn), actor=actor)
+    _log(actor, "reserve_credits", client_id, booking_id, quantity)
+    return takes
+
+
+def _guarded(connection: Connection, keys: Mapping[str, int], quantity: int, actor: Actor, *, compiled: bool) -> bool:
+    """Move credits of the balance from available to reserved if there are enough and the client is in reach."""
+    parameters = {**keys, "count": quantity}
+    if not actor.sees_everything:
+        reached = _guard.where(balances.c.client_id.in_(select(clients_table.c.id).where(reach_of(actor))))
+        return connection.execute(reached, parameters).rowcount == 1
+    if compiled:
+        return run_compiled(connection, _guard, parameters).rowcount == 1
+    return connection.execute(_guard, parameters).rowcount == 1
+
+
+def _as_lot(row: Any) -> SpendableLot:
+    return SpendableLot(row.id, row.available, row.priority, row.expires_on, row.unit_value, row.granted_at)
+
+
+def _reservations(takes: Sequence[Take], keys: Mapping[str, int], booking_id: int, turn: int) -> list[Move]:
+    return [
         Move(
             take.lot_id,
-            client_id,
-            event_type_id,
+            keys["client"],
+            keys["event_type"],
             EntryKind.reserve,
             take.quantity,
             booking_id=booking_id,
@@ -133,14 +154,9 @@ def reserve_credits(
         )
         for take in takes
     ]
-    post(session, moves, actor=actor)
-    _note(session, actor, "reserve_credits", client_id, booking_id, None, quantity)
-    return takes
 
 
-def consume_credits(
-    session: Session, *, booking_id: int, actor: Actor, reason: str | None = None
-) -> list[Take]:
+def consume_credits(session: Session, *, booking_id: int, actor: Actor, reason: str | None = None) -> list[Take]:
     """Use up what a booking reserved: the session took place, or the credit is forfeited.
 
     Raises: BookingStateConflict.
@@ -149,9 +165,7 @@ def consume_credits(
     return _follow(session, booking_id, EntryKind.consume, allowed, actor=actor, reason=reason)
 
 
-def restore_credits(
-    session: Session, *, booking_id: int, actor: Actor, reason: str | None = None
-) -> list[Take]:
+def restore_credits(session: Session, *, booking_id: int, actor: Actor, reason: str | None = None) -> list[Take]:
     """Take back a consumption (attendance was entered wrongly): the credits are reserved again.
 
     Raises: BookingStateConflict.
@@ -203,9 +217,11 @@ def release_credits(
             turn=turn,
             reversal_of_id=row.id,
         )
-        post(session, [move], actor=actor, expires_on=until)
+        if until:
+            extend(session, row.lot_id, until)
+        post(session, [move], actor=actor)
     _change_balance(session, act, available=act.quantity - lapsed, reserved=-act.quantity)
-    _note(session, actor, "release_credits", act.rows[0].client_id, booking_id, reason, act.quantity)
+    _log(actor, "release_credits", act.rows[0].client_id, booking_id, act.quantity)
     return act.takes
 
 
@@ -238,7 +254,7 @@ def _follow(
     post(session, moves, actor=actor)
     sign = 1 if kind == EntryKind.consume else -1
     _change_balance(session, act, reserved=-sign * act.quantity, used=sign * act.quantity)
-    _note(session, actor, f"{kind}_credits", act.rows[0].client_id, booking_id, reason, act.quantity)
+    _log(actor, f"{kind}_credits", act.rows[0].client_id, booking_id, act.quantity)
     return act.takes
 
 
@@ -253,8 +269,7 @@ def _begin(
         select(balances.c.client_id)
         .join(
             entries,
-            (entries.c.client_id == balances.c.client_id)
-            & (entries.c.event_type_id == balances.c.event_type_id),
+            (entries.c.client_id == balances.c.client_id) & (entries.c.event_type_id == balances.c.event_type_id),
         )
         .where(entries.c.booking_id == booking_id)
         .with_for_update(of=balances)
@@ -286,9 +301,7 @@ def _next_turn(session: Session, booking_id: int, kind: EntryKind) -> int:
 def _refuse_or_repeat(
     session: Session, client_id: int, event_type_id: int, booking_id: int, quantity: int, actor: Actor
 ) -> list[Take]:
-    reached = session.execute(
-        select(clients_table.c.id).where(clients_table.c.id == client_id, reach_of(actor))
-    )
+    reached = session.execute(select(clients_table.c.id).where(clients_table.c.id == client_id, reach_of(actor)))
     if reached.first() is None:
         raise NotFound
     act = _last_act(session, booking_id, actor)
@@ -309,7 +322,7 @@ def _repeat(act: Act, client_id: int, event_type_id: int, quantity: int) -> list
 def _give_back(session: Session, keys: dict[str, int], quantity: int) -> None:
     """Undo the guard, so that a refusal has written nothing even if the caller's transaction goes on."""
     session.connection().execute(
-        update(balances)
+        update_balances()
         .where(balances.c.client_id == keys["client"], balances.c.event_type_id == keys["event_type"])
         .values(available=balances.c.available + quantity, reserved=balances.c.reserved - quantity)
     )
@@ -318,7 +331,7 @@ def _give_back(session: Session, keys: dict[str, int], quantity: int) -> None:
 def _change_balance(session: Session, act: Act, **changes: int) -> None:
     row = act.rows[0]
     session.execute(
-        update(balances)
+        update_balances()
         .where(balances.c.client_id == row.client_id, balances.c.event_type_id == row.event_type_id)
         .values({name: balances.c[name] + change for name, change in changes.items() if change})
     )
@@ -336,22 +349,13 @@ def _cut(reason: str | None) -> str | None:
     return reason[:REASON_LENGTH] if reason else None
 
 
-def _note(
-    session: Session,
-    actor: Actor,
-    verb: str,
-    client_id: int,
-    booking_id: int,
-    reason: str | None,
-    credits: int,
-) -> None:
-    audit.record_event(
-        session,
+def _log(actor: Actor, verb: str, client_id: int, booking_id: int, credits: int) -> None:
+    """The ledger is the record of who did this, when and why; an audit event would only say it again."""
+    audit.log_event(
         actor=actor,
         verb=verb,
         record="booking",
         record_id=booking_id,
         client_id=client_id,
-        reason=reason,
         credits=credits,
     )

@@ -62,9 +62,7 @@ def check_ledger(session: Session, *, repair: bool = False, size: int = 10_000) 
                 repaired += 1
             yield Finding(**{**asdict(finding), "repaired": repair})
     if repaired:
-        audit.record_event(
-            session, actor=SYSTEM, verb="repair_ledger", record="credit_lot", repaired=repaired
-        )
+        audit.record_event(session, actor=SYSTEM, verb="repair_ledger", record="credit_lot", repaired=repaired)
 
 
 def _walk(session: Session, key: Any, size: int, check: Callable[[int, int], list[Any]]) -> Iterator[Any]:
@@ -148,26 +146,20 @@ def _check_entries(session: Session, after: int, upto: int) -> list[Finding]:
     ]
 
 
-def _check_balances(
-    session: Session, side: Any, after: int, upto: int
-) -> list[tuple[Finding, tuple[int, int]]]:
+def _check_balances(session: Session, side: Any, after: int, upto: int) -> list[tuple[Finding, tuple[int, int]]]:
     """Balances that differ from their lots, with their keys.
 
     From the side of the lots: missing or wrong ones; from the side of the balances: those without any lot.
     """
     held = (
-        select(
-            lots.c.client_id, lots.c.event_type_id, *(func.sum(lots.c[name]).label(name) for name in BALANCED)
-        )
+        select(lots.c.client_id, lots.c.event_type_id, *(func.sum(lots.c[name]).label(name) for name in BALANCED))
         .where(lots.c.client_id > after, lots.c.client_id <= upto)
         .group_by(lots.c.client_id, lots.c.event_type_id)
         .subquery()
     )
     same = and_(balances.c.client_id == held.c.client_id, balances.c.event_type_id == held.c.event_type_id)
     if side is lots:
-        differs = or_(
-            balances.c.client_id.is_(None), *(balances.c[name] != held.c[name] for name in BALANCED)
-        )
+        differs = or_(balances.c.client_id.is_(None), *(balances.c[name] != held.c[name] for name in BALANCED))
         query = select(held.c.client_id, held.c.event_type_id).select_from(held.outerjoin(balances, same))
         sums: list[Any] = [held.c[name] for name in BALANCED]
     else:
@@ -177,9 +169,7 @@ def _check_balances(
             held.c.client_id.is_(None),
             or_(*(balances.c[name] != 0 for name in BALANCED)),
         )
-        query = select(balances.c.client_id, balances.c.event_type_id).select_from(
-            balances.outerjoin(held, same)
-        )
+        query = select(balances.c.client_id, balances.c.event_type_id).select_from(balances.outerjoin(held, same))
         sums = [literal(0) for _ in BALANCED]
     rows = session.execute(
         query.add_columns(
@@ -196,9 +186,7 @@ def _check_balances(
                 None,
                 row.client_id,
                 f"event type {row.event_type_id}; balance/lots: "
-                + ", ".join(
-                    f"{name} {getattr(row, name)}/{getattr(row, f'sum_{name}')}" for name in BALANCED
-                ),
+                + ", ".join(f"{name} {getattr(row, name)}/{getattr(row, f'sum_{name}')}" for name in BALANCED),
             ),
             (row.client_id, row.event_type_id),
         )

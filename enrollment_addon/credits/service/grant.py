@@ -97,9 +97,7 @@ def plan_grant(
 
 def _queue(session: Session, batch: Batch, *, chunk: int, actor: Actor) -> int:
     """Leave the batch to a background job; its key."""
-    job = queue_job(
-        session, kind=KIND, input={"batch_id": batch.id, "chunk": chunk}, actor=actor, total=batch.total
-    )
+    job = queue_job(session, kind=KIND, input={"batch_id": batch.id, "chunk": chunk}, actor=actor, total=batch.total)
     batch.input = {**batch.input, "job_id": job.id}
     session.flush()
     return job.id
@@ -146,8 +144,11 @@ def grant_credits(
             selection,
             event_type_id=event_type_id,
             quantity=quantity,
-            expires_on=expires_on, expires_in=expires_in,
-            priority=priority, unit_value=unit_value, note=note,
+            expires_on=expires_on,
+            expires_in=expires_in,
+            priority=priority,
+            unit_value=unit_value,
+            note=note,
         )
         batch = _open(session, selection, terms, shared=shared, note=note, actor=actor)
         job_id = None
@@ -161,8 +162,13 @@ def grant_credits(
             session,
             actor=actor,
             verb="grant_credits",
-            record="batch", record_id=batch.id, client_id=selection.only_client,
-            clients=batch.total, quantity=quantity, event_type_id=event_type_id, job_id=job_id,
+            record="batch",
+            record_id=batch.id,
+            client_id=selection.only_client,
+            clients=batch.total,
+            quantity=quantity,
+            event_type_id=event_type_id,
+            job_id=job_id,
         )
         return _answer(batch, job_id)
 
@@ -362,9 +368,7 @@ def _add_to_balances(session: Session, batch_id: int, part: Slice, terms: Terms)
     more = balances.c.available + terms.quantity
     dialect = dialect_of(session)
     if dialect == "mysql":
-        statement: Any = (
-            mysql.insert(balances).from_select(columns, rows).on_duplicate_key_update(available=more)
-        )
+        statement: Any = mysql.insert(balances).from_select(columns, rows).on_duplicate_key_update(available=more)
     else:
         maker: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
         statement = (

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import Integer, Update, bindparam, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.db import UtcDateTime
 from ...core.errors import InvalidInput
 from ...core.scope import Actor
-from ..calc import CHANGES
-from ..models import EntryKind, balances, entries, lots
+from ..calc import CHANGES, Change
+from ..models import EntryKind, balances, entries, lots, something_left
 
 REASON_LENGTH = 500
 
@@ -55,24 +55,44 @@ def require_reason(reason: str | None) -> str:
     return text
 
 
-def post(session: Session, moves: Sequence[Move], *, actor: Actor, expires_on: dt.date | None = None) -> None:
-    """Write entries and change their lots' counters; the balance is the caller's to change.
+def update_balances() -> Update:
+    """The beginning of an UPDATE of balances that finds its rows by the primary key.
 
-    `expires_on` is the new last day of the lots, when a return gives them one.
+    By its other index, which holds `available`, MariaDB would lock what the transaction before is about to
+    change, and two bookings of one client would wait for each other.
     """
+    key = "FORCE INDEX (PRIMARY)"
+    return update(balances).with_hint(key, dialect_name="mysql").with_hint(key, dialect_name="mariadb")
+
+
+def _lot_update(change: Change) -> Update:
+    """How `count` credits of one kind change the lot `key`."""
+    count = bindparam("count", type_=Integer)
+    values = {}
+    for name, sign in (("available", change.available), ("reserved", change.reserved)):
+        if sign:
+            values[name] = lots.c[name] + sign * count
+    if change.counter:
+        values[change.counter] = lots.c[change.counter] + change.counted * count
+    return update(lots).where(lots.c.id == bindparam("key")).values(values)
+
+
+# Built once: a booking waits for these while it holds the client's balance.
+_lot_updates = {kind: _lot_update(change) for kind, change in CHANGES.items()}
+_insert_entry = insert(entries)
+
+
+def post(session: Session, moves: Sequence[Move], *, actor: Actor) -> None:
+    """Write entries and change their lots' counters; the balance is the caller's to change."""
     connection = session.connection()
     for move in moves:
-        change = CHANGES[move.kind]
-        values = {}
-        for name, sign in (("available", change.available), ("reserved", change.reserved)):
-            if sign:
-                values[name] = lots.c[name] + sign * move.quantity
-        if change.counter:
-            values[change.counter] = lots.c[change.counter] + change.counted * move.quantity
-        if expires_on:
-            values["expires_on"] = literal(expires_on)
-        connection.execute(update(lots).where(lots.c.id == move.lot_id).values(**values))
-    connection.execute(insert(entries), [_entry(move, actor) for move in moves])
+        connection.execute(_lot_updates[move.kind], {"key": move.lot_id, "count": move.quantity})
+    connection.execute(_insert_entry, [_entry(move, actor) for move in moves])
+
+
+def extend(session: Session, lot_id: int, expires_on: dt.date) -> None:
+    """Give one lot a new last day."""
+    session.execute(update(lots).where(lots.c.id == lot_id).values(expires_on=expires_on))
 
 
 def _entry(move: Move, actor: Actor) -> dict[str, object]:
@@ -107,16 +127,14 @@ def lock_balances(session: Session, lot_ids: Sequence[int]) -> None:
     ).all()
 
 
-def retire(
-    session: Session, lot_ids: Sequence[int], *, kind: EntryKind, reason: str | None, actor: Actor
-) -> Retired:
+def retire(session: Session, lot_ids: Sequence[int], *, kind: EntryKind, reason: str | None, actor: Actor) -> Retired:
     """Take what is still available in these lots out of them; reserved and used credits stay.
 
     Set-based, four statements; the caller holds the locks of `lock_balances` and bounds the number of lots.
     """
     counter = CHANGES[kind].counter
     assert counter is not None, "only kinds that take credits away"
-    live = lots.c.id.in_(lot_ids) & (lots.c.available > 0)
+    live = lots.c.id.in_(lot_ids) & something_left
     found = session.execute(
         select(func.count(), func.coalesce(func.sum(lots.c.available), 0)).select_from(lots).where(live)
     ).one()
@@ -155,14 +173,12 @@ def retire(
     )
     rest = (
         select(func.sum(lots.c.available))
-        .where(
-            live, lots.c.client_id == balances.c.client_id, lots.c.event_type_id == balances.c.event_type_id
-        )
+        .where(live, lots.c.client_id == balances.c.client_id, lots.c.event_type_id == balances.c.event_type_id)
         .scalar_subquery()
     )
     concerned = session.execute(select(lots.c.client_id, lots.c.event_type_id).where(live).distinct()).all()
     session.execute(
-        update(balances)
+        update_balances()
         .where(
             balances.c.client_id.in_({row.client_id for row in concerned}),
             balances.c.event_type_id.in_({row.event_type_id for row in concerned}),

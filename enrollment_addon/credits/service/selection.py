@@ -17,7 +17,6 @@ SKIPPED_LISTED = 1_000
 LARGEST_KEY = 2**63 - 1
 
 clients_table: Any = Client.__table__
-clubs_table: Any = Club.__table__
 
 
 @dataclass(frozen=True)
@@ -63,50 +62,53 @@ def select_clients(session: Session, clients: Sequence[int] | Select[Any], actor
     In a list, a key that is unknown, deleted or out of reach is “not_found”; a search never mentions those.
     """
     client, reach = clients_table.c, reach_of(actor)
-    named = None if isinstance(clients, Select) else {key for key in clients if _is_key(key)}
-    chosen = select(clients.subquery().c[0]) if named is None else key_list(session, named)  # type: ignore[union-attr]
-    erased = client.erased_at.is_not(None)
-    counts = session.execute(
-        select(
-            client.club_id,
-            clubs_table.c.timezone,
-            clubs_table.c.currency,
-            client.archived,
-            erased.label("erased"),
-            func.count().label("clients"),
-            func.min(client.id).label("first"),
-        )
-        .join_from(clients_table, clubs_table)
-        .where(client.id.in_(chosen), reach)
-        .group_by(client.club_id, clubs_table.c.timezone, clubs_table.c.currency, client.archived, erased)
-        .order_by(client.club_id)
-    ).all()
-    shares = [
-        ClubShare(row.club_id, row.timezone, row.currency, row.clients)
-        for row in counts
-        if not row.archived and not row.erased
-    ]
+    if isinstance(clients, Select):
+        chosen = select(clients.subquery().c[0])
+    else:
+        chosen = key_list(session, (key for key in clients if _is_key(key)))
+    counts = _count(session, chosen, reach)
     by_reason: dict[str, int] = {}
     for row in counts:
         if row.archived or row.erased:
             reason = "erased" if row.erased else "archived"
             by_reason[reason] = by_reason.get(reason, 0) + row.clients
-    strangers = 0
-    if named is not None:
-        strangers = len(set(map(str, clients))) - sum(row.clients for row in counts)  # type: ignore[arg-type]
-    if strangers:
-        by_reason["not_found"] = strangers
-    eligible = select(client.id).where(
-        client.id.in_(chosen), reach, client.archived.is_(False), client.erased_at.is_(None)
-    )
+    if not isinstance(clients, Select):
+        strangers = len(set(map(str, clients))) - sum(row.clients for row in counts)
+        if strangers:
+            by_reason["not_found"] = strangers
     served = [row for row in counts if not row.archived and not row.erased]
     return Selection(
-        eligible=eligible,
-        shares=shares,
+        eligible=select(client.id).where(
+            client.id.in_(chosen), reach, client.archived.is_(False), client.erased_at.is_(None)
+        ),
+        shares=_shares(session, {row.club_id: row.clients for row in served}),
         skipped=_skipped(session, clients, chosen, reach) if by_reason else [],
         by_reason=by_reason,
         only_client=served[0].first if len(served) == 1 and served[0].clients == 1 else None,
     )
+
+
+def _count(session: Session, chosen: Select[Any], reach: ColumnElement[bool]) -> Sequence[Any]:
+    """The chosen clients in reach by club and by whether they are archived or erased."""
+    client = clients_table.c
+    erased = client.erased_at.is_not(None)
+    return session.execute(
+        select(
+            client.club_id,
+            client.archived,
+            erased.label("erased"),
+            func.count().label("clients"),
+            func.min(client.id).label("first"),
+        )
+        .where(client.id.in_(chosen), reach)
+        .group_by(client.club_id, client.archived, erased)
+        .order_by(client.club_id)
+    ).all()
+
+
+def _shares(session: Session, clients: dict[int, int]) -> list[ClubShare]:
+    rows = session.execute(select(Club.id, Club.timezone, Club.currency).where(Club.id.in_(clients)).order_by(Club.id))
+    return [ClubShare(row.id, row.timezone, row.currency, clients[row.id]) for row in rows]
 
 
 def _is_key(key: Any) -> bool:

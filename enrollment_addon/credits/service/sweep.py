@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from ...core import audit, clock
 from ...core.scope import Actor
 from ...people.models import Client, Club
-from ..models import EntryKind, lots
+from ..models import EntryKind, lots, something_left
 from .ledger import lock_balances, retire
 
 clients_table: Any = Client.__table__
@@ -26,9 +26,7 @@ class Swept:
     finished: bool
 
 
-def expire_lots(
-    session: Session, *, size: int, actor: Actor, today: Callable[[str], dt.date] = clock.today
-) -> Swept:
+def expire_lots(session: Session, *, size: int, actor: Actor, today: Callable[[str], dt.date] = clock.today) -> Swept:
     """Expire the available rest of the next `size` lots that are past their day; booked credits stay.
 
     An expired lot is no longer found, so that the same call repeated walks through all of them; a lot that
@@ -57,13 +55,10 @@ def _due(days: dict[int, dt.date]) -> Select[Any]:
     for club, day in days.items():
         by_day.setdefault(day, []).append(club)
     passed = or_(
-        *(
-            (lots.c.expires_on < literal(day)) & clients_table.c.club_id.in_(members)
-            for day, members in by_day.items()
-        )
+        *((lots.c.expires_on < literal(day)) & clients_table.c.club_id.in_(members) for day, members in by_day.items())
     )
     return (
         select(lots.c.id)
         .join_from(lots, clients_table)
-        .where(lots.c.available > 0, lots.c.expires_on < literal(max(by_day)), passed)
+        .where(something_left, lots.c.expires_on < literal(max(by_day)), passed)
     )

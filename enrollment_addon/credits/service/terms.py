@@ -130,11 +130,7 @@ def _wrong_expiry(expires_on: Any, expires_in: Any) -> dict[str, Any]:
     if expires_on is not None and type(expires_on) is not dt.date:
         return {"expires_on": _l("Please enter a date.")}
     if expires_in is not None:
-        pair = (
-            next(iter(expires_in.items()))
-            if isinstance(expires_in, Mapping) and len(expires_in) == 1
-            else None
-        )
+        pair = next(iter(expires_in.items())) if isinstance(expires_in, Mapping) and len(expires_in) == 1 else None
         if pair is None or pair[0] not in UNITS or not _whole(pair[1], 1, UNITS[pair[0]]):
             return {"expires_in": _l("Please enter a period of days, weeks or months, at most ten years.")}
     return {}

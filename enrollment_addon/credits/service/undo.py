@@ -132,9 +132,7 @@ def undo_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> C
     if page:
         keys = [row.id for row in page]
         lock_balances(session, keys)
-        kept = session.execute(
-            select(_total(lots.c.used + lots.c.reserved)).where(lots.c.id.in_(keys))
-        ).scalar_one()
+        kept = session.execute(select(_total(lots.c.used + lots.c.reserved)).where(lots.c.id.in_(keys))).scalar_one()
         taken = retire(session, keys, kind=EntryKind.void, reason=batch.undo_reason, actor=actor)
         result = _sum(result, {"taken_back": taken.credits, "kept_spent": int(kept), "clients": len(page)})
     finished = len(page) < size
@@ -166,9 +164,7 @@ def _reached_lots(batch_id: int, actor: Actor) -> Select[Any]:
 def _visible(session: Session, batch_id: int, actor: Actor) -> Any:
     """The batch's row. Raises: NotFound when there is none that the actor may see."""
     row = session.execute(
-        select(batches).where(
-            batches.c.id == batch_id, batches.c.kind == "credits.grant", clause_for(Batch, actor)
-        )
+        select(batches).where(batches.c.id == batch_id, batches.c.kind == "credits.grant", clause_for(Batch, actor))
     ).one_or_none()
     if row is None:
         raise NotFound
