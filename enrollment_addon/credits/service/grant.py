@@ -137,19 +137,19 @@ def grant_credits(
     Raises: InvalidInput (with `fields`), MixedCurrencies, NobodySelected, IdempotencyMismatch.
     """
 
+    given: dict[str, Any] = {
+        "event_type_id": event_type_id,
+        "quantity": quantity,
+        "expires_on": expires_on,
+        "expires_in": expires_in,
+        "priority": priority,
+        "unit_value": unit_value,
+        "note": note,
+    }
+
     def do() -> dict[str, Any]:
         selection = select_clients(session, clients, actor)
-        terms = check_terms(
-            session,
-            selection,
-            event_type_id=event_type_id,
-            quantity=quantity,
-            expires_on=expires_on,
-            expires_in=expires_in,
-            priority=priority,
-            unit_value=unit_value,
-            note=note,
-        )
+        terms = check_terms(session, selection, **given)
         batch = _open(session, selection, terms, shared=shared, note=note, actor=actor)
         job_id = None
         if selection.count > threshold:
@@ -172,18 +172,7 @@ def grant_credits(
         )
         return _answer(batch, job_id)
 
-    asked = {
-        "actor": actor.user_id,
-        "clients": fingerprint(session, clients),
-        "event_type_id": event_type_id,
-        "quantity": quantity,
-        "expires_on": expires_on,
-        "expires_in": expires_in,
-        "priority": priority,
-        "unit_value": str(unit_value),
-        "shared": shared,
-        "note": note,
-    }
+    asked = {**given, "actor": actor.user_id, "clients": fingerprint(session, clients), "shared": shared}
     return idempotent(session, key=idempotency_key, verb="grant_credits", asked=asked, do=do)
 
 
