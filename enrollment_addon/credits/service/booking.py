@@ -99,7 +99,7 @@ def reserve_credits(
     if not _guarded(connection, keys, quantity, actor, compiled=at_once):
         return _refuse_or_repeat(session, client_id, event_type_id, booking_id, quantity, actor)
     takes: list[Take] = []
-    if at_once:
+    if at_once and lot_id is None:
         takes = take_at_once(
             connection,
             client_id=client_id,
@@ -108,7 +108,6 @@ def reserve_credits(
             on=on,
             actor=actor,
             quantity=quantity,
-            lot_id=lot_id,
         )
     if not takes:
         found = connection.execute(_spendable, {**keys, "booking": booking_id}).all()
