@@ -19,12 +19,15 @@ from .jobs import views as jobs_views
 from .people import api as people_api
 from .people import views as people_views
 from .settings import Settings
-from .wiring import wire_catalog, wire_credits, wire_people
+from .wiring import wire_billing, wire_catalog, wire_credits, wire_enrollments, wire_people, wire_schedule
 
 OWNER, MANAGER, TEAM = roles.OWNER, roles.MANAGER, roles.TEAM
 
 CLIENTS = _l("Clients")
 CREDITS = _l("Session credits")
+ENROLLMENTS = _l("Enrollments")
+SCHEDULE = _l("Schedule")
+MONEY = _l("Money")
 STUDIO = _l("Catalog")
 TEAM_AREA = _l("Team")
 
@@ -123,6 +126,9 @@ MODULES: tuple[Module, ...] = (
         ),
         apis=(credits_api.CreditsApi, credits_api.LotApi, credits_api.ClientCreditsApi, credits_api.BatchApi),
     ),
+    Module("billing", wire_billing, verbs=(), views=(), apis=()),
+    Module("schedule", wire_schedule, verbs=(), views=(), apis=()),
+    Module("enrollments", wire_enrollments, verbs=(), views=(), apis=()),
 )
 
 _RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
@@ -142,7 +148,10 @@ _RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 """Who may read and write which records from the start: menu → permission → roles."""
 
-MENU_ORDER = ("Enrollment Clients", "Enrollment Credits", "Enrollment Catalog", "Enrollment Team", "")
+MENU_ORDER = (
+    "Enrollment Clients", "Enrollment Credits", "Enrollment Enrollments", "Enrollment Schedule", "Enrollment Money",
+    "Enrollment Catalog", "Enrollment Team", "",
+)
 
 
 def in_menu_order(modules: Sequence[Module]) -> list[View]:
@@ -152,7 +161,7 @@ def in_menu_order(modules: Sequence[Module]) -> list[View]:
 
 def verbs(modules: Sequence[Module]) -> list[Verb]:
     """The verbs of these modules, area by area as the Team permissions page shows them."""
-    areas = (CLIENTS, CREDITS, TEAM_AREA)
+    areas = (CLIENTS, CREDITS, ENROLLMENTS, SCHEDULE, MONEY, TEAM_AREA)
     return sorted((v for m in modules for v in m.verbs), key=lambda v: areas.index(v.area))
 
 

@@ -62,6 +62,18 @@ def wire_credits(app: Flask, settings: Settings) -> None:
     extension.due[jobs.EXPIRE] = {"chunk": settings.sweep_chunk}
 
 
+def wire_billing(app: Flask, settings: Settings) -> None:
+    """What money adds."""
+
+
+def wire_schedule(app: Flask, settings: Settings) -> None:
+    """What the schedule adds."""
+
+
+def wire_enrollments(app: Flask, settings: Settings) -> None:
+    """What enrollments add."""
+
+
 def _actor_of_job(session: Session, user_id: int) -> Actor | None:
     """The actor that a job's owner is now; None when they are gone or may no longer log in."""
     user = session.get(User, user_id)

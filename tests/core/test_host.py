@@ -91,8 +91,8 @@ def paths(app: Flask) -> set[str]:
         ({"ENROLLMENT_GRACE_DAYS": True}, "a number from 0 to 365"),
         ({"ENROLLMENT_CURRENCY": "Euro"}, "an ISO 4217 code"),
         ({"ENROLLMENT_TIMEZONE": "Mars/Base"}, "an IANA time zone"),
-        ({"ENROLLMENT_MODULES": "people"}, "a list out of people, catalog, credits"),
-        ({"ENROLLMENT_MODULES": ["people", "ghosts"]}, "a list out of people, catalog, credits"),
+        ({"ENROLLMENT_MODULES": "people"}, "a list out of people, catalog, credits, billing"),
+        ({"ENROLLMENT_MODULES": ["people", "ghosts"]}, "a list out of people, catalog, credits, billing"),
         ({"ENROLLMENT_MODULES": ["people", "credits"]}, "credits needs catalog"),
         ({"ENROLLMENT_MODULES": ["catalog"]}, "catalog needs people"),
         ({"SECRET_KEY": None}, "SECRET_KEY"),
@@ -349,10 +349,10 @@ def test_what_an_administrator_changed_survives_init_and_a_new_start(
 def test_init_gives_a_permission_that_is_new_in_a_version_once(
     host: MakeHost, installed_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    credits = manifest.MODULES[-1]
+    last = manifest.MODULES[-1]
     newer = replace(
-        credits,
-        verbs=(*credits.verbs, Verb("freeze_credits", "Freeze", manifest.CREDITS, roles=(roles.OWNER,))),
+        last,
+        verbs=(*last.verbs, Verb("freeze_credits", "Freeze", manifest.CREDITS, roles=(roles.OWNER,))),
     )
     monkeypatch.setattr(manifest, "MODULES", (*manifest.MODULES[:-1], newer))
     app = host(installed_url)

@@ -177,7 +177,7 @@ DAMAGE = {
     "missing trigger enrollment_credit_entry_no_delete on enrollment_credit_entry": (
         "DROP TRIGGER enrollment_credit_entry_no_delete"
     ),
-    "the database is at revision 0000, the add-on needs 0001": (
+    "the database is at revision 0000, the add-on needs": (
         "UPDATE enrollment_alembic_version SET version_num = '0000'"
     ),
 }

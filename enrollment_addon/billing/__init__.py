@@ -1,0 +1,1 @@
+"""Money: charges, payments, their settlement, refunds and what is on account."""

@@ -1,0 +1,1 @@
+"""Enrollments: packages sold to clients, and their life cycle."""

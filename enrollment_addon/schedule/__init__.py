@@ -1,0 +1,1 @@
+"""The schedule: class groups, sessions, bookings, waitlists and attendance."""
