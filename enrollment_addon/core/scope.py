@@ -9,6 +9,8 @@ A scoped model names its rule once:
 - `__scope__ = "client"` on the client itself,
 - `__scope__ = "client_id"` (any column that holds a client's key) on what hangs on a client,
 - `__scope__ = "created_by_id"` on what belongs to the person who started it,
+- `__scope__ = "place"` on what takes place in a club; its `keeps_reach(actor)` says whether that is theirs to
+  write, its `within(actor)` what they see,
 - or a classmethod `within(actor)` that returns the clause.
 """
 
@@ -165,6 +167,9 @@ def _check_values(session: Session, actor: Actor, item: Any) -> None:
             raise NotFound
     elif rule == "created_by_id":
         if actor.user_id is None or item.created_by_id != actor.user_id:
+            raise NotFound
+    elif rule == "place":
+        if not item.keeps_reach(actor):
             raise NotFound
     else:
         require_clients(session, [getattr(item, rule)])
