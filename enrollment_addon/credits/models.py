@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     event,
+    false,
     literal_column,
     text,
 )
@@ -25,7 +26,7 @@ from ..people.calc import ERASED
 
 if TYPE_CHECKING:
     from ..catalog.models import EventType
-    from ..people.models import Client
+    from ..people.models import Client, Participant
 
 
 class Origin(StrEnum):
@@ -51,11 +52,30 @@ class EntryKind(StrEnum):
     expire = "expire"
     void = "void"
     transfer_out = "transfer_out"
+    extend = "extend"
+
+
+class CreditLotParticipant(Base):
+    """Somebody a lot is restricted to; a lot without any such row pays for anyone of its client."""
+
+    __tablename__ = "enrollment_credit_lot_participant"
+
+    lot_id: Mapped[int] = mapped_column(
+        ForeignKey("enrollment_credit_lot.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    participant_id: Mapped[int] = mapped_column(
+        ForeignKey("enrollment_participant.id", ondelete="RESTRICT"),
+        primary_key=True, autoincrement=False, index=True,
+    )
 
 
 @scoped
 class CreditLot(Base):
-    """One grant of credits to one client. `unit_value` is in minor units of `currency`; 0 for a gift."""
+    """One grant of credits to one client. `unit_value` is in minor units of `currency`; 0 for a gift.
+
+    `shared`: the other members of the client's household may spend it too, each at most `member_cap` (if any)
+    of what they have not given back. `held`: nothing can be reserved and nothing expires (a pause).
+    """
 
     __tablename__ = "enrollment_credit_lot"
     __table_args__ = (
@@ -100,20 +120,36 @@ class CreditLot(Base):
     currency: Mapped[str] = mapped_column(String(3))
     batch_id: Mapped[int | None] = mapped_column(ForeignKey("enrollment_batch.id", ondelete="RESTRICT"))
     note: Mapped[str | None] = mapped_column(String(500))
+    enrollment_id: Mapped[int | None] = mapped_column(Key, index=True)
+    held: Mapped[bool] = mapped_column(default=False, server_default=false())
+    member_cap: Mapped[int | None]
 
     client: Mapped["Client"] = relationship("Client", viewonly=True)
     event_type: Mapped["EventType"] = relationship("EventType", viewonly=True)
+    participants: Mapped[list["Participant"]] = relationship(
+        "Participant", secondary=CreditLotParticipant.__table__, viewonly=True, order_by="Participant.id"
+    )
 
 
 @scoped
 class CreditEntry(Base):
-    """One line of the ledger: how a lot changed, when, by whom and why. Never changed, never removed."""
+    """One line of the ledger: how a lot changed, when, by whom and why. Never changed, never removed.
+
+    `reversal_of_id`: the entry it takes back; of a transfer-in, the transfer-out it answers. `member_id`: who of
+    the household spent a shared credit. `batch_id`: the batch of moves it was written for (a grant's batch is
+    that of its lot). `old_expires_on` and `new_expires_on`: the last days before and after it, where it gave the
+    lot a new one.
+    """
 
     __tablename__ = "enrollment_credit_entry"
     __table_args__ = (
         one_of("kind", EntryKind),
         Index(None, "client_id", "event_type_id", "id"),
         Index(None, "lot_id", "id"),
+        Index(
+            "ix_enrollment_credit_entry_batch_id", "batch_id", "id",
+            postgresql_where=text("batch_id IS NOT NULL"), sqlite_where=text("batch_id IS NOT NULL"),
+        ),
         Index(
             "uq_enrollment_credit_entry_booking", "booking_id", "kind", "turn", "lot_id", unique=True,
             postgresql_where=text("booking_id IS NOT NULL"), sqlite_where=text("booking_id IS NOT NULL"),
@@ -134,6 +170,10 @@ class CreditEntry(Base):
     booking_id: Mapped[int | None] = mapped_column(Key)
     turn: Mapped[int] = mapped_column(default=0)
     reversal_of_id: Mapped[int | None] = mapped_column(Key)
+    member_id: Mapped[int | None] = mapped_column(Key)
+    batch_id: Mapped[int | None] = mapped_column(ForeignKey("enrollment_batch.id", ondelete="RESTRICT"))
+    old_expires_on: Mapped[dt.date | None]
+    new_expires_on: Mapped[dt.date | None]
 
     lot: Mapped[CreditLot] = relationship(viewonly=True)
 
@@ -166,6 +206,7 @@ class CreditBalance(Base):
 lots: Table = CreditLot.__table__  # type: ignore[assignment]
 entries: Table = CreditEntry.__table__  # type: ignore[assignment]
 balances: Table = CreditBalance.__table__  # type: ignore[assignment]
+lot_participants: Table = CreditLotParticipant.__table__  # type: ignore[assignment]
 
 something_left = lots.c.available > literal_column("0")
 """Lots with credits to spend or to take away. The zero is part of the statement and no parameter: only then does
