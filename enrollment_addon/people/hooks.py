@@ -19,6 +19,7 @@ from ..core.scope import Actor
 Row = dict[str, Any]
 
 client_holders = Holders()
+participant_holders = Holders()
 club_amounts = Holders()
 """What is counted in a club's currency."""
 
@@ -78,6 +79,11 @@ export_sections: dict[str, ExportSection] = {}
 def register_client_holder(label: Any, finder: Finder) -> None:
     """Let a higher domain say which clients it holds; those can't be deleted."""
     client_holders.register(label, finder)
+
+
+def register_participant_holder(label: Any, finder: Finder) -> None:
+    """Let a higher domain say which participants it holds; those can't be deleted."""
+    participant_holders.register(label, finder)
 
 
 def register_club_amounts(label: Any, finder: Finder) -> None:

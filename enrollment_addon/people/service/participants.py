@@ -10,9 +10,11 @@ from ...core.audit import record_event
 from ...core.db import require
 from ...core.errors import Conflict, InvalidInput
 from ...core.fields import choice, clean, key, text
+from ...core.holders import delete_unheld
 from ...core.scope import Actor
 from ..calc import SELF_NAME_LENGTH
 from ..errors import ClientClosed
+from ..hooks import participant_holders
 from ..models import Client, Participant, ParticipantKind
 from .clients import birth_date
 
@@ -57,13 +59,13 @@ def update_participant(session: Session, *, id: int, actor: Actor, **changed_fie
 
 
 def delete_participant(session: Session, *, id: int, actor: Actor) -> None:
-    """Remove a participant; the client's own stays. Raises: NotFound, Conflict, ClientClosed."""
+    """Remove a participant; the client's own stays. Raises: NotFound, Conflict, ClientClosed, InUse."""
     participant = require(session, Participant, id)
     _open_client(session, participant.client_id)
     if participant.kind == ParticipantKind.self:
         raise Conflict(_l("A client always takes part themself; this participant cannot be deleted."))
-    session.delete(participant)
-    session.flush()
+    participant_holders.refuse(session, participant.id)
+    delete_unheld(session, participant)
     _note(session, actor, "delete_participant", participant)
 
 
