@@ -1,0 +1,16 @@
+"""The verbs on money: the only writer of accounts, charges, payments, settlements and refunds."""
+
+from .charges import free_charge, issue_charge, void_charge
+from .payments import payment_currency, settle_from_account, take_payment
+from .refunds import refund_enrollment, refund_payment
+
+__all__ = [
+    "free_charge",
+    "issue_charge",
+    "payment_currency",
+    "refund_enrollment",
+    "refund_payment",
+    "settle_from_account",
+    "take_payment",
+    "void_charge",
+]
