@@ -1,7 +1,6 @@
 """Tables of the schedule."""
 
 import datetime as dt
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, UniqueConstraint, or_, select, true
@@ -11,48 +10,10 @@ from ..core.batches import Batch
 from ..core.db import Base, Key, Tracked, UtcDateTime, one_of, user_key
 from ..core.scope import Actor, Reach, client_model, reach_of, scoped
 from ..people.models import Client, Club, Participant, TeamMember, team_member_clubs
+from .calc import BookingState, EffectKind, Pays, SessionKind, SessionStatus
 
 if TYPE_CHECKING:
     from ..catalog.models import ActivityLevel, ClassCategory, EventType, Semester
-
-
-class SessionKind(StrEnum):
-    klass = "class"
-    appointment = "appointment"
-
-
-class SessionStatus(StrEnum):
-    scheduled = "scheduled"
-    cancelled = "cancelled"
-    done = "done"
-
-
-class BookingState(StrEnum):
-    """What became of a booking; `calc.TAKING_A_PLACE` says which states count towards the capacity."""
-
-    booked = "booked"
-    waitlisted = "waitlisted"
-    attended = "attended"
-    no_show = "no_show"
-    late_cancel = "late_cancel"
-    cancelled = "cancelled"
-
-
-class Pays(StrEnum):
-    """What pays for a booking."""
-
-    enrollment = "enrollment"
-    lot = "lot"
-    charge = "charge"
-    trial = "trial"
-    nothing = "nothing"
-
-
-class EffectKind(StrEnum):
-    """What a closure did to a lot: gave it more days, or made it as a make-up."""
-
-    extended = "extended"
-    makeup = "makeup"
 
 
 def _in_own_clubs(column: Any, actor: Actor) -> ColumnElement[bool]:
