@@ -15,7 +15,7 @@ from ...core.fields import Wrong, clean, date, key, reason_of, text, whole
 from ...core.scope import Actor
 from .. import calc
 from ..errors import ChargeStateConflict, CurrencyDiffers
-from ..models import Charge, ChargeStatus
+from ..models import Charge, ChargeStatus, Settlement
 from .account import free, live_settlements, lock_account, lock_with
 
 FIRST_DAY = dt.date(2000, 1, 1)
@@ -106,7 +106,7 @@ def void_charge(session: Session, *, charge_id: int, reason: str, actor: Actor) 
     account, charge = lock_with(session, Charge, charge_id)
     if charge.status == ChargeStatus.void:
         raise ChargeStateConflict(state=charge.status)
-    freed = free(session, account, [(s, s.amount) for s in live_settlements(session, Charge.id == charge_id)])
+    freed = free(session, account, [(s, s.amount) for s in live_settlements(session, Settlement.charge_id == charge_id)])
     charge.status, charge.voided_at, charge.void_reason = ChargeStatus.void, clock.now(), reason
     session.flush()
     record_event(
@@ -124,7 +124,7 @@ def free_charge(session: Session, *, charge_id: int, reason: str, actor: Actor) 
     account, charge = lock_with(session, Charge, charge_id)
     if not charge.settled:
         raise ChargeStateConflict(state=charge.status)
-    freed = free(session, account, [(s, s.amount) for s in live_settlements(session, Charge.id == charge_id)])
+    freed = free(session, account, [(s, s.amount) for s in live_settlements(session, Settlement.charge_id == charge_id)])
     record_event(
         session, actor=actor, verb="free_charge", record="charge", record_id=charge_id, client_id=charge.client_id,
         reason=reason, amount=freed, currency=charge.currency, what=charge.what,

@@ -12,7 +12,7 @@ from ...core.fields import clean, reason_of, whole
 from ...core.scope import Actor
 from .. import calc
 from ..errors import RefundAbovePaid
-from ..models import Charge, ChargeStatus, MoneyAccount, Payment, Refund
+from ..models import Charge, ChargeStatus, MoneyAccount, Payment, Refund, Settlement
 from .account import free, live_settlements, lock_account, lock_with
 
 _AMOUNT = {"amount": whole(1, money.LARGEST_MINOR)}
@@ -34,7 +34,7 @@ def refund_payment(
         account, payment = lock_with(session, Payment, payment_id)
         _refuse_above(amount, payment.amount - payment.refunded, payment.currency)
         if (missing := amount - payment.left) > 0:
-            held = {s.id: s for s in live_settlements(session, Payment.id == payment_id)}
+            held = {s.id: s for s in live_settlements(session, Settlement.payment_id == payment_id)}
             parts = calc.take([(s.id, s.amount) for s in held.values()], missing)
             free(session, account, [(held[key], part) for key, part in parts])
         given = _give_back(session, account, payment, amount, reason, actor)
