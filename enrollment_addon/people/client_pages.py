@@ -89,7 +89,7 @@ class ClientPages:
             if may("add", "EnrollmentParticipant") and client.erased_at is None else None,
             "household": _household(client, shown.members),
             "timeline": self.told(queries.timeline(self.session, client.id, TIMELINE)),  # type: ignore[attr-defined]
-            "more": self.more(client),
+            "more": self.more(client), "sections": [], "side_sections": [],
         }
         for part in client_parts():
             for name, value in (part.card(client) if part.card else {}).items():

@@ -15,7 +15,8 @@ from .models import Client
 @dataclass(frozen=True)
 class ClientPart:
     """One domain's share. `prepare` loads what its columns need for a page of clients at once; `card` gives
-    entries of the card's context (lists of the same name are joined), `tell` the sentence of a timeline item,
+    entries of the card's context (lists of the same name are joined; `sections` and `side_sections` name a
+    `template` each, beside what it shows), `tell` the sentence of a timeline item,
     with a link to undo it where there is one."""
 
     columns: Sequence[Column] = ()
