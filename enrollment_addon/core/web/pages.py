@@ -1,0 +1,117 @@
+"""Base of all pages: what each of them does whatever it shows, and the base of hand-made ones (`PageView`)."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask import current_app, flash, g, request
+from flask_appbuilder import BaseView
+from flask_babel import gettext as _
+from markupsafe import Markup
+from sqlalchemy.exc import DataError
+from sqlalchemy.orm import Session
+from werkzeug.exceptions import HTTPException
+
+from ..db import unit_of_work
+from ..errors import AddonError, InvalidInput
+from ..log import logger
+from ..scope import Actor
+from . import access, forms, render
+from .access import current_actor, current_session
+
+log = logger()
+
+
+def posted_key() -> str | None:
+    """The idempotency key that a form of ours carries, bound to the person; None for anything else."""
+    key = request.form.get("idempotency_key", "")
+    return f"form:u{current_actor().user_id}:{key}" if re.fullmatch("[0-9A-Za-z-]{1,64}", key) else None
+
+
+def form_status() -> int:
+    """The status of a page with a form: a form that is shown again after it was posted was refused."""
+    return 422 if request.method == "POST" else 200
+
+
+class Mended:
+    """What every page of the add-on does, whatever it shows."""
+
+    is_page = True
+    permissions: Sequence[str] = ()
+    """The permissions that exist on this class's menu, as the manifest says."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.permissions = access.permissions_on(self.class_permission_name)  # type: ignore[attr-defined]
+        self.base_permissions = [access.PERMISSION_PREFIX + p for p in self.permissions]
+        super().__init__(**kwargs)
+
+    def create_blueprint(self, *args: Any, **kwargs: Any) -> Any:
+        blueprint = super().create_blueprint(*args, **kwargs)  # type: ignore[misc]
+        blueprint.before_request(access.check_csrf)
+        blueprint.register_error_handler(AddonError, self.show_error)
+        blueprint.register_error_handler(DataError, lambda _error: self.show_error(InvalidInput()))
+        blueprint.register_error_handler(HTTPException, self.show_http_error)
+        return blueprint
+
+    def show_error(self, error: AddonError) -> Any:
+        """A refusal that no form caught, as a page of its own with the right status."""
+        log.info("refused", code=error.error_code, endpoint=request.endpoint)
+        return self._error_page(error.http_status, error.text())
+
+    def show_http_error(self, error: HTTPException) -> Any:
+        """What the server itself refuses, such as a form that is too large; answers of the host pass unchanged."""
+        if error.code is None or error.response is not None:
+            return error
+        texts = {400: access.CsrfFailed.message, 413: _("This is too much to send at once.")}
+        return self._error_page(error.code, texts.get(error.code) or _("The server could not use this request."))
+
+    def _error_page(self, status: int, text: Any) -> Any:
+        current_session().rollback()
+        if "user" not in g:  # the host refused the request before the framework asked who is there
+            current_app.appbuilder.sm.before_request()  # type: ignore[attr-defined]
+        titles = {403: _("Not allowed"), 404: _("Not found"), 409: _("Not possible"), 503: _("Please try again")}
+        page = self.render_template(
+            "enrollment_addon/error.html",
+            code=status,
+            title=titles.get(status, _("Please check your input")),
+            text=text,
+            back_url=access.same_site(request.referrer) or current_app.appbuilder.get_url_for_index,  # type: ignore[attr-defined]
+        )
+        return page, status
+
+    def render_template(self, template: str, **context: Any) -> Any:
+        render.begin_page()
+        return super().render_template(template, **context)  # type: ignore[misc]
+
+    @property
+    def session(self) -> Session:
+        return current_session()
+
+    @property
+    def actor(self) -> Actor:
+        return current_actor()
+
+    def work(self, do: Callable[[], Any]) -> Any:
+        """Run a verb in one unit of work."""
+        with unit_of_work(self.session):
+            return do()
+
+    def attempt(self, form: forms.Form, do: Callable[[], Any]) -> tuple[bool, Any]:
+        """Carry a verb out in a unit of work; what it refuses is shown in the form, which keeps what was typed.
+
+        That includes NotFound: the page has found its own record, so it is one that was chosen in the form.
+        """
+        try:
+            return True, self.work(do)
+        except AddonError as error:
+            form.add_errors(error.fields, error.text())
+            return False, error
+
+
+class PageView(Mended, BaseView):  # type: ignore[misc]
+    """Base of hand-made pages."""
+
+
+def notice(text: str, url: str | None = None, label: str | None = None, category: str = "success") -> None:
+    """Say what was done, with a link to it."""
+    flash(Markup('{} <a href="{}">{}</a>').format(text, url, label) if url else text, category)
