@@ -4,6 +4,7 @@ import calendar
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 UNITS = {"days": 3660, "weeks": 523, "months": 120}
 """The units a period of validity may have, and the most of each (ten years)."""
@@ -29,13 +30,17 @@ CHANGES: Mapping[str, Change] = {
     "expire": Change(-1, 0, "expired"),
     "void": Change(-1, 0, "voided"),
     "transfer_out": Change(-1, 0, "transferred"),
+    "extend": Change(0, 0),
 }
 """The whole arithmetic of the ledger, by kind of entry."""
 
 
 @dataclass(frozen=True)
 class SpendableLot:
-    """What the burn order needs to know of a lot. `expires_on` is the last day it is good for."""
+    """What the burn order needs to know of a lot. `expires_on` is the last day it is good for.
+
+    `own`: it belongs to the client who spends; otherwise to somebody of the household who shares it.
+    """
 
     id: int
     available: int
@@ -43,6 +48,7 @@ class SpendableLot:
     expires_on: dt.date | None
     unit_value: int
     granted_at: dt.datetime
+    own: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,31 +64,51 @@ def is_valid_on(expires_on: dt.date | None, day: dt.date) -> bool:
     return expires_on is None or expires_on >= day
 
 
-def burn(lots: Iterable[SpendableLot], quantity: int, on: dt.date) -> list[Take]:
-    """Which lots pay for `quantity` credits on a day, in burn order; empty when together they cannot.
+def burn_order(lot: SpendableLot) -> tuple[Any, ...]:
+    """The sort key of the lot that pays first.
 
-    Lower priority number first, then earlier expiry (none last), gifts before paid, older, key.
+    Own before those of the household, lower priority number, earlier expiry (none last), gifts before paid,
+    older, key.
     """
-    usable = sorted(
-        (lot for lot in lots if lot.available > 0 and is_valid_on(lot.expires_on, on)),
-        key=lambda lot: (
-            lot.priority,
-            lot.expires_on or dt.date.max,
-            lot.expires_on is None,
-            lot.unit_value > 0,
-            lot.granted_at,
-            lot.id,
-        ),
+    return (
+        not lot.own,
+        lot.priority,
+        lot.expires_on or dt.date.max,
+        lot.expires_on is None,
+        lot.unit_value > 0,
+        lot.granted_at,
+        lot.id,
     )
+
+
+def burn(lots: Iterable[SpendableLot], quantity: int, on: dt.date) -> list[Take]:
+    """Which lots pay for `quantity` credits on a day, in burn order; empty when together they cannot."""
+    return _take(sorted((lot for lot in lots if is_valid_on(lot.expires_on, on)), key=burn_order), quantity)
+
+
+def take_last(lots: Iterable[SpendableLot], quantity: int) -> list[Take]:
+    """From which lots `quantity` credits are taken back: those that would be spent last; empty when too few."""
+    return _take(sorted(lots, key=burn_order, reverse=True), quantity)
+
+
+def _take(lots: Iterable[SpendableLot], quantity: int) -> list[Take]:
     takes = []
     missing = quantity
-    for lot in usable:
-        if not missing:
-            break
+    for lot in lots:
         part = min(lot.available, missing)
-        takes.append(Take(lot.id, part))
-        missing -= part
+        if part > 0:
+            takes.append(Take(lot.id, part))
+            missing -= part
     return [] if missing else takes
+
+
+def converted(quantity: int, give: int, get: int) -> tuple[int, int]:
+    """What a conversion of `give` credits into `get` makes of a quantity: how many it uses, how many come out.
+
+    Only whole steps: 5 credits at 2 → 1 use 4 and give 2.
+    """
+    steps = quantity // give
+    return steps * give, steps * get
 
 
 def expiry_after(today: dt.date, unit: str, count: int) -> dt.date:

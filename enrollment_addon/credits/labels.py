@@ -23,6 +23,7 @@ ENTRY_KINDS = (
     (EntryKind.expire, _l("Expired")),
     (EntryKind.void, _l("Taken back")),
     (EntryKind.transfer_out, _l("Given away by transfer")),
+    (EntryKind.extend, _l("New last day")),
 )
 BATCH_STATES = (
     (BatchState.open, _l("In progress")),

@@ -18,10 +18,11 @@ from ..people.hooks import TimelineItem
 from ..people.models import Client
 from ..people.parts import ClientPart
 from . import labels, queries
-from .models import CreditBalance
+from .models import CreditBalance, EntryKind
 from .views import add_to_selection
 
 SOON_DAYS = 30
+UNDOABLE = (EntryKind.grant, EntryKind.transfer_out, EntryKind.transfer_in, EntryKind.extend)
 _NOTHING = queries.Summary()
 
 
@@ -91,7 +92,13 @@ def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
         "%(event_type)s: %(credits)s · %(what)s", event_type=item.details["event_type"],
         credits=ngettext("%(num)s credit", "%(num)s credits", item.details["credits"]), what=words[kind],
     )
-    undoable = kind == "grant" and item.details.get("undoable") and access.can("undo_batch")
+    if kind == EntryKind.extend:
+        until = item.details["until"]
+        text = _(
+            "%(event_type)s: new last day %(date)s", event_type=item.details["event_type"],
+            date=render.date(dt.date.fromisoformat(until)) if until else _("never"),
+        )
+    undoable = kind in UNDOABLE and item.details.get("undoable") and access.can("undo_batch")
     undo = url_for("BatchView.show", pk=batch_id) if undoable else None
     return text, undo
 

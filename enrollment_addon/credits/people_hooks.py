@@ -5,28 +5,27 @@ from itertools import groupby
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from ..catalog.models import EventType
 from ..catalog.service import register_event_type_holder
-from ..core import clock
 from ..core.batches import BatchState, batches
-from ..core.db import insert_new
 from ..core.scope import Actor
 from ..people import hooks
 from ..people.calc import ERASED, redacted
-from ..people.models import Client, Club
+from ..people.models import Client, Club, Participant, ParticipantKind
 from .errors import ReservedCredits
-from .models import CreditBalance, CreditEntry, CreditLot, EntryKind
-from .service.ledger import retire
+from .models import CreditBalance, CreditEntry, CreditLot, EntryKind, lot_participants
+from .service.ledger import open_balances, retire
+from .service.lots import insert_lot, restrict
 
 _lots, _entries, _balances, _event_types = (
     model.__table__ for model in (CreditLot, CreditEntry, CreditBalance, EventType)
 )
 _KEPT = (
     "event_type_id", "expires_on", "origin", "priority", "shared", "unit_value", "currency", "note",
-    "granted_at",
+    "granted_at", "enrollment_id", "held", "member_cap",
 )
 """What a lot keeps when it moves. Not its batch: that one never served the client who has the credits now."""
 
@@ -37,6 +36,7 @@ def plug_in() -> None:
     hooks.register_client_holder(label, _clients_with_lots)
     hooks.register_club_amounts(label, _clubs_with_values)
     register_event_type_holder(label, _event_types_with_lots)
+    hooks.register_participant_holder(label, _participants_with_lots)
     hooks.register_merge_step("credits", CreditMerge())
     hooks.register_erasure("credits", erase_credit_texts)
     hooks.register_timeline_source("credits", told_entries, records=("batch", "booking", "credit_lot"))
@@ -47,6 +47,12 @@ def plug_in() -> None:
 def _clients_with_lots(session: Session, keys: list[int]) -> set[int]:
     return set(session.connection().execute(
         select(_lots.c.client_id).where(_lots.c.client_id.in_(keys)).distinct()
+    ).scalars())
+
+
+def _participants_with_lots(session: Session, keys: list[int]) -> set[int]:
+    return set(session.connection().execute(
+        select(lot_participants.c.participant_id).where(lot_participants.c.participant_id.in_(keys)).distinct()
     ).scalars())
 
 
@@ -106,7 +112,7 @@ class CreditMerge:
         """Transfer every available credit. Raises: ReservedCredits when one was booked in the meantime."""
         self._lock_balances(session, source_id, target_id)
         lots = session.execute(
-            select(_lots.c.id, _lots.c.available, _lots.c.reserved, *(_lots.c[name] for name in _KEPT))
+            select(*(_lots.c[name] for name in ("id", "client_id", "available", "reserved", *_KEPT)))
             .where(_lots.c.client_id == source_id, (_lots.c.available > 0) | (_lots.c.reserved > 0))
             .order_by(_lots.c.id)
         ).all()
@@ -121,21 +127,10 @@ class CreditMerge:
 
     def _lock_balances(self, session: Session, source_id: int, target_id: int) -> None:
         """Lock both clients' balances in key order; the target gets a row for what it doesn't hold yet."""
-        table: Table = _balances  # type: ignore[assignment]
         held = session.execute(
-            select(table.c.event_type_id)
-            .where(table.c.client_id == source_id)
-            .order_by(table.c.event_type_id)
+            select(_balances.c.event_type_id).where(_balances.c.client_id == source_id)
         ).scalars().all()
-        for event_type_id in held:
-            key = {"client_id": target_id, "event_type_id": event_type_id}
-            insert_new(session, table, {**key, "available": 0, "reserved": 0, "used": 0}, list(key))
-        session.execute(
-            select(table.c.client_id)
-            .where(table.c.client_id.in_((source_id, target_id)))
-            .order_by(table.c.client_id, table.c.event_type_id)
-            .with_for_update()
-        ).all()
+        open_balances(session, [(client_id, key) for key in held for client_id in (source_id, target_id)])
 
     def _last_entries(self, session: Session, lot_ids: Sequence[int]) -> dict[int, int]:
         """The transfer-out entries just written, by lot."""
@@ -150,22 +145,24 @@ class CreditMerge:
         self, session: Session, lot: Any, left_by: int, target_id: int, actor: Actor, reason: str
     ) -> None:
         """The target's lot for one of the source's, its entry linked to the one the credits left by."""
-        arrived = CreditLot(
-            client_id=target_id, quantity=lot.available, available=lot.available,
-            **{name: getattr(lot, name) for name in _KEPT},
+        arrived = insert_lot(
+            session, kind=EntryKind.transfer_in, actor=actor, reason=reason, reversal_of_id=left_by,
+            client_id=target_id, quantity=lot.available, **{name: getattr(lot, name) for name in _KEPT},
         )
-        session.add(arrived)
-        session.flush()
-        session.execute(insert(_entries).values(  # type: ignore[arg-type]
-            lot_id=arrived.id, client_id=target_id, event_type_id=lot.event_type_id,
-            kind=EntryKind.transfer_in, available_change=lot.available, reserved_change=0,
-            at=clock.now(), actor_id=actor.user_id, reason=reason, turn=0, reversal_of_id=left_by,
-        ))
-        session.execute(
-            update(_balances)  # type: ignore[arg-type]
-            .where(_balances.c.client_id == target_id, _balances.c.event_type_id == lot.event_type_id)
-            .values(available=_balances.c.available + lot.available)
+        restrict(session, [arrived], self._attending(session, lot.id, lot.client_id, target_id))
+
+    def _attending(self, session: Session, lot_id: int, source_id: int, target_id: int) -> set[int]:
+        """Whom the lot was for; where that was the source themself, it is the target now."""
+        persons = Participant.__table__
+        found = session.execute(
+            select(persons.c.client_id, persons.c.id)
+            .where(persons.c.client_id.in_((source_id, target_id)), persons.c.kind == ParticipantKind.self)
         )
+        own = {row.client_id: row.id for row in found}
+        named = set(session.execute(
+            select(lot_participants.c.participant_id).where(lot_participants.c.lot_id == lot_id)
+        ).scalars())
+        return {own.get(target_id, key) if key == own.get(source_id) else key for key in named}
 
 
 def erase_credit_texts(session: Session, *, client_id: int, needles: Sequence[str]) -> None:
@@ -202,10 +199,14 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
     Reads four entries per item asked for: a verb that touches more lots than that at once tells the rest of
     them as an item of its own at the end of the list.
     """
+    whole = func.coalesce(_entries.c.batch_id, _lots.c.batch_id)
     rows = session.execute(
-        select(_entries, _lots.c.batch_id, batches.c.state)
+        select(
+            *(column for column in _entries.c if column.name != "batch_id"),
+            whole.label("batch_id"), batches.c.state,
+        )
         .join(_lots, _lots.c.id == _entries.c.lot_id)
-        .outerjoin(batches, batches.c.id == _lots.c.batch_id)
+        .outerjoin(batches, batches.c.id == whole)
         .where(_entries.c.client_id.in_(client_ids))
         .order_by(_entries.c.id.desc())
         .limit(limit * 4)
@@ -216,12 +217,13 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
     }
     items = []
     for key, group in groupby(rows, key=_one_deed):
-        kind, event_type_id, actor_id, reason, batch_id, booking_id, _ = key
+        kind, event_type_id, actor_id, reason, batch_id, booking_id, _, _ = key
         entries = list(group)
         credits = sum(abs(row.available_change or row.reserved_change) for row in entries)
         details = {
             "event_type": names[event_type_id], "credits": credits, "batch_id": batch_id,
-            "undoable": entries[0].state == BatchState.done,
+            "undoable": entries[0].state == BatchState.done, "lots": len(entries),
+            "until": entries[0].new_expires_on.isoformat() if entries[0].new_expires_on else None,
         }
         items.append(hooks.TimelineItem(
             entries[0].at, f"credits_{kind}", actor_id, "booking" if booking_id else "credit_lot",
@@ -234,7 +236,7 @@ def _one_deed(row: Any) -> tuple[Any, ...]:
     """What entries of one verb at one moment have in common."""
     return (
         str(row.kind), row.event_type_id, row.actor_id, row.reason, row.batch_id, row.booking_id,
-        row.at.replace(microsecond=0),
+        row.at.replace(microsecond=0), row.new_expires_on,
     )
 
 

@@ -127,7 +127,7 @@ class LotSchema(Schema):
         metadata={"type": "string", "example": "15.00"},
     )
     currency = fields.String(required=True)
-    enrollment_id = fields.Constant(None, required=True, allow_none=True)
+    enrollment_id = fields.Integer(required=True, allow_none=True)
     batch_id = fields.Integer(required=True, allow_none=True)
     note = fields.String(required=True, allow_none=True)
 

@@ -34,7 +34,7 @@ from ..jobs.queries import job_view
 from ..people.models import Client
 from . import labels, queries, service
 from .forms import AsOfForm, GrantForm, VoidForm
-from .models import CreditEntry, CreditLot
+from .models import CreditEntry, CreditLot, EntryKind
 
 ROWS = 50
 
@@ -230,8 +230,21 @@ def _told(explained: queries.ExplainedLot) -> dict[str, Any]:
 
 
 def _entry_reason(entry: queries.EntryRow) -> str:
-    grace = _("usable until %(date)s", date=render.date(entry.grace_until)) if entry.grace_until else None
-    return " · ".join(filter(None, (grace, entry.reason)))
+    facts = []
+    if entry.kind == EntryKind.extend:
+        facts.append(
+            _("from %(before)s to %(after)s", before=_last_day(entry.old_expires_on),
+              after=_last_day(entry.new_expires_on))
+        )
+    elif entry.new_expires_on:
+        facts.append(_("usable until %(date)s", date=render.date(entry.new_expires_on)))
+    if entry.member_id:
+        facts.append(_("for %(name)s", name=entry.member or _("another member of the household")))
+    return " · ".join([*facts, *filter(None, (entry.reason,))])
+
+
+def _last_day(day: dt.date | None) -> str:
+    return render.date(day) if day else _("never")
 
 
 def add_to_selection(_view: RecordView, selection: Selection) -> Any:

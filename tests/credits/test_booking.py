@@ -200,7 +200,7 @@ def test_a_credit_that_comes_back_after_its_expiry_has_days_of_grace(studio, cli
     row = studio.lots()[0]
     assert (row.available, row.expired, row.expires_on) == (1, 2, until), "only what came back has the new days"
     last = queries.lot_entries(studio.session, lot)[-1]
-    assert (last.kind, last.reason, last.grace_until) == ("release", "ill", until)
+    assert (last.kind, last.reason, last.new_expires_on) == ("release", "ill", until)
     studio.session.rollback()
     assert studio.reserve(client, 2, on=until) == [Take(lot, 1)]
     assert sound()

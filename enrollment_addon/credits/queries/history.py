@@ -11,18 +11,15 @@ from ...core import clock
 from ...core.errors import NotFound
 from ...core.scope import actor_of, reach_of
 from ..models import EntryKind, entries, lots
-from .lots import LotRow, clients_table, end_of, lots_of, names_of, timezone_of
-
-GRACE_MARK = "grace:"
-"""Begins the reason of a return that gave its lot new days: `grace:2025-01-14`, then the given reason."""
+from .lots import LotRow, client_names, clients_table, end_of, lots_of, names_of, timezone_of
 
 
 @dataclass(frozen=True)
 class EntryRow:
     """A line of the ledger. `running_…` is what the lot had after it; `who` is empty for the system.
 
-    `reversed` says that a later entry took this one back; `grace_until` is the new last day that a return
-    gave the lot.
+    `reversed` says that a later entry of the lot took this one back; `old_expires_on` and `new_expires_on` are
+    the lot's last day before and after an entry that `moves_expiry`; `member` is who of the household spent it.
     """
 
     id: int
@@ -36,10 +33,15 @@ class EntryRow:
     actor_id: int | None
     who: str | None
     reason: str | None
-    grace_until: dt.date | None
+    moves_expiry: bool
+    old_expires_on: dt.date | None
+    new_expires_on: dt.date | None
     booking_id: int | None
     reversal_of_id: int | None
     reversed: bool
+    member_id: int | None
+    member: str | None
+    batch_id: int | None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def explain(
 ) -> Explanation:
     """How a client's credits came about: each lot with its entries, now or as of the end of a past day.
 
-    Five queries per page of `size` lots. Raises: NotFound.
+    At most eight queries per page of `size` lots. Raises: NotFound.
     """
     timezone = timezone_of(session, client_id)
     until = end_of(as_of, timezone) if as_of else None
@@ -104,17 +106,17 @@ def explain(
 def _entries(
     session: Session, lot_ids: Sequence[int], *, until: dt.datetime | None
 ) -> dict[int, list[EntryRow]]:
-    """The entries of lots with running sums, in two queries."""
+    """The entries of lots with running sums, in three queries."""
     query = select(entries).where(entries.c.lot_id.in_(lot_ids)).order_by(entries.c.lot_id, entries.c.id)
     if until is not None:
         query = query.where(entries.c.at < until)
     rows = session.execute(query).all() if lot_ids else []
     names = names_of(session, {row.actor_id for row in rows})
-    reversed_ids = {row.reversal_of_id for row in rows}
+    members = client_names(session, {row.member_id for row in rows if row.member_id})
+    reversed_ids = {(row.lot_id, row.reversal_of_id) for row in rows}
     told: dict[int, list[EntryRow]] = {lot_id: [] for lot_id in lot_ids}
     for row in rows:
         before = told[row.lot_id][-1] if told[row.lot_id] else None
-        grace, reason = _reason(row.reason)
         told[row.lot_id].append(
             EntryRow(
                 id=row.id,
@@ -127,19 +129,16 @@ def _entries(
                 at=row.at,
                 actor_id=row.actor_id,
                 who=names.get(row.actor_id),
-                reason=reason,
-                grace_until=grace,
+                reason=row.reason,
+                moves_expiry=row.kind == EntryKind.extend or row.new_expires_on is not None,
+                old_expires_on=row.old_expires_on,
+                new_expires_on=row.new_expires_on,
                 booking_id=row.booking_id,
                 reversal_of_id=row.reversal_of_id,
-                reversed=row.id in reversed_ids,
+                reversed=(row.lot_id, row.id) in reversed_ids,
+                member_id=row.member_id,
+                member=members.get(row.member_id),
+                batch_id=row.batch_id,
             )
         )
     return told
-
-
-def _reason(text: str | None) -> tuple[dt.date | None, str | None]:
-    """The grace date that a stored reason begins with, and the rest of it."""
-    if not text or not text.startswith(GRACE_MARK):
-        return None, text
-    day, _, rest = text[len(GRACE_MARK) :].partition(" ")
-    return dt.date.fromisoformat(day), rest or None

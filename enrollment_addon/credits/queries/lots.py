@@ -13,12 +13,13 @@ from ...catalog.models import EventType
 from ...core.db import User
 from ...core.errors import NotFound
 from ...core.scope import actor_of, reach_of
-from ...people.models import Client, Club
+from ...people.models import Client, Club, Participant
 from ..calc import is_valid_on
-from ..models import EntryKind, entries, lots
+from ..models import EntryKind, entries, lot_participants, lots
 
 clients_table: Any = Client.__table__
 clubs_table: Any = Club.__table__
+participants_table: Any = Participant.__table__
 users_table: Any = User.__table__
 
 LAST_DAY = dt.date(9998, 12, 31)
@@ -50,6 +51,14 @@ class LotRow:
     currency: str
     batch_id: int | None
     note: str | None
+    enrollment_id: int | None
+    held: bool
+    member_cap: int | None
+    participants: Sequence[tuple[int, str]]
+
+    @property
+    def participant_ids(self) -> list[int]:
+        return [key for key, _ in self.participants]
 
 
 COUNTERS = ("available", "reserved", "used", "expired", "voided", "transferred")
@@ -101,14 +110,65 @@ def lots_of(
     rows = session.execute(query).all()
     types = select(EventType).where(EventType.id.in_({row.event_type_id for row in rows}))
     labels = {item.id: item.label for item in session.execute(types).scalars()} if rows else {}
-    return [
-        LotRow(
-            **{**row._mapping, **{name: int(getattr(row, name)) for name in COUNTERS}},
-            event_type=labels[row.event_type_id],
-            lapsed=not is_valid_on(row.expires_on, day),
+    found = [row.id for row in rows]
+    then_on = _last_days(session, found, until) if until is not None else {}
+    attending = _participants(session, found)
+    result = []
+    for row in rows:
+        expires_on = then_on.get(row.id, row.expires_on)
+        values = {**row._mapping, **{name: int(getattr(row, name)) for name in COUNTERS}, "expires_on": expires_on}
+        result.append(
+            LotRow(
+                **values,
+                event_type=labels[row.event_type_id],
+                lapsed=not is_valid_on(expires_on, day),
+                participants=attending.get(row.id, ()),
+            )
         )
+    return result
+
+
+def _last_days(session: Session, lot_ids: Sequence[int], until: dt.datetime) -> dict[int, dt.date | None]:
+    """The last day that lots had at a past instant, of those that got another one since."""
+    moved = (entries.c.kind == EntryKind.extend) | entries.c.new_expires_on.is_not(None)
+    rows = session.execute(
+        select(entries.c.lot_id, entries.c.kind, entries.c.old_expires_on, entries.c.new_expires_on)
+        .where(entries.c.lot_id.in_(lot_ids), entries.c.at >= until, moved)
+        .order_by(entries.c.id.desc())
+    )
+    # The first change since then says what the day was before it.
+    return {
+        row.lot_id: row.old_expires_on or (None if row.kind == EntryKind.extend else row.new_expires_on)
         for row in rows
-    ]
+    }
+
+
+def _participants(session: Session, lot_ids: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
+    """Whom lots are restricted to, by key and name."""
+    rows = session.execute(
+        select(lot_participants.c.lot_id, participants_table.c.id, participants_table.c.name)
+        .join_from(lot_participants, participants_table)
+        .where(lot_participants.c.lot_id.in_(lot_ids))
+        .order_by(participants_table.c.id)
+    )
+    found: dict[int, list[tuple[int, str]]] = {}
+    for row in rows if lot_ids else ():
+        found.setdefault(row.lot_id, []).append((row.id, row.name))
+    return found
+
+
+def client_names(session: Session, client_ids: Iterable[int]) -> dict[int | None, str]:
+    """The names of clients by key, as far as the session's actor reaches them."""
+    keys = set(client_ids)
+    if not keys:
+        return {}
+    client = clients_table.c
+    rows = session.execute(
+        select(client.id, client.first_name, client.last_name).where(
+            client.id.in_(keys), reach_of(actor_of(session))
+        )
+    )
+    return {row.id: f"{row.first_name} {row.last_name}".strip() for row in rows}
 
 
 def entry_sums(*where: ColumnElement[bool]) -> Select[Any]:

@@ -3,6 +3,7 @@
 from .booking import consume_credits, release_credits, reserve_credits, restore_credits
 from .check import Finding, check_ledger
 from .grant import Chunk, GrantPlan, grant_chunk, grant_credits, plan_grant
+from .lots import hold_lots, move_restriction, open_lot, shift_expiry, take_back
 from .sweep import Swept, expire_lots
 from .undo import UndoPlan, undo_batch, undo_chunk, undo_plan
 from .void import void_lots
@@ -18,10 +19,15 @@ __all__ = [
     "expire_lots",
     "grant_chunk",
     "grant_credits",
+    "hold_lots",
+    "move_restriction",
+    "open_lot",
     "plan_grant",
     "release_credits",
     "reserve_credits",
     "restore_credits",
+    "shift_expiry",
+    "take_back",
     "undo_batch",
     "undo_chunk",
     "undo_plan",

@@ -6,25 +6,26 @@ kind, so that the database refuses a second one even where two workers overtake 
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from ...core import audit
 from ...core.errors import NotFound
 from ...core.scope import Actor, reach_of
 from ...people.models import Client
-from ..calc import SpendableLot, Take, burn, grace_date
+from ..calc import Take, burn, grace_date
 from ..errors import BookingStateConflict, NotEnoughCredits
 from ..labels import ENTRY_KINDS
 from ..models import EntryKind, balances, entries, lots, something_left
-from ..queries import GRACE_MARK
-from .ledger import REASON_LENGTH, Move, extend, post, update_balances
-from .take import is_possible, run_compiled, take_at_once
+from .household import lock_sharers, spendable_together
+from .ledger import REASON_LENGTH, Move, change_balance, post, update_balances
+from .lots import as_lot, spendable_columns, usable
+from .take import Wish, is_possible, run_compiled, take_at_once
 
 clients_table: Any = Client.__table__
 
@@ -56,12 +57,7 @@ _guard = (
     .values(available=balances.c.available - bindparam("count"), reserved=balances.c.reserved + bindparam("count"))
 )
 _spendable = select(
-    lots.c.id,
-    lots.c.available,
-    lots.c.priority,
-    lots.c.expires_on,
-    lots.c.unit_value,
-    lots.c.granted_at,
+    *spendable_columns,
     select(func.count())
     .select_from(entries)
     .where(entries.c.booking_id == bindparam("booking"))
@@ -71,6 +67,7 @@ _spendable = select(
     lots.c.client_id == bindparam("client"),
     lots.c.event_type_id == bindparam("event_type"),
     something_left,
+    usable,
 )
 
 
@@ -84,8 +81,14 @@ def reserve_credits(
     actor: Actor,
     quantity: int = 1,
     lot_id: int | None = None,
+    enrollment_id: int | None = None,
+    participant_id: int | None = None,
 ) -> list[Take]:
     """Reserve credits for a booking of the day `on`, from lots in burn order or from the lot named.
+
+    With `enrollment_id` only its lots pay. A lot restricted to participants pays only when one of them attends;
+    a held one pays for nothing. Where the client's own lots do not suffice, those that others of the household
+    share make up the rest.
 
     Guard, then take: the first statement locks the balance and checks it, so that of any number of bookings
     at once exactly as many succeed as there are credits. The lots are read by a later statement, which sees
@@ -93,41 +96,65 @@ def reserve_credits(
     Raises: NotEnoughCredits; NotFound for a client out of reach; BookingStateConflict.
     """
     assert quantity > 0, "a booking takes at least one credit"
-    keys = {"client": client_id, "event_type": event_type_id}
+    wish = Wish(client_id, event_type_id, booking_id, on, quantity, lot_id, enrollment_id, participant_id)
     connection = session.connection()
     at_once = is_possible(connection)
-    if not _guarded(connection, keys, quantity, actor, compiled=at_once):
-        return _refuse_or_repeat(session, client_id, event_type_id, booking_id, quantity, actor)
     takes: list[Take] = []
-    if at_once and lot_id is None:
-        takes = take_at_once(
-            connection,
-            client_id=client_id,
-            event_type_id=event_type_id,
-            booking_id=booking_id,
-            on=on,
-            actor=actor,
-            quantity=quantity,
-        )
-    if not takes:
-        found = connection.execute(_spendable, {**keys, "booking": booking_id}).all()
-        act = _last_act(session, booking_id, actor) if any(row.history for row in found) else None
-        if act and act.kind != EntryKind.release:
-            _give_back(session, keys, quantity)
-            return _repeat(act, client_id, event_type_id, quantity)
-        takes = burn((_as_lot(row) for row in found if lot_id in (None, row.id)), quantity, on)
-        if not takes:
-            _give_back(session, keys, quantity)
-            raise NotEnoughCredits
-        turn = _next_turn(session, booking_id, EntryKind.reserve) if act else 0
-        post(session, _reservations(takes, keys, booking_id, turn), actor=actor)
+    if _guarded(connection, wish, actor, compiled=at_once):
+        if at_once and lot_id is None:
+            takes = take_at_once(connection, wish, actor)
+        takes = takes or _take_own(session, wish, actor)
+    else:
+        _require_client(session, client_id, actor)
+        takes = _take_shared(session, wish, actor, guarded=False)
     _log(actor, "reserve_credits", client_id, booking_id, quantity)
     return takes
 
 
-def _guarded(connection: Connection, keys: Mapping[str, int], quantity: int, actor: Actor, *, compiled: bool) -> bool:
+def _take_own(session: Session, wish: Wish, actor: Actor) -> list[Take]:
+    """Take from the lots of a client whose balance passed the guard; else from those of the household."""
+    parameters = {
+        **wish.keys, "booking": wish.booking_id, "enrollment": wish.enrollment_id, "participant": wish.participant_id,
+    }
+    found = session.connection().execute(_spendable, parameters).all()
+    takes = burn((as_lot(row) for row in found if wish.lot_id in (None, row.id)), wish.quantity, wish.on)
+    act = _last_act(session, wish.booking_id, actor) if not found or any(row.history for row in found) else None
+    if act and act.kind != EntryKind.release:
+        change_balance(session, wish.client_id, wish.event_type_id, available=wish.quantity, reserved=-wish.quantity)
+        return _repeat(act, wish)
+    if not takes:
+        # Also when the caller's transaction goes on after the refusal, it has written nothing.
+        change_balance(session, wish.client_id, wish.event_type_id, available=wish.quantity, reserved=-wish.quantity)
+        return _take_shared(session, wish, actor, guarded=True)
+    turn = _next_turn(session, wish.booking_id, EntryKind.reserve) if act else 0
+    post(session, [_reservation(take, wish, wish.client_id, turn) for take in takes], actor=actor)
+    return takes
+
+
+def _take_shared(session: Session, wish: Wish, actor: Actor, *, guarded: bool) -> list[Take]:
+    """Take what the client's own lots cannot pay from lots that others of the household share with them.
+
+    Raises: NotEnoughCredits, BookingStateConflict.
+    """
+    sharers = lock_sharers(session, wish, own_is_locked=guarded)
+    act = _last_act(session, wish.booking_id, actor)
+    if act and act.kind != EntryKind.release:
+        return _repeat(act, wish)
+    owners, found = spendable_together(session, wish, sharers) if sharers else ({}, [])
+    takes = burn((lot for lot in found if wish.lot_id in (None, lot.id)), wish.quantity, wish.on)
+    if not takes:
+        raise NotEnoughCredits
+    turn = _next_turn(session, wish.booking_id, EntryKind.reserve) if act else 0
+    post(session, [_reservation(take, wish, owners[take.lot_id], turn) for take in takes], actor=actor)
+    for owner in sorted({owners[take.lot_id] for take in takes}):
+        part = sum(take.quantity for take in takes if owners[take.lot_id] == owner)
+        change_balance(session, owner, wish.event_type_id, available=-part, reserved=part)
+    return takes
+
+
+def _guarded(connection: Connection, wish: Wish, actor: Actor, *, compiled: bool) -> bool:
     """Move credits of the balance from available to reserved if there are enough and the client is in reach."""
-    parameters = {**keys, "count": quantity}
+    parameters = {**wish.keys, "count": wish.quantity}
     if not actor.sees_everything:
         reached = _guard.where(balances.c.client_id.in_(select(clients_table.c.id).where(reach_of(actor))))
         return connection.execute(reached, parameters).rowcount == 1
@@ -136,23 +163,23 @@ def _guarded(connection: Connection, keys: Mapping[str, int], quantity: int, act
     return connection.execute(_guard, parameters).rowcount == 1
 
 
-def _as_lot(row: Any) -> SpendableLot:
-    return SpendableLot(row.id, row.available, row.priority, row.expires_on, row.unit_value, row.granted_at)
+def _require_client(session: Session, client_id: int, actor: Actor) -> None:
+    reached = session.execute(select(clients_table.c.id).where(clients_table.c.id == client_id, reach_of(actor)))
+    if reached.first() is None:
+        raise NotFound
 
 
-def _reservations(takes: Sequence[Take], keys: Mapping[str, int], booking_id: int, turn: int) -> list[Move]:
-    return [
-        Move(
-            take.lot_id,
-            keys["client"],
-            keys["event_type"],
-            EntryKind.reserve,
-            take.quantity,
-            booking_id=booking_id,
-            turn=turn,
-        )
-        for take in takes
-    ]
+def _reservation(take: Take, wish: Wish, owner: int, turn: int) -> Move:
+    return Move(
+        take.lot_id,
+        owner,
+        wish.event_type_id,
+        EntryKind.reserve,
+        take.quantity,
+        booking_id=wish.booking_id,
+        turn=turn,
+        member_id=wish.client_id if owner != wish.client_id else None,
+    )
 
 
 def consume_credits(session: Session, *, booking_id: int, actor: Actor, reason: str | None = None) -> list[Take]:
@@ -192,34 +219,36 @@ def release_credits(
     if repeated:
         return act.takes
     turn = _next_turn(session, booking_id, EntryKind.release)
-    held = {
-        row.id: row
-        for row in session.execute(
-            select(lots.c.id, lots.c.available, lots.c.expires_on).where(
-                lots.c.id.in_([take.lot_id for take in act.takes])
-            )
+    found = session.execute(
+        select(lots.c.id, lots.c.available, lots.c.expires_on, lots.c.held).where(
+            lots.c.id.in_([take.lot_id for take in act.takes])
         )
-    }
-    lapsed = 0
+    )
+    back_in = {row.id: row for row in found}
+    lapsed: dict[int, int] = {}
     for row in act.rows:
-        lot = held[row.lot_id]
-        until = grace_date(lot.expires_on, today, grace_days)
+        lot = back_in[row.lot_id]
+        until = None if lot.held else grace_date(lot.expires_on, today, grace_days)
         if until and lot.available:
-            lapsed += lot.available
+            lapsed[row.client_id] = lapsed.get(row.client_id, 0) + lot.available
             post(session, [_move(row, EntryKind.expire, lot.available)], actor=actor)
         move = _move(
             row,
             EntryKind.release,
             abs(row.reserved_change),
-            reason=_with_grace(reason, until),
+            reason=_cut(reason),
             booking_id=booking_id,
             turn=turn,
             reversal_of_id=row.id,
+            member_id=row.member_id,
+            old_expires_on=lot.expires_on if until else None,
+            new_expires_on=until,
         )
         if until:
-            extend(session, row.lot_id, until)
+            session.execute(update(lots).where(lots.c.id == row.lot_id).values(expires_on=until))
         post(session, [move], actor=actor)
-    _change_balance(session, act, available=act.quantity - lapsed, reserved=-act.quantity)
+    for owner, event_type_id, part in _by_owner(act):
+        change_balance(session, owner, event_type_id, available=part - lapsed.get(owner, 0), reserved=-part)
     _log(actor, "release_credits", act.rows[0].client_id, booking_id, act.quantity)
     return act.takes
 
@@ -247,12 +276,14 @@ def _follow(
             booking_id=booking_id,
             turn=turn,
             reversal_of_id=row.id if kind == EntryKind.restore else None,
+            member_id=row.member_id,
         )
         for row in act.rows
     ]
     post(session, moves, actor=actor)
     sign = 1 if kind == EntryKind.consume else -1
-    _change_balance(session, act, reserved=-sign * act.quantity, used=sign * act.quantity)
+    for owner, event_type_id, part in _by_owner(act):
+        change_balance(session, owner, event_type_id, reserved=-sign * part, used=sign * part)
     _log(actor, f"{kind}_credits", act.rows[0].client_id, booking_id, act.quantity)
     return act.takes
 
@@ -271,6 +302,7 @@ def _begin(
             (entries.c.client_id == balances.c.client_id) & (entries.c.event_type_id == balances.c.event_type_id),
         )
         .where(entries.c.booking_id == booking_id)
+        .order_by(balances.c.client_id, balances.c.event_type_id)
         .with_for_update(of=balances)
     ).all()
     act = _last_act(session, booking_id, actor)
@@ -282,7 +314,9 @@ def _begin(
 def _last_act(session: Session, booking_id: int, actor: Actor) -> Act | None:
     query = select(entries).where(entries.c.booking_id == booking_id).order_by(entries.c.id)
     if not actor.sees_everything:
-        query = query.where(entries.c.client_id.in_(select(clients_table.c.id).where(reach_of(actor))))
+        # Whoever reaches the client who came may act on the booking, also where a shared lot paid for it.
+        spender = func.coalesce(entries.c.member_id, entries.c.client_id)
+        query = query.where(spender.in_(select(clients_table.c.id).where(reach_of(actor))))
     rows = session.execute(query).all()
     if not rows:
         return None
@@ -297,51 +331,26 @@ def _next_turn(session: Session, booking_id: int, kind: EntryKind) -> int:
     return 0 if last is None else last + 1
 
 
-def _refuse_or_repeat(
-    session: Session, client_id: int, event_type_id: int, booking_id: int, quantity: int, actor: Actor
-) -> list[Take]:
-    reached = session.execute(select(clients_table.c.id).where(clients_table.c.id == client_id, reach_of(actor)))
-    if reached.first() is None:
-        raise NotFound
-    act = _last_act(session, booking_id, actor)
-    if act is None or act.kind == EntryKind.release:
-        raise NotEnoughCredits
-    return _repeat(act, client_id, event_type_id, quantity)
-
-
-def _repeat(act: Act, client_id: int, event_type_id: int, quantity: int) -> list[Take]:
+def _repeat(act: Act, wish: Wish) -> list[Take]:
     """The first answer again, if the booking holds exactly what is asked. Raises: BookingStateConflict."""
     row = act.rows[0]
-    same = (row.client_id, row.event_type_id, act.quantity) == (client_id, event_type_id, quantity)
-    if act.kind == EntryKind.consume or not same:
+    held = (row.member_id or row.client_id, row.event_type_id, act.quantity)
+    if act.kind == EntryKind.consume or held != (wish.client_id, wish.event_type_id, wish.quantity):
         raise BookingStateConflict(state=dict(ENTRY_KINDS)[EntryKind(act.kind)])
     return act.takes
 
 
-def _give_back(session: Session, keys: dict[str, int], quantity: int) -> None:
-    """Undo the guard, so that a refusal has written nothing even if the caller's transaction goes on."""
-    session.connection().execute(
-        update_balances()
-        .where(balances.c.client_id == keys["client"], balances.c.event_type_id == keys["event_type"])
-        .values(available=balances.c.available + quantity, reserved=balances.c.reserved - quantity)
-    )
-
-
-def _change_balance(session: Session, act: Act, **changes: int) -> None:
-    row = act.rows[0]
-    session.execute(
-        update_balances()
-        .where(balances.c.client_id == row.client_id, balances.c.event_type_id == row.event_type_id)
-        .values({name: balances.c[name] + change for name, change in changes.items() if change})
-    )
+def _by_owner(act: Act) -> list[tuple[int, int, int]]:
+    """Client, event type and credits of each balance that an act concerns, in key order."""
+    parts: dict[tuple[int, int], int] = {}
+    for row in act.rows:
+        key = (row.client_id, row.event_type_id)
+        parts[key] = parts.get(key, 0) + abs(row.reserved_change)
+    return [(*key, part) for key, part in sorted(parts.items())]
 
 
 def _move(row: Any, kind: EntryKind, quantity: int, **more: Any) -> Move:
     return Move(row.lot_id, row.client_id, row.event_type_id, kind, quantity, **more)
-
-
-def _with_grace(reason: str | None, until: dt.date | None) -> str | None:
-    return _cut(f"{GRACE_MARK}{until.isoformat()} {reason or ''}".strip()) if until else _cut(reason)
 
 
 def _cut(reason: str | None) -> str | None:

@@ -5,21 +5,25 @@ the only one who changes the lots under it, so no lot needs a lock of its own.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Integer, Update, bindparam, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from ...core import clock
-from ...core.db import UtcDateTime
-from ...core.errors import InvalidInput
-from ...core.scope import Actor
+from ...core.db import UtcDateTime, insert_new, key_list
+from ...core.errors import InvalidInput, NotFound
+from ...core.scope import Actor, reach_of
+from ...people.models import Client
 from ..calc import CHANGES, Change
 from ..models import EntryKind, balances, entries, lots, something_left
 
 REASON_LENGTH = 500
+
+clients_table: Any = Client.__table__
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,10 @@ class Move:
     booking_id: int | None = None
     turn: int = 0
     reversal_of_id: int | None = None
+    member_id: int | None = None
+    batch_id: int | None = None
+    old_expires_on: dt.date | None = None
+    new_expires_on: dt.date | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ def _lot_update(change: Change) -> Update:
 
 
 # Built once: a booking waits for these while it holds the client's balance.
-_lot_updates = {kind: _lot_update(change) for kind, change in CHANGES.items()}
+_lot_updates = {kind: _lot_update(change) for kind, change in CHANGES.items() if kind != EntryKind.extend}
 _insert_entry = insert(entries)
 
 
@@ -90,9 +98,35 @@ def post(session: Session, moves: Sequence[Move], *, actor: Actor) -> None:
     connection.execute(_insert_entry, [_entry(move, actor) for move in moves])
 
 
-def extend(session: Session, lot_id: int, expires_on: dt.date) -> None:
-    """Give one lot a new last day."""
-    session.execute(update(lots).where(lots.c.id == lot_id).values(expires_on=expires_on))
+def move_expiry(
+    session: Session,
+    rows: Sequence[Any],
+    day_of: Callable[[Any], dt.date | None],
+    *,
+    actor: Actor,
+    reason: str | None,
+    batch_id: int | None = None,
+) -> int:
+    """Give lots (rows with their keys and `expires_on`) a new last day each and note it in the ledger.
+
+    Returns how many changed: a lot that has this day already is left alone.
+    """
+    moves = [
+        Move(
+            row.id, row.client_id, row.event_type_id, EntryKind.extend, 0, reason=reason, batch_id=batch_id,
+            old_expires_on=row.expires_on, new_expires_on=day_of(row),
+        )
+        for row in rows
+        if day_of(row) != row.expires_on
+    ]
+    by_day: dict[dt.date | None, list[int]] = {}
+    for move in moves:
+        by_day.setdefault(move.new_expires_on, []).append(move.lot_id)
+    for day, keys in by_day.items():
+        session.execute(update(lots).where(lots.c.id.in_(key_list(session, keys))).values(expires_on=day))
+    if moves:
+        session.connection().execute(_insert_entry, [_entry(move, actor) for move in moves])
+    return len(moves)
 
 
 def _entry(move: Move, actor: Actor) -> dict[str, object]:
@@ -110,7 +144,53 @@ def _entry(move: Move, actor: Actor) -> dict[str, object]:
         "booking_id": move.booking_id,
         "turn": move.turn,
         "reversal_of_id": move.reversal_of_id,
+        "member_id": move.member_id,
+        "batch_id": move.batch_id,
+        "old_expires_on": move.old_expires_on,
+        "new_expires_on": move.new_expires_on,
     }
+
+
+def reached_lots(session: Session, lot_ids: Iterable[int], actor: Actor) -> Sequence[Any]:
+    """These lots in the order of their locks. Raises: NotFound when any is unknown or out of reach."""
+    wanted = set(lot_ids)
+    found = session.execute(
+        select(lots)
+        .join_from(lots, clients_table)
+        .where(lots.c.id.in_(key_list(session, wanted)), reach_of(actor))
+        .order_by(lots.c.client_id, lots.c.event_type_id, lots.c.id)
+    ).all()
+    if len(found) != len(wanted):
+        raise NotFound
+    return found
+
+
+def locked_lots(session: Session, lot_ids: Iterable[int], actor: Actor) -> Sequence[Any]:
+    """These lots as they are once their balances are locked. Raises: NotFound."""
+    keys = [row.id for row in reached_lots(session, lot_ids, actor)]
+    lock_balances(session, keys)
+    return reached_lots(session, keys, actor)
+
+
+def open_balances(session: Session, keys: Iterable[tuple[int, int]]) -> None:
+    """Lock the balances (client, event type) in key order; one that does not exist yet is made."""
+    for client_id, event_type_id in sorted(set(keys)):
+        key = {"client_id": client_id, "event_type_id": event_type_id}
+        insert_new(session, balances, {**key, "available": 0, "reserved": 0, "used": 0}, list(key))
+        session.execute(
+            select(balances.c.client_id)
+            .where(balances.c.client_id == client_id, balances.c.event_type_id == event_type_id)
+            .with_for_update()
+        ).all()
+
+
+def change_balance(session: Session, client_id: int, event_type_id: int, **changes: int) -> None:
+    """Add to a balance whose lock the caller holds."""
+    session.connection().execute(
+        update_balances()
+        .where(balances.c.client_id == client_id, balances.c.event_type_id == event_type_id)
+        .values({name: balances.c[name] + change for name, change in changes.items() if change})
+    )
 
 
 def lock_balances(session: Session, lot_ids: Sequence[int]) -> None:

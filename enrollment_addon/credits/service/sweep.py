@@ -50,7 +50,7 @@ def expire_lots(session: Session, *, size: int, actor: Actor, today: Callable[[s
 
 
 def _due(days: dict[int, dt.date]) -> Select[Any]:
-    """Keys of lots with something left whose last day is before their club's today."""
+    """Keys of lots with something left, not held, whose last day is before their club's today."""
     by_day: dict[dt.date, list[int]] = {}
     for club, day in days.items():
         by_day.setdefault(day, []).append(club)
@@ -60,5 +60,5 @@ def _due(days: dict[int, dt.date]) -> Select[Any]:
     return (
         select(lots.c.id)
         .join_from(lots, clients_table)
-        .where(something_left, lots.c.expires_on < literal(max(by_day)), passed)
+        .where(something_left, lots.c.held.is_(False), lots.c.expires_on < literal(max(by_day)), passed)
     )
