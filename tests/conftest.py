@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment_addon.core import scope
-from tests.servers import KINDS, Databases, connect, dispose, load_models, make_app
+from tests.servers import KINDS, Databases, connect, dispose, fast_folder, load_models, make_app
 
 PASSWORD = "a long passphrase"
 _FOLDER = "ENROLLMENT_TEST_RUN_FOLDER"
@@ -29,7 +29,7 @@ load_models()
 
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        folder = Path(tempfile.mkdtemp(prefix="enrollment-"))
+        folder = Path(tempfile.mkdtemp(prefix="enrollment-", dir=fast_folder()))
         folder.chmod(0o755)
         os.environ[_FOLDER] = str(folder)
         atexit.register(shutil.rmtree, folder, ignore_errors=True)

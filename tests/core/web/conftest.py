@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
@@ -20,8 +19,6 @@ from enrollment_addon.jobs.models import Job, JobState
 from enrollment_addon.people.models import Client, ReachChoice
 from tests import factories
 from tests.hosts import QueryCount
-
-QUICK_HASH = {"FAB_PASSWORD_HASH_METHOD": "pbkdf2:sha256:1"}
 
 
 @dataclass(frozen=True)
@@ -88,34 +85,6 @@ def writes(app: Flask) -> Iterator[list[str]]:
         s for s in count.statements
         if s.lstrip().split(" ", 1)[0].upper() in ("INSERT", "UPDATE", "DELETE") and "write_lock" not in s
     ]
-
-
-@pytest.fixture
-def config() -> dict[str, Any]:
-    return dict(QUICK_HASH)
-
-
-class Compiled(BytecodeCache):
-    """Templates are compiled once for all applications of these tests."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self.kept:
-            bucket.bytecode_from_string(self.kept[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self.kept[bucket.key] = bucket.bytecode_to_string()
-
-
-COMPILED = Compiled()
-
-
-@pytest.fixture
-def app(app: Flask) -> Flask:
-    app.jinja_env.bytecode_cache = COMPILED
-    return app
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from enrollment_addon.jobs import dispatch, runner
 from enrollment_addon.jobs.models import Job, JobState
 from enrollment_addon.people.models import Client
 from tests import factories
-from tests.core.web.conftest import QUICK_HASH, AsUser, World, content
+from tests.core.web.conftest import AsUser, World, content
 
 LISTS = ("clients", "households", "participants", "lots", "ledger", "batches", "jobs")
 
@@ -100,7 +100,7 @@ def run_jobs(app: Flask) -> None:
 class TestLargeFiles:
     @pytest.fixture
     def config(self, tmp_path: Any) -> dict[str, Any]:
-        return {**QUICK_HASH, "ENROLLMENT_EXPORT_JOB_ROWS": 1, "ENROLLMENT_EXPORT_FOLDER": str(tmp_path)}
+        return {"ENROLLMENT_EXPORT_JOB_ROWS": 1, "ENROLLMENT_EXPORT_FOLDER": str(tmp_path)}
 
     def queue(self, app: Flask, world: World, session: Session, visitor: Any, url: str) -> int:
         """Ask for a large file, say yes and let the background do it; the job's key."""

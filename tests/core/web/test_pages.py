@@ -16,7 +16,7 @@ from enrollment_addon.core.batches import Batch
 from enrollment_addon.people.models import Client, Club, Household, Participant, TeamMember
 from tests import factories
 from tests.conftest import PASSWORD, csrf_token
-from tests.core.web.conftest import QUICK_HASH, AsUser, Visitor, World, content, writes
+from tests.core.web.conftest import AsUser, Visitor, World, content, writes
 from tests.core.web.routes import all_routes, key_for
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -164,7 +164,7 @@ def test_a_refusal_is_a_page_with_the_right_status(world: World, as_user: AsUser
 class TestTooMuch:
     @pytest.fixture
     def config(self) -> dict[str, Any]:
-        return {**QUICK_HASH, "MAX_CONTENT_LENGTH": 50_000}
+        return {"MAX_CONTENT_LENGTH": 50_000}
 
     def test_a_form_that_is_too_large_is_a_page(self, app: Flask, world: World, as_user: AsUser) -> None:
         owner = as_user("owner")

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from enrollment_addon.core.web import forms
 from tests.conftest import csrf_token
-from tests.core.web.conftest import QUICK_HASH, AsUser, Visitor, World, writes
+from tests.core.web.conftest import AsUser, Visitor, World, writes
 from tests.core.web.routes import Route, all_routes, key_for
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -96,7 +96,7 @@ class TestReading:
     @pytest.fixture
     def config(self) -> dict[str, Any]:
         """Files of two rows are large ones already."""
-        return {**QUICK_HASH, "ENROLLMENT_EXPORT_JOB_ROWS": 1}
+        return {"ENROLLMENT_EXPORT_JOB_ROWS": 1}
 
     def test_a_get_never_changes_anything(self, app: Flask, world: World, as_user: AsUser) -> None:
         visitor = as_user("owner")
