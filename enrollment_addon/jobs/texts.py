@@ -11,6 +11,8 @@ from .queries import JobView
 KINDS = {
     "credits.grant": _l("Add session credits"),
     "credits.undo": _l("Undo batch"),
+    "credits.import_check": _l("Check a file of clients"),
+    "credits.import": _l("Import clients"),
     "export": _l("Export a list"),
 }
 STATE_CLASSES = {JobState.done: "active", JobState.running: "warn", JobState.failed: "bad"}

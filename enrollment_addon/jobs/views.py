@@ -108,6 +108,8 @@ def result_of(job: queries.JobView) -> tuple[str | None, str]:
         return None, ""
     if "batch_id" in job.result:
         return url_for("BatchView.show", pk=job.result["batch_id"]), _("The batch is complete.")
+    if "import_id" in job.result:
+        return url_for("ImportView.show", pk=job.result["import_id"]), _("Every row of the file was gone through.")
     if "file" in job.result:
         return url_for("JobView.file", pk=job.id), _("The file is ready.")
     return None, ""
