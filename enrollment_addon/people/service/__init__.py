@@ -8,7 +8,7 @@ from ..hooks import (
     register_merge_step,
     register_timeline_source,
 )
-from .clients import create_client, delete_client, update_client
+from .clients import check_client_fields, create_client, delete_client, update_client
 from .clubs import create_club, delete_club, update_club
 from .erase import erase_client
 from .export import export_client_data, write_archive
@@ -28,6 +28,7 @@ __all__ = [
     "MergePlan",
     "add_member",
     "change_head",
+    "check_client_fields",
     "create_client",
     "create_club",
     "create_household",

@@ -1,6 +1,7 @@
 """Clients: who they are, where they belong, and the participant that is themself."""
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -48,6 +49,11 @@ _RULES = {
     "archived": flag,
 }
 _HOUSEHOLD = ("household_id", "relationship_to_head")
+
+
+def check_client_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The values to store for some of a client's fields; reads and writes nothing. Raises: InvalidInput."""
+    return clean(fields, _RULES)
 
 
 def create_client(session: Session, *, actor: Actor, **fields: Any) -> Client:
