@@ -4,6 +4,7 @@
 """
 
 import datetime as dt
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
@@ -131,6 +132,14 @@ def date(first: dt.date, last: Callable[[], dt.date]) -> Rule:
         return value
 
     return rule
+
+
+def colour(value: Any) -> str | None:
+    """A colour as browsers send it: # and six hexadecimal digits; or None."""
+    shown: str | None = text(7)(value)
+    if shown and not re.fullmatch(r"#[0-9a-fA-F]{6}", shown):
+        raise Wrong(_l("Write a colour as # and six digits or letters a–f, such as #1f6feb."))
+    return shown and shown.lower()
 
 
 def reason_of(reason: Any) -> str:

@@ -1,6 +1,5 @@
 """The verbs that write event types."""
 
-import re
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -10,7 +9,7 @@ from sqlalchemy.orm import Session
 from ...core.audit import record_event
 from ...core.db import flush_unique, require
 from ...core.errors import InvalidInput
-from ...core.fields import Wrong, choice, clean, flag, text, whole
+from ...core.fields import choice, clean, colour, flag, text, whole
 from ...core.holders import Finder, Holders, delete_unheld
 from ...core.scope import Actor
 from ...core.translations import set_translations
@@ -27,19 +26,11 @@ def register_event_type_holder(label: Any, finder: Finder) -> None:
     _holders.register(label, finder)
 
 
-def _colour(value: Any) -> str | None:
-    """A colour as browsers send it: # and six hexadecimal digits."""
-    colour: str | None = text(7)(value)
-    if colour and not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
-        raise Wrong(_l("Write a colour as # and six digits or letters a–f, such as #1f6feb."))
-    return colour and colour.lower()
-
-
 _RULES = {
     "name": _name,
     "kind": choice(EventKind),
     "duration_minutes": whole(1, 1440),
-    "colour": _colour,
+    "colour": colour,
     "active": flag,
     "translations": translations({"name": 120}),
 }

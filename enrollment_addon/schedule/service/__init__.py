@@ -1,0 +1,42 @@
+"""The verbs on the schedule: the only writer of class groups, sessions and bookings."""
+
+from .attendance import all_present, record_attendance
+from .book import book, walk_in
+from .cancel import cancel_booking, cancel_enrollment_bookings
+from .close import ClosurePlan, cancel_session, close_chunk, close_sessions, closure_plan
+from .generate import Generated, finish_sessions, generate_sessions
+from .groups import create_class_group, delete_class_group, update_class_group
+from .reopen import ReopenPlan, reopen_chunk, reopen_plan, undo_closure
+from .sessions import create_appointment, create_session, delete_session, move_session, update_session
+from .waitlist import lapse_holds, take_place
+
+__all__ = [
+    "ClosurePlan",
+    "Generated",
+    "ReopenPlan",
+    "all_present",
+    "book",
+    "cancel_booking",
+    "cancel_enrollment_bookings",
+    "cancel_session",
+    "close_chunk",
+    "close_sessions",
+    "closure_plan",
+    "create_appointment",
+    "create_class_group",
+    "create_session",
+    "delete_class_group",
+    "delete_session",
+    "finish_sessions",
+    "generate_sessions",
+    "lapse_holds",
+    "move_session",
+    "record_attendance",
+    "reopen_chunk",
+    "reopen_plan",
+    "take_place",
+    "undo_closure",
+    "update_class_group",
+    "update_session",
+    "walk_in",
+]

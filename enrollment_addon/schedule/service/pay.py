@@ -1,0 +1,156 @@
+"""What pays for a booking: credits are reserved, used and given back; charges issued and withdrawn."""
+
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
+
+from ...billing.models import Charge, ChargeStatus
+from ...billing.service import issue_charge, void_charge
+from ...core import clock
+from ...core.scope import Actor
+from ...credits.models import lots
+from ...credits.service import consume_credits, release_credits, reserve_credits, restore_credits
+from ...people.models import Club
+from ..calc import BY_CREDIT, OFF, BookingState, Pays, PayWith
+from ..errors import PriceMissing, TrialUsed
+from ..hooks import enrollment_guard, policy
+from ..models import Booking, ScheduledSession
+from .places import bookings, day_of, zone_of
+
+WITHDRAWN = _l("Booking cancelled")
+
+
+def note(session: Session, booking: Booking, **values: Any) -> None:
+    """Write columns of a booking that the row scope need not look at again."""
+    session.flush()
+    session.execute(update(bookings).where(bookings.c.id == booking.id).values(**values, updated_at=clock.now()))
+    for name, value in values.items():
+        set_committed_value(booking, name, value)
+
+
+def set_state(session: Session, booking: Booking, state: BookingState, **values: Any) -> None:
+    """Give a booking another state, with what follows from it."""
+    live = None if state in OFF else True
+    held = {} if state == BookingState.waitlisted else {"held_until": None}
+    note(session, booking, state=state, live=live, **held, **values)
+
+
+def wish_of(booking: Booking) -> PayWith:
+    """What was agreed to pay for a booking."""
+    pays = Pays(booking.pays) if booking.pays else None
+    return PayWith(
+        pays,
+        booking.enrollment_id if pays == Pays.enrollment else None,
+        booking.lot_id if pays == Pays.lot else None,
+        booking.amount,
+    )
+
+
+def pay(session: Session, booking: Booking, item: ScheduledSession, wish: PayWith, *, actor: Actor) -> None:
+    """Let a booking that takes a place be paid for.
+
+    Raises: NotEnoughCredits, PriceMissing, TrialUsed, what the guard of an enrollment says.
+    """
+    match wish.pays:
+        case Pays.charge:
+            _charge(session, booking, item, wish.amount, actor)
+            note(session, booking, pays=Pays.charge)
+        case Pays.trial:
+            _refuse_second_trial(session, booking, item)
+            note(session, booking, pays=Pays.trial)
+        case Pays.nothing:
+            note(session, booking, pays=Pays.nothing)
+        case _:
+            _reserve(session, booking, item, wish, actor)
+
+
+def _reserve(session: Session, booking: Booking, item: ScheduledSession, wish: PayWith, actor: Actor) -> None:
+    """Reserve a credit: of the enrollment or the lot named, else of whatever is good for it."""
+    day = day_of(session, item)
+    whom = (booking.client_id, booking.participant_id, day)
+    if wish.enrollment_id is not None:
+        enrollment_guard(session, wish.enrollment_id, *whom)
+    takes = reserve_credits(
+        session, client_id=booking.client_id, event_type_id=item.event_type_id, booking_id=booking.id, on=day,
+        actor=actor, lot_id=wish.lot_id, enrollment_id=wish.enrollment_id, participant_id=booking.participant_id,
+    )
+    lot_id = takes[0].lot_id
+    enrollment_id = session.connection().execute(select(lots.c.enrollment_id).where(lots.c.id == lot_id)).scalar()
+    if enrollment_id is not None and wish.enrollment_id is None:
+        enrollment_guard(session, enrollment_id, *whom)
+    pays = Pays.lot if enrollment_id is None else Pays.enrollment
+    note(session, booking, pays=pays, enrollment_id=enrollment_id, lot_id=lot_id)
+
+
+def _charge(
+    session: Session, booking: Booking, item: ScheduledSession, amount: int | None, actor: Actor
+) -> None:
+    if amount is None:
+        amount = item.group.dropin_price if item.group else None
+    if amount is None:
+        raise PriceMissing
+    club = session.get(Club, item.club_id)
+    assert club is not None, "a session's club exists"
+    day = day_of(session, item)
+    issue_charge(
+        session, client_id=booking.client_id, what=f"{item.label} · {day.isoformat()}"[:200], gross=amount,
+        currency=club.currency, due_on=day, booking_id=booking.id, actor=actor,
+    )
+
+
+def _refuse_second_trial(session: Session, booking: Booking, item: ScheduledSession) -> None:
+    """One trial per participant and event type. Raises: TrialUsed."""
+    before = session.scalars(
+        select(Booking.id)
+        .join(ScheduledSession, ScheduledSession.id == Booking.session_id)
+        .where(
+            Booking.participant_id == booking.participant_id, Booking.pays == Pays.trial, Booking.id != booking.id,
+            Booking.state.not_in(OFF), ScheduledSession.event_type_id == item.event_type_id,
+        )
+        .limit(1)
+    ).first()
+    if before is not None:
+        raise TrialUsed(name=booking.participant.name, event_type=item.event_type.label)
+
+
+def use_up(session: Session, booking: Booking, *, actor: Actor, reason: str | None = None) -> int:
+    """Use the credit that a booking has reserved; how many that were. Other means of paying stay as they are."""
+    if booking.pays not in BY_CREDIT:
+        return 0
+    taken = consume_credits(session, booking_id=booking.id, actor=actor, reason=reason)
+    return sum(take.quantity for take in taken)
+
+
+def take_back_use(session: Session, booking: Booking, *, actor: Actor, reason: str | None = None) -> None:
+    """Reserve again what a booking used up."""
+    if booking.pays in BY_CREDIT:
+        restore_credits(session, booking_id=booking.id, actor=actor, reason=reason)
+
+
+def give_back(
+    session: Session, booking: Booking, item: ScheduledSession, *, actor: Actor, reason: str | None = None
+) -> int:
+    """Return what a booking holds: its credit to the lot it came from, its charge withdrawn. How many credits."""
+    if booking.pays in BY_CREDIT:
+        returned = release_credits(
+            session, booking_id=booking.id, actor=actor, today=clock.today(zone_of(session, item.club_id)),
+            grace_days=policy().grace_days, reason=reason,
+        )
+        return sum(take.quantity for take in returned)
+    if booking.pays == Pays.charge:
+        open_ones = session.scalars(
+            select(Charge.id).where(Charge.booking_id == booking.id, Charge.status != ChargeStatus.void)
+        ).all()
+        for charge_id in open_ones:
+            void_charge(session, charge_id=charge_id, reason=reason or str(WITHDRAWN), actor=actor)
+    return 0
+
+
+def wish_again(booking: Booking) -> PayWith:
+    """How a booking that was given up is paid for again: as before, from the same lot."""
+    if booking.pays in BY_CREDIT:
+        return PayWith(Pays(booking.pays), booking.enrollment_id, booking.lot_id, None)
+    return wish_of(booking)

@@ -1,0 +1,147 @@
+"""What every verb on bookings stands on: the locked session, its places, whom a booking is for, who acts.
+
+Whoever writes a booking holds its session's row, so that places are counted and given by one at a time.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Table, case, func, or_, select
+from sqlalchemy.orm import Session
+
+from ...core import clock
+from ...core.db import key_list, require
+from ...core.errors import NotFound
+from ...core.scope import Actor, Reach, acting_as
+from ...credits.models import balances
+from ...people.errors import ClientClosed
+from ...people.models import Client, Club, Participant, ParticipantKind
+from ..calc import TAKING_A_PLACE, SessionStatus
+from ..errors import ClientArchived, SessionCancelled
+from ..models import Booking, ScheduledSession
+
+bookings: Table = Booking.__table__  # type: ignore[assignment]
+sessions: Table = ScheduledSession.__table__  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Places:
+    """How many places of a session are taken or held, and whether one participant has a live booking there."""
+
+    taken: int
+    has_booking: bool
+
+
+def zone_of(session: Session, club_id: int) -> str:
+    """The time zone of a club, which says what day it is there."""
+    club = session.get(Club, club_id)
+    assert club is not None, "a session's club exists"
+    return club.timezone
+
+
+def day_of(session: Session, item: ScheduledSession) -> dt.date:
+    """The day on which a session begins, by its club's clock."""
+    return item.starts_at.astimezone(ZoneInfo(zone_of(session, item.club_id))).date()
+
+
+@contextmanager
+def for_everybody(session: Session, actor: Actor) -> Iterator[Actor]:
+    """Act for all clients of a session that the actor was allowed to act on, theirs or not.
+
+    A freed place goes to whoever is first in line, and a closed session is closed for everyone.
+    """
+    wide = Actor(user_id=actor.user_id, reach=Reach.everything, team_member_id=actor.team_member_id)
+    with acting_as(session, wide):
+        yield wide
+
+
+def locked_session(session: Session, session_id: int) -> ScheduledSession:
+    """The session, held until the transaction ends. Raises: NotFound."""
+    return require(session, ScheduledSession, session_id, lock=True)
+
+
+def locked_booking(session: Session, booking_id: int) -> tuple[Booking, ScheduledSession]:
+    """A booking and its session, held. Raises: NotFound."""
+    found = require(session, Booking, booking_id)
+    item = locked_session(session, found.session_id)
+    return require(session, Booking, booking_id, lock=True), item
+
+
+def lock_sessions(session: Session, keys: Iterable[int]) -> list[ScheduledSession]:
+    """Several sessions, held, in key order; those out of reach or gone are left out."""
+    statement = select(ScheduledSession).where(ScheduledSession.id.in_(key_list(session, keys)))
+    return list(
+        session.scalars(
+            statement.order_by(ScheduledSession.id)
+            .with_for_update(of=ScheduledSession)
+            .execution_options(populate_existing=True)
+        )
+    )
+
+
+def lock_accounts(session: Session, client_ids: Iterable[int], event_type_ids: Iterable[int]) -> None:
+    """Lock the balances that a verb may touch, in key order, so that two verbs never wait for each other."""
+    session.execute(
+        select(balances.c.client_id)
+        .where(
+            balances.c.client_id.in_(key_list(session, client_ids)),
+            balances.c.event_type_id.in_(sorted(set(event_type_ids))),
+        )
+        .order_by(balances.c.client_id, balances.c.event_type_id)
+        .with_for_update(of=balances)
+    ).all()
+
+
+def places(session: Session, session_id: int, participant_id: int | None = None) -> Places:
+    """Count a session's places; the caller holds the session. Counts everybody, in reach or not."""
+    takes = or_(bookings.c.state.in_(TAKING_A_PLACE), bookings.c.held_until > clock.now())
+    own = bookings.c.participant_id == participant_id if participant_id is not None else bookings.c.id.is_(None)
+    row = session.connection().execute(
+        select(
+            func.coalesce(func.sum(case((takes, 1), else_=0)), 0),
+            func.coalesce(func.sum(case((own & bookings.c.live.is_(True), 1), else_=0)), 0),
+        ).where(bookings.c.session_id == session_id)
+    ).one()
+    return Places(int(row[0]), bool(row[1]))
+
+
+def require_open(item: ScheduledSession) -> None:
+    """Raises: SessionCancelled."""
+    if item.status == SessionStatus.cancelled:
+        raise SessionCancelled
+
+
+def person(session: Session, client_id: int, participant_id: int | None) -> tuple[Client, Participant]:
+    """Whom a booking is for: the participant named, or the client themself.
+
+    Raises: NotFound, also for a participant of another client; ClientClosed, ClientArchived.
+    """
+    chosen = Participant.kind == ParticipantKind.self if participant_id is None else Participant.id == participant_id
+    found = session.execute(
+        select(Client, Participant)
+        .join(Participant, Participant.client_id == Client.id)
+        .where(Client.id == client_id, chosen)
+    ).first()
+    if found is None:
+        raise NotFound
+    client, participant = found
+    if client.erased_at or client.merged_into_id:
+        raise ClientClosed
+    if client.archived:
+        raise ClientArchived
+    return client, participant
+
+
+def queue_of(session: Session, session_ids: Sequence[int]) -> list[Any]:
+    """Session and client of every booking that waits in these sessions, for locking."""
+    return list(
+        session.connection().execute(
+            select(bookings.c.session_id, bookings.c.client_id).where(
+                bookings.c.session_id.in_(key_list(session, session_ids)), bookings.c.state == "waitlisted"
+            )
+        )
+    )

@@ -1,0 +1,199 @@
+"""Undoing a closure: its sessions take place again, with everybody whose credit is still there."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import case, func, select, update
+from sqlalchemy.orm import Session
+
+from ...core import clock
+from ...core.audit import record_event
+from ...core.batches import Batch, BatchState, batches
+from ...core.db import idempotent
+from ...core.errors import AddonError, NotFound
+from ...core.fields import reason_of
+from ...core.scope import Actor, clause_for
+from ...credits.errors import NotEnoughCredits
+from ...credits.labels import BATCH_STATES
+from ...credits.models import lots
+from ...credits.service import shift_expiry, take_back
+from ...jobs.service import queue_job
+from ..calc import TAKING_A_PLACE, BookingState, EffectKind, SessionStatus
+from ..errors import ClosureStateConflict
+from ..models import Booking, ScheduledSession
+from .close import KIND, effects
+from .pay import pay, set_state, wish_again
+from .places import bookings, for_everybody, lock_accounts, locked_session, places, sessions
+
+UNDO = "schedule.reopen"
+
+
+@dataclass(frozen=True)
+class ReopenPlan:
+    """What an undo would do: sessions that take place again and bookings that come back.
+
+    `over`: sessions whose time is past; they come back as well, so that their attendance can be taken.
+    """
+
+    sessions: int
+    over: int
+    bookings: int
+    clients: int
+
+
+def visible_closure(session: Session, batch_id: int, actor: Actor) -> Any:
+    """The row of a closure that the actor may see. Raises: NotFound."""
+    row = session.execute(
+        select(batches).where(batches.c.id == batch_id, batches.c.kind == KIND, clause_for(Batch, actor))
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def reopen_plan(session: Session, *, batch_id: int, actor: Actor) -> ReopenPlan:
+    """Say what an undo would do now; writes nothing. Raises: NotFound, ClosureStateConflict."""
+    _require_done(visible_closure(session, batch_id, actor))
+    connection = session.connection()
+    closed = sessions.c.closed_by_id == batch_id
+    count, over = connection.execute(
+        select(
+            func.count(), func.coalesce(func.sum(case((sessions.c.starts_at <= clock.now(), 1), else_=0)), 0)
+        ).where(closed)
+    ).one()
+    rows, clients = connection.execute(
+        select(func.count(), func.count(bookings.c.client_id.distinct())).where(bookings.c.closed_by_id == batch_id)
+    ).one()
+    return ReopenPlan(count, int(over), rows, clients)
+
+
+def undo_closure(
+    session: Session, *, batch_id: int, reason: str, actor: Actor, threshold: int, idempotency_key: str | None = None
+) -> dict[str, Any]:
+    """Let the sessions of a closure take place after all: bookings come back and are paid as before.
+
+    Days that were added to lots are taken off again; make-ups nobody has used are taken back. A booking whose
+    credit was spent elsewhere meanwhile stays cancelled. Answers `{taken_back, kept_spent, clients, job_id}`:
+    bookings that came back, those that could not, and people. Raises: NotFound, ClosureStateConflict, InvalidInput.
+    """
+    reason = reason_of(reason)
+
+    def do() -> dict[str, Any]:
+        visible_closure(session, batch_id, actor)
+        batch = session.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).one()
+        _require_done(batch)
+        session.execute(
+            update(batches).where(batches.c.id == batch_id).values(
+                state=BatchState.undoing, undo_reason=reason, undone_by_id=actor.user_id,
+                undo_result={"taken_back": 0, "kept_spent": 0, "clients": batch.input["clients"]},
+            )
+        )
+        job_id = None
+        if batch.input["booked"] > threshold:
+            job_id = queue_job(
+                session, kind=UNDO, input={"batch_id": batch_id}, actor=actor, total=batch.total
+            ).id
+        else:
+            while not reopen_chunk(session, batch_id=batch_id, actor=actor):
+                pass
+        result = session.execute(select(batches.c.undo_result).where(batches.c.id == batch_id)).scalar_one()
+        record_event(
+            session, actor=actor, verb="undo_closure", record="batch", record_id=batch_id, reason=reason, **result
+        )
+        return {**result, "job_id": job_id}
+
+    asked = {"actor": actor.user_id, "batch_id": batch_id, "reason": reason}
+    return idempotent(session, key=idempotency_key, verb="undo_closure", asked=asked, do=do)
+
+
+def _require_done(batch: Any) -> None:
+    if batch.state != BatchState.done:
+        raise ClosureStateConflict(state=dict(BATCH_STATES)[BatchState(batch.state)])
+
+
+def reopen_chunk(session: Session, *, batch_id: int, actor: Actor) -> bool:
+    """Bring the next session of a closure back; whether all are."""
+    batch = session.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).one()
+    if batch.state != BatchState.undoing:
+        return True
+    session_id = session.connection().execute(
+        select(func.min(sessions.c.id)).where(
+            sessions.c.closed_by_id == batch_id, sessions.c.id > batch.undo_cursor
+        )
+    ).scalar()
+    if session_id is None:
+        with for_everybody(session, actor) as wide:
+            _undo_effects(session, batch_id, batch.undo_reason, wide)
+        session.execute(
+            update(batches).where(batches.c.id == batch_id).values(state=BatchState.undone, undone_at=clock.now())
+        )
+        return True
+    with for_everybody(session, actor) as wide:
+        back, lost = _reopen(session, locked_session(session, session_id), batch_id, wide)
+    result = _sum(batch.undo_result, {"taken_back": back, "kept_spent": lost})
+    session.execute(
+        update(batches).where(batches.c.id == batch_id).values(undo_cursor=session_id, undo_result=result)
+    )
+    return False
+
+
+def _sum(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
+    return {name: value + more.get(name, 0) for name, value in before.items()}
+
+
+def _reopen(session: Session, item: ScheduledSession, batch_id: int, actor: Actor) -> tuple[int, int]:
+    """One session takes place again. How many bookings came back, and how many could not."""
+    item.status, item.cancel_reason, item.closed_by_id = SessionStatus.scheduled, None, None
+    item.sequence += 1
+    session.flush()
+    rows: Sequence[Booking] = session.scalars(
+        select(Booking)
+        .where(Booking.session_id == item.id, Booking.closed_by_id == batch_id)
+        .order_by(Booking.id)
+        .execution_options(populate_existing=True)
+    ).all()
+    lock_accounts(session, {row.client_id for row in rows}, [item.event_type_id])
+    back = 0
+    for booking in rows:
+        back += _come_back(session, booking, item, actor)
+    return back, len(rows) - back
+
+
+def _come_back(session: Session, booking: Booking, item: ScheduledSession, actor: Actor) -> bool:
+    """Let one booking live again, as it was; whether it can be paid as before."""
+    state = BookingState.waitlisted if booking.returned is None else BookingState.booked
+    before = places(session, item.id, booking.participant_id)
+    if before.has_booking or (state in TAKING_A_PLACE and before.taken >= item.capacity):
+        return False
+    try:
+        with session.begin_nested():
+            if booking.returned:
+                pay(session, booking, item, wish_again(booking), actor=actor)
+            set_state(session, booking, state, closed_by_id=None, cancel_reason=None, returned=None)
+    except AddonError:
+        session.expire(booking)
+        return False
+    record_event(
+        session, actor=actor, verb="reopen_booking", record="booking", record_id=booking.id,
+        client_id=booking.client_id, session_id=item.id,
+    )
+    return True
+
+
+def _undo_effects(session: Session, batch_id: int, reason: str, actor: Actor) -> None:
+    """Take off the days that lots were given, and take back make-ups that nobody has used."""
+    rows = session.execute(select(effects).where(effects.c.batch_id == batch_id).order_by(effects.c.lot_id)).all()
+    by_days: dict[int, list[int]] = {}
+    for row in rows:
+        if row.kind == EffectKind.extended:
+            by_days.setdefault(row.days, []).append(row.lot_id)
+    for days, keys in by_days.items():
+        shift_expiry(session, lot_ids=keys, days=-days, reason=reason, actor=actor)
+    made = [row.lot_id for row in rows if row.kind == EffectKind.makeup]
+    left = session.execute(select(lots.c.id).where(lots.c.id.in_(made), lots.c.available > 0)).scalars().all()
+    for lot_id in left:
+        with suppress(NotEnoughCredits), session.begin_nested():
+            take_back(session, lot_ids=[lot_id], quantity=1, reason=reason, actor=actor)
+
