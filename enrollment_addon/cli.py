@@ -237,6 +237,81 @@ def grant(file: Path, dry_run: bool, as_json: bool) -> None:
     _say(as_json, {"rows": asked.rows, **result}, again + told if result["again"] else told)
 
 
+@enrollment.command("import-clients")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="Which column is a field (repeatable).")
+@click.option("--club", help="Name of the club of clients whose row names none.")
+@click.option("--dates", type=click.Choice(("ymd", "dmy", "mdy")), default="ymd", show_default=True)
+@click.option("--decimal", type=click.Choice((".", ",")), default=".", show_default=True)
+@click.option("--dry-run", is_flag=True, help="Check every row and write nothing.")
+@as_json
+@working("credits")
+def import_clients(
+    file: Path, mapping: tuple[str, ...], club: str | None, dates: str, decimal: str, dry_run: bool, as_json: bool
+) -> None:
+    """Create and change clients and their opening credits from a CSV or XLSX file.
+
+    Columns are recognized by their names unless --map says otherwise. The same rows a second time change
+    nothing. Code 1 if rows were refused; they are listed on standard error.
+    """
+    from .credits.imports import commands
+
+    bar = click.progressbar(length=1, label="Clients", file=sys.stderr, hidden=as_json)
+    with bar:
+
+        def progress(total: int, rows: int) -> None:
+            bar.length = total
+            bar.update(rows)
+
+        result = commands.run(
+            _session(), file=file, mapping=mapping, club=club, dates=dates, decimal=decimal, dry_run=dry_run,
+            progress=progress,
+        )
+    for number, reason in result.refused:
+        click.echo(f"row {number}: {reason}", err=True)
+    hidden = result.counts["refused"] - len(result.refused)
+    if hidden:
+        click.echo(f"… and {hidden} more", err=True)
+    text = ", ".join(f"{count} {name}" for name, count in result.counts.items())
+    _say(as_json, {"dry_run": dry_run, "import_id": result.import_id, **result.counts}, text)
+    sys.exit(1 if result.counts["refused"] else 0)
+
+
+@enrollment.command()
+@click.argument("name", metavar="LIST")
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--query", default="", help="Search and filters as in the list's address: search=ann&_flt_0_archived=0")
+@as_json
+@working("people")
+def export(name: str, target: Path, query: str, as_json: bool) -> None:
+    """Write a list, as filtered, to a .csv or .xlsx file. LIST is its name in the address: clients, lots, ledger."""
+    from .core.exports import csv_lines, write_xlsx
+    from .core.web import lists
+    from .core.web.views import RecordView
+
+    views = {v.route_base.rsplit("/", 1)[-1]: v for v in _extension().views.values() if isinstance(v, RecordView)}
+    if name not in views:
+        _refuse(f"There is no list “{name}”; there are {', '.join(sorted(views))}.")
+    if target.suffix not in (".csv", ".xlsx"):
+        _refuse("The file's name ends with .csv or .xlsx.")
+    view, count = views[name], 0
+    arguments = lists.arguments_from(query)
+    statement = view.matching(view.applied(arguments, strict=True), lists.search_of(arguments))
+
+    def rows() -> Any:
+        nonlocal count
+        for row in view.export_rows(statement):
+            count += 1
+            yield row
+
+    with target.open("wb") as file:
+        if target.suffix == ".csv":
+            file.writelines(line.encode() for line in csv_lines(view.export_header(), rows()))
+        else:
+            write_xlsx(file, view.export_header(), rows())
+    _say(as_json, {"rows": count, "file": str(target)}, f"{count} rows written to {target}.")
+
+
 @enrollment.command("run-due")
 @as_json
 @working("people")

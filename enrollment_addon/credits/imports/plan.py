@@ -22,6 +22,7 @@ from .labels import FIELDS
 from .models import ClientImport, Outcome, credits
 
 EMAIL_TAKEN = _l("Another client already has this e-mail address.")
+MOST_ROWS_EACH = 100
 _LABELS = dict(FIELDS)
 _clients: Any = Client.__table__
 
@@ -150,6 +151,9 @@ class Known:
 
     def _plan(self, identity: str, group: Sequence[Any]) -> PersonPlan:
         plan = PersonPlan(identity, [row.number for row in group])
+        if len(group) > MOST_ROWS_EACH:
+            plan.refuse_all(InvalidInput(_l("More than %(most)s rows are of the same person."), most=MOST_ROWS_EACH))
+            return plan
         readable: list[Said] = []
         for row in group:
             try:
@@ -179,7 +183,7 @@ class Known:
         """Who the person is and what changes about them. Raises: AddonError."""
         plan.client = self._client_of(plan.identity, together)
         values = self._values(together, new=plan.client is None)
-        plan.fingerprint = calc.digest(values)
+        plan.fingerprint = calc.digest(together)
         before = self.identities.get(plan.identity)
         if plan.client is None:
             plan.outcome, plan.values = Outcome.create, values

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from ...catalog.models import EventType
 from ...core.translations import Translation
+from ...jobs.models import ENDED, Job
 from .models import ClientImport, ImportRow, ImportState, Outcome, identities, rows
 
 
@@ -92,3 +93,9 @@ def known_identities(session: Session, wanted: Sequence[str]) -> dict[str, Any]:
     return {row.identity: row for row in found}
 
 
+
+
+def is_worked_on(session: Session, item: ClientImport) -> bool:
+    """Whether a job goes through the rows, or is going to."""
+    job = session.get(Job, item.job_id) if item.job_id is not None else None
+    return job is not None and job.state not in ENDED

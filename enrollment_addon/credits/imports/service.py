@@ -96,17 +96,29 @@ def check_import(
 ) -> int | None:
     """Name the columns and begin the dry run; the key of its job, or None when it was done at once.
 
+    Raises: as `prepare_check`.
+    """
+    item = prepare_check(session, import_id=import_id, options=options, actor=actor)
+    return _queue_or_do(session, item, CHECK, check_step, actor, threshold)
+
+
+def prepare_check(session: Session, *, import_id: int, options: Options, actor: Actor) -> ClientImport:
+    """Name the columns; `check_step` then goes through the rows.
+
     May be repeated with other columns until the import begins. Raises: NotFound, InvalidInput (with `fields`),
     ImportStateConflict.
     """
     item = _locked(session, import_id, ImportState.uploaded, ImportState.checking, ImportState.checked)
+    if item.state == ImportState.checking and queries.is_worked_on(session, item):
+        raise ImportStateConflict(state=dict(STATES)[ImportState.checking])
     if not item.total:
         raise InvalidInput(_l("The upload of this file was not finished. Please upload it again."))
     _check_options(session, item, options, actor)
     item.options, item.state = options.as_json(), ImportState.checking
     _forget_outcomes(session, import_id)
     record_event(session, actor=actor, verb="check_import", record="import", record_id=import_id, rows=item.total)
-    return _queue_or_do(session, item, CHECK, check_step, actor, threshold)
+    session.flush()
+    return item
 
 
 def _check_options(session: Session, item: ClientImport, options: Options, actor: Actor) -> None:
@@ -163,13 +175,23 @@ def _queue_or_do(
 def start_import(session: Session, *, import_id: int, actor: Actor, threshold: int) -> int | None:
     """Write what the dry run said; the key of the job, or None when it was done at once.
 
+    Raises: as `prepare_import`.
+    """
+    item = prepare_import(session, import_id=import_id, actor=actor)
+    return _queue_or_do(session, item, WRITE, write_step, actor, threshold)
+
+
+def prepare_import(session: Session, *, import_id: int, actor: Actor) -> ClientImport:
+    """Begin to write; `write_step` then goes through the people.
+
     Once only: an import that is running or done is refused. Raises: NotFound, ImportStateConflict.
     """
     item = _locked(session, import_id, ImportState.checked)
     item.state = ImportState.running
     _forget_outcomes(session, import_id)
     record_event(session, actor=actor, verb="import_clients", record="import", record_id=import_id, rows=item.total)
-    return _queue_or_do(session, item, WRITE, write_step, actor, threshold)
+    session.flush()
+    return item
 
 
 def check_step(session: Session, *, import_id: int, position: Any, actor: Actor) -> Stride:
