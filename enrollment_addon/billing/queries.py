@@ -1,13 +1,21 @@
 """Reads of money. The row scope is the session's: what is out of reach isn't found."""
 
-from collections.abc import Iterable
+import datetime as dt
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, select
+from sqlalchemy.orm import Session, joinedload
 
+from ..core import clock
 from ..core.db import key_list
-from .models import Charge, ChargeStatus
+from ..people.models import Client, Club
+from .models import Charge, ChargeStatus, MoneyAccount, Payment, Refund, Settlement
+
+SHOWN = 5
+"""Rows of each kind on the client card."""
+MOST_ROWS = 200
+"""Rows of each kind on the page of one charge or payment."""
 
 _OPEN = Charge.gross - Charge.settled - Charge.credited
 
@@ -61,3 +69,86 @@ def balance_due(session: Session, client_ids: Iterable[int]) -> dict[int, dict[s
     for row in rows:
         due.setdefault(row.client_id, {})[row.currency] = int(row.due)
     return due
+
+
+@dataclass(frozen=True)
+class ClientMoney:
+    """The money of one client for the card: sums by currency in minor units, and the rows that matter now."""
+
+    due: dict[str, int]
+    on_account: dict[str, int]
+    open_charges: Sequence[Charge]
+    open_count: int
+    payments: Sequence[Payment]
+
+
+def client_money(session: Session, client_id: int) -> ClientMoney:
+    """What a client owes and has on account, the first charges due and the last payments, in four statements."""
+    sums = session.execute(
+        select(Charge.currency, func.sum(_OPEN), func.count())
+        .where(Charge.client_id == client_id, Charge.status == ChargeStatus.open)
+        .group_by(Charge.currency)
+        .order_by(Charge.currency)
+    ).all()
+    held = session.execute(
+        select(MoneyAccount.currency, MoneyAccount.on_account)
+        .where(MoneyAccount.client_id == client_id, MoneyAccount.on_account > 0)
+        .order_by(MoneyAccount.currency)
+    ).all()
+    charges = session.scalars(charges_of(client_id).where(Charge.status == ChargeStatus.open).limit(SHOWN)).all()
+    payments = session.scalars(
+        select(Payment).where(Payment.client_id == client_id).order_by(Payment.id.desc()).limit(SHOWN)
+    ).all()
+    return ClientMoney(
+        {row[0]: int(row[1]) for row in sums}, {row[0]: row[1] for row in held}, charges, sum(row[2] for row in sums),
+        payments,
+    )
+
+
+def charges_of(client_id: int) -> Select[Charge]:
+    """A client's charges, in the order in which a payment settles them."""
+    return select(Charge).where(Charge.client_id == client_id).order_by(Charge.due_on, Charge.id)
+
+
+def on_account(session: Session, client_id: int, currency: str) -> int:
+    """What a client has on account in one currency."""
+    return session.scalar(
+        select(MoneyAccount.on_account).where(MoneyAccount.client_id == client_id, MoneyAccount.currency == currency)
+    ) or 0
+
+
+def overdue_clause(session: Session) -> ColumnElement[bool]:
+    """Open charges that were due before today, by the clock of each client's club."""
+    timezones = session.scalars(select(Club.timezone).distinct()).all()
+    days: dict[dt.date, list[str]] = {}
+    for timezone in timezones:
+        days.setdefault(clock.today(timezone), []).append(timezone)
+    late = (
+        (Charge.due_on < day) & Charge.client_id.in_(
+            select(Client.id).join(Club, Club.id == Client.club_id).where(Club.timezone.in_(names))
+        )
+        for day, names in days.items()
+    )
+    return and_(Charge.status == ChargeStatus.open, or_(false(), *late))
+
+
+def settlements_of(
+    session: Session, *, charge_id: int | None = None, payment_id: int | None = None
+) -> Sequence[Settlement]:
+    """The settlements of a charge or of a payment, freed ones too, the newest first."""
+    statement = select(Settlement).options(joinedload(Settlement.payment), joinedload(Settlement.charge))
+    if charge_id is not None:
+        statement = statement.where(Settlement.charge_id == charge_id)
+    if payment_id is not None:
+        statement = statement.where(Settlement.payment_id == payment_id)
+    return session.scalars(statement.order_by(Settlement.id.desc()).limit(MOST_ROWS)).all()
+
+
+def refunds_of(session: Session, *, charge_id: int | None = None, payment_id: int | None = None) -> Sequence[Refund]:
+    """The refunds that went out of a payment or credited a charge, the newest first."""
+    statement = select(Refund)
+    if charge_id is not None:
+        statement = statement.where(Refund.charge_id == charge_id)
+    if payment_id is not None:
+        statement = statement.where(Refund.payment_id == payment_id)
+    return session.scalars(statement.order_by(Refund.id.desc()).limit(MOST_ROWS)).all()

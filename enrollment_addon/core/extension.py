@@ -1,6 +1,6 @@
 """What the add-on keeps on the host's application: `app.extensions["enrollment"]`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,8 @@ class Extension:
     `permissions` maps a view menu to all its permissions: views and APIs of one menu must declare the same,
     because the framework removes from a menu what the class registered last does not know.
     `client_parts` are what the domains above people add to the pages of clients. `due` is the input, by
-    kind, of the jobs that are to be done every night.
+    kind, of the jobs that are to be done every night. `checks` prove that what is stored adds up: each yields
+    findings with a code and whether it was repaired.
     """
 
     settings: Settings
@@ -36,3 +37,4 @@ class Extension:
     apis: list[Any] = field(default_factory=list)
     client_parts: list[Any] = field(default_factory=list)
     due: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    checks: dict[str, Callable[..., Iterable[Any]]] = field(default_factory=dict)

@@ -47,5 +47,5 @@ def facts_of(plan: MergePlan) -> list[dict[str, Any]]:
     for part in plan.parts.values():
         for row in part.rows:
             value = _("%(moving)s move, %(after)s afterwards", moving=row["source"], after=row["after"])
-            facts.append({"label": row["event_type"], "value": value})
+            facts.append({"label": row.get("label") or row["event_type"], "value": value})
     return facts

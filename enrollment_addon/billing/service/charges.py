@@ -15,7 +15,7 @@ from ...core.fields import Wrong, clean, date, key, reason_of, text, whole
 from ...core.scope import Actor
 from .. import calc
 from ..errors import ChargeStateConflict, CurrencyDiffers
-from ..models import Charge, ChargeStatus, Settlement
+from ..models import Charge, ChargeStatus, MoneyAccount, Settlement
 from .account import free, live_settlements, lock_account, lock_with
 
 FIRST_DAY = dt.date(2000, 1, 1)
@@ -100,13 +100,18 @@ def _refuse_second_currency(session: Session, enrollment_id: int | None, currenc
         raise CurrencyDiffers(expected=first, given=currency)
 
 
+def _free_all(session: Session, account: MoneyAccount, charge_id: int) -> int:
+    held = live_settlements(session, Settlement.charge_id == charge_id)
+    return free(session, account, [(settlement, settlement.amount) for settlement in held])
+
+
 def void_charge(session: Session, *, charge_id: int, reason: str, actor: Actor) -> None:
     """Withdraw a charge; what was paid for it is on account again. Raises: NotFound, ChargeStateConflict."""
     reason = reason_of(reason)
     account, charge = lock_with(session, Charge, charge_id)
     if charge.status == ChargeStatus.void:
         raise ChargeStateConflict(state=charge.status)
-    freed = free(session, account, [(s, s.amount) for s in live_settlements(session, Settlement.charge_id == charge_id)])
+    freed = _free_all(session, account, charge_id)
     charge.status, charge.voided_at, charge.void_reason = ChargeStatus.void, clock.now(), reason
     session.flush()
     record_event(
@@ -124,7 +129,7 @@ def free_charge(session: Session, *, charge_id: int, reason: str, actor: Actor) 
     account, charge = lock_with(session, Charge, charge_id)
     if not charge.settled:
         raise ChargeStateConflict(state=charge.status)
-    freed = free(session, account, [(s, s.amount) for s in live_settlements(session, Settlement.charge_id == charge_id)])
+    freed = _free_all(session, account, charge_id)
     record_event(
         session, actor=actor, verb="free_charge", record="charge", record_id=charge_id, client_id=charge.client_id,
         reason=reason, amount=freed, currency=charge.currency, what=charge.what,

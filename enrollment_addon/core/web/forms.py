@@ -6,9 +6,11 @@ A form only reads and checks what was typed; what it means is decided by the dom
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel.numbers import NumberFormatError, format_decimal, parse_decimal
 from flask_appbuilder.forms import DynamicForm
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup, escape
@@ -26,6 +28,8 @@ from wtforms import (
 )
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
+
+from .render import locale_name
 
 REQUIRED = _l("Please fill this in.")
 
@@ -70,6 +74,34 @@ class Choice(SelectField):
     @property
     def value(self) -> str | None:
         return self.data or None
+
+
+class Amount(StringField):
+    """A decimal number, such as an amount of money, typed as the reader's language writes it; `data` is exact."""
+
+    data: Any
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        text = "".join(valuelist).strip()
+        self.data = _decimal(text) if text else None
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return str(self.raw_data[0])
+        if self.data is None:
+            return ""
+        return format_decimal(self.data, "0." + "0" * -self.data.as_tuple().exponent, locale=locale_name())
+
+
+def _decimal(text: str) -> Decimal:
+    """The number as the reader's language writes it, else as computers do. Raises: ValueError."""
+    try:
+        return parse_decimal(text, locale=locale_name(), strict=True)
+    except NumberFormatError:
+        try:
+            return Decimal(text)
+        except InvalidOperation:
+            raise ValueError(str(_l("This is not a number."))) from None
 
 
 class LocalDateTime(DateTimeLocalField):
