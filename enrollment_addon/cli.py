@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -187,17 +188,15 @@ def _has_clients() -> bool:
 @click.option("--repair", is_flag=True, help="Write correcting entries and rows.")
 @working("credits")
 def check(as_json: bool, repair: bool) -> None:
-    """Prove that lots, entries and balances agree; print every row that does not. Code 1 if one is left."""
-    from .credits.service import check_ledger
-
+    """Prove that the ledger and money add up; print every row that does not. Code 1 if one is left."""
     found = left = 0
     with unit_of_work(_session()) if repair else nullcontext():
-        for finding in check_ledger(_session(), repair=repair):
+        for finding in chain.from_iterable(prove(_session(), repair=repair) for prove in _extension().checks.values()):
             found, left = found + 1, left + (not finding.repaired)
             told = ", ".join(f"{k} {v}" for k, v in asdict(finding).items() if v is not None)
             click.echo(json.dumps(asdict(finding), default=str) if as_json else told)
     if not as_json:
-        click.echo(f"{found} found, {found - left} repaired." if found else "The ledger is consistent.")
+        click.echo(f"{found} found, {found - left} repaired." if found else "The ledger and money are consistent.")
     sys.exit(1 if left else 0)
 
 

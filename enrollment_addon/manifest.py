@@ -7,6 +7,9 @@ from typing import Any
 from flask import Flask
 from flask_babel import lazy_gettext as _l
 
+from .billing import api as billing_api
+from .billing import client_pages as billing_client_pages
+from .billing import views as billing_views
 from .catalog import api as catalog_api
 from .catalog import views as catalog_views
 from .core import roles
@@ -126,7 +129,27 @@ MODULES: tuple[Module, ...] = (
         ),
         apis=(credits_api.CreditsApi, credits_api.LotApi, credits_api.ClientCreditsApi, credits_api.BatchApi),
     ),
-    Module("billing", wire_billing, verbs=(), views=(), apis=()),
+    Module(
+        "billing",
+        wire_billing,
+        verbs=(
+            Verb("issue_charges", _l("Issue charges"), MONEY, _l("Let a client owe money for something"),
+                 (OWNER, MANAGER, TEAM)),
+            Verb("void_charges", _l("Void charges"), MONEY,
+                 _l("Withdraw a charge; what was paid for it goes on account"), (OWNER, MANAGER)),
+            Verb("take_payments", _l("Take payments"), MONEY,
+                 _l("Record money that came in, and use what is on account"), (OWNER, MANAGER, TEAM)),
+            Verb("refund", _l("Refund payments"), MONEY, _l("Give money back, never more than came in"),
+                 (OWNER, MANAGER)),
+        ),
+        views=(
+            _menu(billing_views.ChargeView, "Charges", _l("Charges"), "fa-list", "Money", MONEY, "fa-credit-card"),
+            _menu(billing_views.PaymentView, "Payments", _l("Payments"), "fa-credit-card", "Money", MONEY,
+                  "fa-credit-card"),
+            View(billing_client_pages.MoneyView),
+        ),
+        apis=(billing_api.ChargeApi, billing_api.ClientChargesApi, billing_api.PaymentApi, billing_api.RefundApi),
+    ),
     Module("schedule", wire_schedule, verbs=(), views=(), apis=()),
     Module("enrollments", wire_enrollments, verbs=(), views=(), apis=()),
 )
@@ -144,6 +167,8 @@ _RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
                             "delete": (OWNER,)},
     "EnrollmentCredits": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentBatch": {"read": (OWNER, MANAGER, TEAM)},
+    "EnrollmentCharge": {"read": (OWNER, MANAGER, TEAM)},
+    "EnrollmentPayment": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentJob": {"read": (OWNER, MANAGER, TEAM)},
 }
 """Who may read and write which records from the start: menu → permission → roles."""

@@ -55,15 +55,24 @@ def wire_catalog(app: Flask, settings: Settings) -> None:
 def wire_credits(app: Flask, settings: Settings) -> None:
     """What credits hold, add to the client pages and do in the background."""
     from .credits import jobs, parts, people_hooks
+    from .credits.service import check_ledger
 
     people_hooks.plug_in()
     extension: Extension = app.extensions["enrollment"]
     extension.client_parts.append(parts.PART)
     extension.due[jobs.EXPIRE] = {"chunk": settings.sweep_chunk}
+    extension.checks["credits"] = check_ledger
 
 
 def wire_billing(app: Flask, settings: Settings) -> None:
-    """What money adds."""
+    """What money holds, adds to the client card and proves."""
+    from .billing import parts, people_hooks
+    from .billing.service import check_money
+
+    people_hooks.plug_in()
+    extension: Extension = app.extensions["enrollment"]
+    extension.client_parts.append(parts.PART)
+    extension.checks["money"] = check_money
 
 
 def wire_schedule(app: Flask, settings: Settings) -> None:
