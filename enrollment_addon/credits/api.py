@@ -1,12 +1,13 @@
 """REST of credits: grant, void, lots and entries, batches and their undo."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import current_app, request
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select
+from sqlalchemy.orm import selectinload
 
 from ..core.batches import Batch
 from ..core.errors import InvalidInput
@@ -20,11 +21,18 @@ from .models import CreditLot
 from .schemas import (
     BatchSchema,
     ClientCreditsSchema,
+    ConvertAnswer,
+    ConvertInput,
     EntrySchema,
+    ExtendAnswer,
+    ExtendInput,
     GrantAnswer,
     GrantInput,
     GrantJobAnswer,
     LotSchema,
+    MoveJobAnswer,
+    TransferAnswer,
+    TransferInput,
     UndoAnswer,
     UndoInput,
     UndoJobAnswer,
@@ -93,16 +101,46 @@ class CreditsApi(Api):
             return self.result({"batch_id": made["batch_id"], "job_id": made["job_id"]}, 202)
         return self.result({k: made[k] for k in ("batch_id", "granted", "skipped", "skipped_count")}, 201)
 
-    @operation("/void", "POST", summary="Take back the unspent rest of lots", permission="void_session_credits",
-               menu=MENU, body=VoidInput, answers={200: VoidAnswer}, refusals=(404, 409), idempotent=True)
+    @operation("/void", "POST", summary="Take back the unspent rest of lots, now or as a background job",
+               permission="void_session_credits", menu=MENU, body=VoidInput,
+               answers={200: VoidAnswer, 202: MoveJobAnswer}, refusals=(404, 409), idempotent=True)
     def void(self, data: dict[str, Any]) -> Any:
+        return self._many(service.void_lots, data, ("voided",))
+
+    @operation("/extend", "POST", summary="Give lots a new last day, now or as a background job",
+               permission="extend_credit_expiry", menu=MENU, body=ExtendInput,
+               answers={200: ExtendAnswer, 202: MoveJobAnswer}, refusals=(404, 409), idempotent=True)
+    def extend(self, data: dict[str, Any]) -> Any:
+        return self._many(service.extend_lots, data, ("batch_id", "extended"))
+
+    @operation("/transfer", "POST", summary="Give unspent credits of one client to another",
+               permission="transfer_session_credits", menu=MENU, body=TransferInput, answers={200: TransferAnswer},
+               refusals=(404, 409), idempotent=True)
+    def transfer(self, data: dict[str, Any]) -> Any:
+        return self._one(service.transfer_credits, data)
+
+    @operation("/convert", "POST", summary="Make credits of another event type of unspent ones, at a ratio",
+               permission="convert_session_credits", menu=MENU, body=ConvertInput, answers={200: ConvertAnswer},
+               refusals=(404, 409), idempotent=True)
+    def convert(self, data: dict[str, Any]) -> Any:
+        return self._one(service.convert_credits, data)
+
+    def _one(self, verb: Callable[..., dict[str, Any]], data: dict[str, Any]) -> Any:
+        """Do a verb on one client."""
         return self.result(
-            self.work(
-                lambda: service.void_lots(
-                    self.session, actor=self.actor, idempotency_key=idempotency_key(), **data
-                )
-            )
+            self.work(lambda: verb(self.session, actor=self.actor, idempotency_key=idempotency_key(), **data))
         )
+
+    def _many(self, verb: Callable[..., dict[str, Any]], data: dict[str, Any], told: Sequence[str]) -> Any:
+        """Do a verb on many lots; the answer says what was done or names the job that does it."""
+        settings = current_app.extensions["enrollment"].settings
+        sizes = {"threshold": settings.job_threshold, "chunk": settings.sweep_chunk}
+        made = self.work(
+            lambda: verb(self.session, actor=self.actor, idempotency_key=idempotency_key(), **sizes, **data)
+        )
+        if made["job_id"] is not None:
+            return self.result({"batch_id": made["batch_id"], "job_id": made["job_id"]}, 202)
+        return self.result({name: made[name] for name in told})
 
     @operation("/lots/<pk>/entries", summary="The ledger of one lot, in order", permission="read",
                answers={200: EntrySchema}, many=True)
@@ -119,6 +157,7 @@ class LotApi(readable(LotSchema)):  # type: ignore[misc]
     class_permission_name = "EnrollmentCredits"
     openapi_spec_tag = "Session credits"
     filters = LotView.filters
+    load = (selectinload(CreditLot.participants),)
     orders = {"expires_on": (CreditLot.expires_on,), "available": (CreditLot.available,)}
 
 

@@ -102,13 +102,34 @@ def _take(lots: Iterable[SpendableLot], quantity: int) -> list[Take]:
     return [] if missing else takes
 
 
-def converted(quantity: int, give: int, get: int) -> tuple[int, int]:
-    """What a conversion of `give` credits into `get` makes of a quantity: how many it uses, how many come out.
+@dataclass(frozen=True)
+class Portion:
+    """So many credits of one lot that leave it, with the lot's last day and value of one credit."""
 
-    Only whole steps: 5 credits at 2 → 1 use 4 and give 2.
+    lot_id: int
+    quantity: int
+    expires_on: dt.date | None
+    unit_value: int
+
+
+def convert(portions: Iterable[Portion], give: int, get: int) -> list[Portion]:
+    """What `give` → `get` makes of credits, step by step in their order; a rest below a whole step is left out.
+
+    A step takes the earliest last day and the whole value of its credits, rounded down per credit that comes
+    out. `lot_id` is the lot of its first credit; neighbours that are alike are one portion.
     """
-    steps = quantity // give
-    return steps * give, steps * get
+    credits = [portion for portion in portions for _ in range(portion.quantity)]
+    made: list[Portion] = []
+    for start in range(0, len(credits) - give + 1, give):
+        step = credits[start : start + give]
+        days = [credit.expires_on for credit in step if credit.expires_on]
+        value = sum(credit.unit_value for credit in step) // get
+        portion = Portion(step[0].lot_id, get, min(days, default=None), value)
+        if made and replace(made[-1], quantity=get) == portion:
+            made[-1] = replace(made[-1], quantity=made[-1].quantity + get)
+        else:
+            made.append(portion)
+    return made
 
 
 def expiry_after(today: dt.date, unit: str, count: int) -> dt.date:

@@ -25,6 +25,16 @@ class BatchStateConflict(Conflict):
     message = _l("This batch is “%(state)s”; only a finished batch can be undone.")
 
 
+class NotUndoable(Conflict):
+    code = "not_undoable"
+    message = _l("What was taken back cannot be given again; add session credits instead.")
+
+
+class NothingToExtend(Conflict):
+    code = "nothing_to_extend"
+    message = _l("Nothing is left in these lots: what has expired, been spent or taken back cannot be extended.")
+
+
 class BookingStateConflict(Conflict):
     code = "state_conflict"
     message = _l("The credits of this booking do not allow this: “%(state)s”.")

@@ -6,8 +6,9 @@ from ..core.batches import batches
 from ..core.scope import actor_of
 from ..jobs.models import Job
 from ..jobs.runner import Step, job_kind
-from .service import Chunk, expire_lots, grant_chunk, undo_chunk
+from .service import Chunk, expire_lots, grant_chunk, lot_chunk, undo_chunk
 from .service.grant import KIND as GRANT
+from .service.lot_batches import EXTEND, VOID
 from .service.undo import KIND as UNDO
 
 EXPIRE = "credits.expire"
@@ -18,6 +19,15 @@ def grant_step(session: Session, job: Job) -> Step:
     """The next clients of a bulk grant."""
     batch_id = job.input["batch_id"]
     chunk = grant_chunk(session, batch_id=batch_id, size=job.input["chunk"], actor=actor_of(session))
+    return _step(chunk, {"batch_id": batch_id})
+
+
+@job_kind(EXTEND)
+@job_kind(VOID)
+def lot_step(session: Session, job: Job) -> Step:
+    """The next lots of a bulk extension or voiding."""
+    batch_id = job.input["batch_id"]
+    chunk = lot_chunk(session, batch_id=batch_id, size=job.input["chunk"], actor=actor_of(session))
     return _step(chunk, {"batch_id": batch_id})
 
 

@@ -36,7 +36,14 @@ SKIP_REASONS = {
     "archived": _l("Archived"),
     "erased": _l("Personal data erased"),
     "not_found": _l("Not found"),
+    "empty": _l("Nothing left"),
 }
 PERIODS = (("days", _l("days")), ("weeks", _l("weeks")), ("months", _l("months")))
 EXPIRIES = (("none", _l("Never")), ("date", _l("On a date")), ("period", _l("After a while")))
-BATCH_KINDS = {"credits.grant": _l("Session credits added")}
+BATCH_KINDS = {
+    "credits.grant": _l("Session credits added"),
+    "credits.transfer": _l("Session credits transferred"),
+    "credits.convert": _l("Session credits converted"),
+    "credits.extend": _l("New last day"),
+    "credits.void": _l("Session credits voided"),
+}

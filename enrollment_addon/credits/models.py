@@ -130,6 +130,10 @@ class CreditLot(Base):
         "Participant", secondary=CreditLotParticipant.__table__, viewonly=True, order_by="Participant.id"
     )
 
+    @property
+    def participant_ids(self) -> list[int]:
+        return [participant.id for participant in self.participants]
+
 
 @scoped
 class CreditEntry(Base):

@@ -37,6 +37,13 @@ class GrantInput(Input):
     priority = fields.Integer(strict=True, metadata={"minimum": 0, "maximum": 100})
     unit_value = fields.String(metadata={"description": "A decimal number in the currency of the clients' club"})
     shared = Flag()
+    member_cap = fields.Integer(
+        strict=True, allow_none=True, metadata={"minimum": 1, "description": "The most each other member may spend"}
+    )
+    participant_ids = fields.List(
+        key_field(), validate=validate.Length(max=100),
+        metadata={"description": "Restricts the credits of a single client to these participants"},
+    )
     note = fields.String(allow_none=True)
 
 
@@ -78,6 +85,73 @@ class VoidAnswer(Schema):
     voided = fields.Integer(required=True)
 
 
+class MoveJobAnswer(Schema):
+    example = {"batch_id": 33, "job_id": 92}
+
+    batch_id = fields.Integer(required=True)
+    job_id = fields.Integer(required=True)
+
+
+class ExtendInput(Input):
+    example = {"lot_ids": [501, 502], "expires_on": "2026-12-31", "reason": "Closed in summer"}
+
+    lot_ids = fields.List(
+        key_field(), required=True, validate=validate.Length(max=2_000, error=_l("At most 2,000 lots at once."))
+    )
+    expires_on = fields.Date(
+        required=True, allow_none=True, metadata={"description": "The new last day; null: they never expire"}
+    )
+    reason = fields.String(required=True)
+
+
+class ExtendAnswer(Schema):
+    example = {"batch_id": 34, "extended": 2}
+
+    batch_id = fields.Integer(required=True)
+    extended = fields.Integer(required=True, metadata={"description": "Lots; those with nothing left are left out"})
+
+
+class TransferInput(Input):
+    example = {"from_client_id": 7, "to_client_id": 8, "event_type_id": 4, "quantity": 3, "reason": "For the sister"}
+
+    from_client_id = key_field(required=True)
+    to_client_id = key_field(required=True)
+    event_type_id = key_field(required=True)
+    quantity = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": MOST_CREDITS})
+    reason = fields.String(required=True)
+
+
+class TransferAnswer(Schema):
+    example = {"batch_id": 35, "transferred": 3}
+
+    batch_id = fields.Integer(required=True)
+    transferred = fields.Integer(required=True)
+
+
+class ConvertInput(Input):
+    example = {
+        "client_id": 7, "from_event_type_id": 4, "to_event_type_id": 5, "quantity": 5, "give": 2, "get": 1,
+        "reason": "Group lessons instead",
+    }
+
+    client_id = key_field(required=True)
+    from_event_type_id = key_field(required=True)
+    to_event_type_id = key_field(required=True)
+    quantity = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": MOST_CREDITS})
+    give = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": 100})
+    get = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": 100})
+    reason = fields.String(required=True)
+
+
+class ConvertAnswer(Schema):
+    example = {"batch_id": 36, "converted": 4, "received": 2, "left": 1}
+
+    batch_id = fields.Integer(required=True)
+    converted = fields.Integer(required=True)
+    received = fields.Integer(required=True)
+    left = fields.Integer(required=True, metadata={"description": "Below a whole step: they stay as they were"})
+
+
 class UndoInput(Input):
     example = {"reason": "Wrong list", "preview": False}
 
@@ -105,6 +179,7 @@ class LotSchema(Schema):
         "expired": 0, "voided": 0, "transferred": 0, "expires_on": "2026-09-02",
         "granted_at": "2026-03-02T09:30:00+00:00", "origin": "manual", "priority": 50, "shared": False,
         "unit_value": "15.00", "currency": "EUR", "enrollment_id": None, "batch_id": 31, "note": None,
+        "held": False, "member_cap": None, "participant_ids": [],
     }
 
     id = fields.Integer(required=True)
@@ -130,6 +205,13 @@ class LotSchema(Schema):
     enrollment_id = fields.Integer(required=True, allow_none=True)
     batch_id = fields.Integer(required=True, allow_none=True)
     note = fields.String(required=True, allow_none=True)
+    held = fields.Boolean(required=True, metadata={"description": "On hold: can't be spent and doesn't expire"})
+    member_cap = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Of a shared lot: the most each other member spends"}
+    )
+    participant_ids = fields.List(
+        fields.Integer(), required=True, metadata={"description": "Whom it is restricted to; empty: anyone"}
+    )
 
 
 class BalanceSchema(Schema):
@@ -157,6 +239,7 @@ class EntrySchema(Schema):
         "id": 9001, "lot_id": 501, "kind": "grant", "available_change": 10, "reserved_change": 0,
         "running_available": 10, "running_reserved": 0, "at": "2026-03-02T09:30:00+00:00", "who": "Ana Ruiz",
         "reason": None, "booking_id": None, "reversal_of_id": None, "reversed": False,
+        "old_expires_on": None, "new_expires_on": None, "member_id": None, "batch_id": None,
     }
 
     id = fields.Integer(required=True)
@@ -172,6 +255,12 @@ class EntrySchema(Schema):
     booking_id = fields.Integer(required=True, allow_none=True)
     reversal_of_id = fields.Integer(required=True, allow_none=True)
     reversed = fields.Boolean(required=True)
+    old_expires_on = fields.Date(required=True, allow_none=True)
+    new_expires_on = fields.Date(required=True, allow_none=True)
+    member_id = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Who of the household spent a shared credit"}
+    )
+    batch_id = fields.Integer(required=True, allow_none=True)
 
 
 class BatchSchema(Schema):

@@ -301,8 +301,7 @@ class BatchView(RecordView):
         return self.render_template(
             "enrollment_addon/batch.html", crumbs=self.crumbs(), total=batch.clients,
             batch={
-                "title": _("%(quantity)s × %(event_type)s", quantity=render.number(batch.input["quantity"]),
-                           event_type=batch.event_type),
+                "title": _batch_title(batch),
                 "state_label": dict(labels.BATCH_STATES)[state], "state_class": labels.BATCH_CLASSES.get(state, ""),
                 "note": batch.note, "created_by": batch.who, "created_at": batch.created_at,
                 "facts": _facts(batch), "skipped": self._skipped(batch),
@@ -311,18 +310,22 @@ class BatchView(RecordView):
             },
             rows=[
                 {
-                    "client": r.client, "quantity": r.quantity, "available": r.available, "spent": r.spent,
-                    "voided": r.taken_back,
+                    "client": r.client, "quantity": r.quantity, "available": r.available, "reserved": r.reserved,
+                    "used": r.used, "voided": r.taken_back,
                     "client_url": url_for("ClientView.show", pk=r.client_id) if readable else None,
                     "lot_url": url_for("LotView.show", pk=r.lot_id),
                 }
                 for r in rows[:ROWS]
             ],
-            next_url=url_for("BatchView.show", pk=pk, after=rows[ROWS - 1].client_id) if more else None,
+            next_url=url_for("BatchView.show", pk=pk, after=rows[ROWS - 1].lot_id) if more else None,
         )
 
+    @staticmethod
+    def _undoable(batch: queries.BatchSummary) -> bool:
+        return batch.state == BatchState.done and batch.kind in service.UNDOABLE and can("undo_batch")
+
     def _undo_url(self, batch: queries.BatchSummary) -> str | None:
-        return url_for("BatchView.undo", pk=batch.id) if batch.state == BatchState.done and can("undo_batch") else None
+        return url_for("BatchView.undo", pk=batch.id) if self._undoable(batch) else None
 
     def _job_url(self, batch: queries.BatchSummary) -> str | None:
         if batch.job_id is None:
@@ -384,11 +387,21 @@ class BatchView(RecordView):
         return page, form_status()
 
 
+def _batch_title(batch: queries.BatchSummary) -> str:
+    """What was done, with the number and event type where the batch has one of each."""
+    what = str(labels.BATCH_KINDS[batch.kind])
+    if batch.event_type is None:
+        return what
+    credits = _("%(quantity)s × %(event_type)s", quantity=render.number(batch.input["quantity"]),
+                event_type=batch.event_type)
+    return credits if batch.kind == queries.GRANT else f"{what}: {credits}"
+
+
 def _facts(batch: queries.BatchSummary) -> list[dict[str, Any]]:
     facts = [
         (_("Clients"), batch.clients), (_("Credits"), batch.credits), (_("Available"), batch.available),
-        (_("Spent or reserved"), batch.spent), (_("Expired"), batch.expired), (_("Taken back"), batch.taken_back),
-        (_("Skipped"), batch.skipped_count),
+        (_("Reserved"), batch.reserved), (_("Used"), batch.used), (_("Expired"), batch.expired),
+        (_("Taken back"), batch.taken_back), (_("Skipped"), batch.skipped_count),
     ]
     return [{"label": label, "value": render.number(value)} for label, value in facts]
 

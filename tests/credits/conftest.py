@@ -63,7 +63,17 @@ class Studio:
 
     def void(self, lot_ids: list[int], **over: Any) -> dict[str, int]:
         with unit_of_work(self.session):
-            return service.void_lots(self.session, lot_ids=lot_ids, **{"reason": "by mistake", "actor": SYSTEM, **over})
+            done = service.void_lots(
+                self.session, lot_ids=lot_ids, **{"reason": "by mistake", "actor": SYSTEM, **over}
+            )
+        return {"voided": done["voided"]}
+
+    def move(self, verb: str, **over: Any) -> dict[str, Any]:
+        """Transfer, convert or extend."""
+        if verb == "extend_lots":
+            over = {**SIZES, **over}
+        with unit_of_work(self.session):
+            return getattr(service, verb)(self.session, **{"reason": "as agreed", "actor": SYSTEM, **over})
 
     def undo(self, batch_id: int, **over: Any) -> dict[str, Any]:
         options = {"reason": "wrong list", "actor": SYSTEM, **SIZES, **over}

@@ -163,12 +163,13 @@ def test_a_batch_tells_who_got_what_and_what_became_of_it(studio):
     studio.reserve(anna, 1)
     studio.undo(batch_id)
     summary = queries.batch_summary(studio.session, batch_id)
-    assert (summary.clients, summary.credits, summary.spent, summary.taken_back) == (4, 8, 1, 7)
+    assert (summary.clients, summary.credits, summary.reserved + summary.used, summary.taken_back) == (4, 8, 1, 7)
     assert (summary.note, summary.by_reason, summary.skipped) == (
         "spring", {"archived": 1}, [{"client_id": gone, "reason": "archived"}]
     )
     rows = queries.batch_rows(studio.session, batch_id, size=3)
     assert [row.client_id for row in rows] == [anna, *others[:2]]
-    assert (rows[0].client, rows[0].spent, rows[0].taken_back, rows[0].available) == ("Anna Abel", 1, 1, 0)
-    rest = queries.batch_rows(studio.session, batch_id, after=rows[-1].client_id)
+    spent = rows[0].reserved + rows[0].used
+    assert (rows[0].client, spent, rows[0].taken_back, rows[0].available) == ("Anna Abel", 1, 1, 0)
+    rest = queries.batch_rows(studio.session, batch_id, after=rows[-1].lot_id)
     assert [row.client_id for row in rest] == others[2:]

@@ -5,11 +5,12 @@ taken yet are shown as `lapsed` and counted nowhere else.
 """
 
 from .balances import BalanceRow, ClientCredits, Summary, balances_for, client_credits
-from .batches import BatchRow, BatchSummary, batch_rows, batch_summary
+from .batches import GRANT, BatchRow, BatchSummary, batch_rows, batch_summary
 from .history import EntryRow, ExplainedLot, Explanation, explain, lot_entries
 from .lots import LotRow, entry_sums
 
 __all__ = [
+    "GRANT",
     "BalanceRow",
     "BatchRow",
     "BatchSummary",

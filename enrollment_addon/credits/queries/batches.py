@@ -5,15 +5,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from ...catalog.models import EventType
 from ...core.batches import Batch
 from ...core.errors import NotFound
 from ...core.scope import actor_of, clause_for, reach_of
-from ..models import lots
+from ..models import EntryKind, entries, lots
 from .lots import clients_table, names_of
+
+GRANT = "credits.grant"
+_KINDS: Mapping[str, EntryKind] = {
+    "credits.transfer": EntryKind.transfer_in,
+    "credits.convert": EntryKind.transfer_in,
+    "credits.extend": EntryKind.extend,
+    "credits.void": EntryKind.void,
+}
+"""The entries of a batch by which its lots are found."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +36,8 @@ class BatchSummary:
     who: str | None
     note: str | None
     input: Mapping[str, Any]
-    event_type_id: int
-    event_type: str
+    event_type: str | None
+    kind: str
     total: int
     done: int
     skipped: list[dict[str, Any]]
@@ -38,7 +47,8 @@ class BatchSummary:
     clients: int
     credits: int
     available: int
-    spent: int
+    reserved: int
+    used: int
     expired: int
     taken_back: int
     undone_at: dt.datetime | None
@@ -49,14 +59,15 @@ class BatchSummary:
 
 @dataclass(frozen=True)
 class BatchRow:
-    """What one client got from a batch, and what became of it; `spent` includes what bookings hold."""
+    """A lot of a batch: whose it is, and what became of it."""
 
     client_id: int
     client: str
     lot_id: int
     quantity: int
     available: int
-    spent: int
+    reserved: int
+    used: int
     expired: int
     taken_back: int
     expires_on: dt.date | None
@@ -65,25 +76,25 @@ class BatchRow:
 def batch_summary(session: Session, batch_id: int) -> BatchSummary:
     """The head of a batch's page. Raises: NotFound."""
     batch = _batch(session, batch_id)
-    event_type = session.get(EventType, batch.input["event_type_id"])
-    assert event_type is not None, "an event type that was granted is never deleted"
-    spent = lots.c.used + lots.c.reserved
+    key = batch.input.get("event_type_id") or batch.input.get("from_event_type_id")
+    event_type = session.get(EventType, key) if key else None
     sums = session.execute(
         select(
-            func.count().label("clients"),
+            func.count(lots.c.client_id.distinct()).label("clients"),
             *(
                 func.coalesce(func.sum(column), 0).label(name)
                 for name, column in (
                     ("credits", lots.c.quantity),
                     ("available", lots.c.available),
-                    ("spent", spent),
+                    ("reserved", lots.c.reserved),
+                    ("used", lots.c.used),
                     ("expired", lots.c.expired),
                     ("taken_back", lots.c.voided),
                 )
             ),
         )
         .join_from(lots, clients_table)
-        .where(lots.c.batch_id == batch_id, reach_of(actor_of(session)))
+        .where(_belongs(batch), reach_of(actor_of(session)))
     ).one()
     names = names_of(session, {batch.created_by_id, batch.undone_by_id})
     left_out = batch.input["left_out"]
@@ -95,8 +106,8 @@ def batch_summary(session: Session, batch_id: int) -> BatchSummary:
         who=names.get(batch.created_by_id),
         note=batch.note,
         input=batch.input,
-        event_type_id=event_type.id,
-        event_type=event_type.label,
+        event_type=event_type.label if event_type else None,
+        kind=batch.kind,
         total=batch.total,
         done=batch.done,
         skipped=batch.skipped,
@@ -112,8 +123,8 @@ def batch_summary(session: Session, batch_id: int) -> BatchSummary:
 
 
 def batch_rows(session: Session, batch_id: int, *, after: int = 0, size: int = 50) -> list[BatchRow]:
-    """Who got what, by client key, behind `after` (a client's key). Raises: NotFound."""
-    _batch(session, batch_id)
+    """The lots of a batch by key, behind the lot `after`. Raises: NotFound."""
+    batch = _batch(session, batch_id)
     client = clients_table.c
     rows = session.execute(
         select(
@@ -123,14 +134,15 @@ def batch_rows(session: Session, batch_id: int, *, after: int = 0, size: int = 5
             lots.c.id,
             lots.c.quantity,
             lots.c.available,
-            (lots.c.used + lots.c.reserved).label("spent"),
+            lots.c.reserved,
+            lots.c.used,
             lots.c.expired,
             lots.c.voided,
             lots.c.expires_on,
         )
         .join_from(lots, clients_table)
-        .where(lots.c.batch_id == batch_id, lots.c.client_id > after, reach_of(actor_of(session)))
-        .order_by(lots.c.client_id)
+        .where(_belongs(batch), lots.c.id > after, reach_of(actor_of(session)))
+        .order_by(lots.c.id)
         .limit(size)
     )
     return [
@@ -140,7 +152,8 @@ def batch_rows(session: Session, batch_id: int, *, after: int = 0, size: int = 5
             row.id,
             row.quantity,
             row.available,
-            row.spent,
+            row.reserved,
+            row.used,
             row.expired,
             row.voided,
             row.expires_on,
@@ -149,10 +162,19 @@ def batch_rows(session: Session, batch_id: int, *, after: int = 0, size: int = 5
     ]
 
 
+def _belongs(batch: Batch) -> ColumnElement[bool]:
+    """The lots a batch made, or gave credits to, or did its verb to."""
+    if batch.kind == GRANT:
+        return lots.c.batch_id == batch.id
+    return lots.c.id.in_(
+        select(entries.c.lot_id).where(entries.c.batch_id == batch.id, entries.c.kind == _KINDS[batch.kind])
+    )
+
+
 def _batch(session: Session, batch_id: int) -> Batch:
     batch = session.execute(
         select(Batch).where(
-            Batch.id == batch_id, Batch.kind == "credits.grant", clause_for(Batch, actor_of(session))
+            Batch.id == batch_id, Batch.kind.in_((GRANT, *_KINDS)), clause_for(Batch, actor_of(session))
         )
     ).scalar_one_or_none()
     if batch is None:

@@ -3,12 +3,14 @@
 from .booking import consume_credits, release_credits, reserve_credits, restore_credits
 from .check import Finding, check_ledger
 from .grant import Chunk, GrantPlan, grant_chunk, grant_credits, plan_grant
+from .lot_batches import extend_lots, lot_chunk, void_lots
 from .lots import hold_lots, move_restriction, open_lot, shift_expiry, take_back
+from .moves import convert_credits, transfer_credits
 from .sweep import Swept, expire_lots
-from .undo import UndoPlan, undo_batch, undo_chunk, undo_plan
-from .void import void_lots
+from .undo import UNDOABLE, UndoPlan, undo_batch, undo_chunk, undo_plan
 
 __all__ = [
+    "UNDOABLE",
     "Chunk",
     "Finding",
     "GrantPlan",
@@ -16,10 +18,13 @@ __all__ = [
     "UndoPlan",
     "check_ledger",
     "consume_credits",
+    "convert_credits",
     "expire_lots",
+    "extend_lots",
     "grant_chunk",
     "grant_credits",
     "hold_lots",
+    "lot_chunk",
     "move_restriction",
     "open_lot",
     "plan_grant",
@@ -28,6 +33,7 @@ __all__ = [
     "restore_credits",
     "shift_expiry",
     "take_back",
+    "transfer_credits",
     "undo_batch",
     "undo_chunk",
     "undo_plan",

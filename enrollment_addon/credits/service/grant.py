@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Date, Select, case, cast, insert, literal, null, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
@@ -18,12 +19,14 @@ from sqlalchemy.orm import Session
 from ...core import audit, clock
 from ...core.batches import Batch, BatchState, Slice, advance, batches, next_slice, open_batch, targets
 from ...core.db import UtcDateTime, dialect_of, idempotent
+from ...core.errors import InvalidInput
 from ...core.scope import Actor, reach_of
 from ...jobs.service import queue_job
 from ...people.models import Client, Club
 from ..models import EntryKind, Origin, balances, entries, lots
+from .lots import check_participants, restrict
 from .selection import SKIPPED_LISTED, Selection, fingerprint, reason_of, select_clients
-from .terms import Terms, check_terms
+from .terms import Terms, check_sharing, check_terms
 
 KIND = "credits.grant"
 
@@ -125,6 +128,8 @@ def grant_credits(
     priority: int = 50,
     unit_value: str = "0",
     shared: bool = False,
+    member_cap: int | None = None,
+    participant_ids: Sequence[int] = (),
     note: str | None = None,
     actor: Actor,
     idempotency_key: str | None = None,
@@ -133,6 +138,8 @@ def grant_credits(
 ) -> dict[str, Any]:
     """Give each selected client one lot of `quantity` credits; above `threshold` clients as a background job.
 
+    `member_cap`: of a shared lot, the most that each other member of the household may spend.
+    `participant_ids`: whom the credits are for, only where they are given to a single client.
     Answers `{batch_id, granted, clients, skipped, skipped_count, job_id}`; `granted` is 0 while a job waits.
     Raises: InvalidInput (with `fields`), MixedCurrencies, NobodySelected, IdempotencyMismatch.
     """
@@ -150,7 +157,13 @@ def grant_credits(
     def do() -> dict[str, Any]:
         selection = select_clients(session, clients, actor)
         terms = check_terms(session, selection, **given)
-        batch = _open(session, selection, terms, shared=shared, note=note, actor=actor)
+        check_sharing(shared, member_cap)
+        if participant_ids:
+            _check_restriction(session, selection, participant_ids, shared=shared)
+        batch = _open(
+            session, selection, terms, shared=shared, member_cap=member_cap, participants=participant_ids, note=note,
+            actor=actor,
+        )
         job_id = None
         if selection.count > threshold:
             job_id = _queue(session, batch, chunk=chunk, actor=actor)
@@ -172,14 +185,44 @@ def grant_credits(
         )
         return _answer(batch, job_id)
 
-    asked = {**given, "actor": actor.user_id, "clients": fingerprint(session, clients), "shared": shared}
+    asked = {
+        **given,
+        "actor": actor.user_id,
+        "clients": fingerprint(session, clients),
+        "shared": shared,
+        "member_cap": member_cap,
+        "participants": sorted(participant_ids),
+    }
     return idempotent(session, key=idempotency_key, verb="grant_credits", asked=asked, do=do)
 
 
+def _check_restriction(
+    session: Session, selection: Selection, participant_ids: Sequence[int], *, shared: bool
+) -> None:
+    """Raises: InvalidInput unless one client gets the credits and all participants are theirs."""
+    if selection.only_client is None:
+        raise InvalidInput(fields={"participant_ids": _l("Only credits of a single client can be restricted.")})
+    check_participants(session, participant_ids, client_id=selection.only_client, shared=shared)
+
+
 def _open(
-    session: Session, selection: Selection, terms: Terms, *, shared: bool, note: str | None, actor: Actor
+    session: Session,
+    selection: Selection,
+    terms: Terms,
+    *,
+    shared: bool,
+    member_cap: int | None,
+    participants: Sequence[int],
+    note: str | None,
+    actor: Actor,
 ) -> Batch:
-    asked = {**terms.as_input(), "shared": shared, "left_out": selection.by_reason}
+    asked = {
+        **terms.as_input(),
+        "shared": shared,
+        "member_cap": member_cap,
+        "participant_ids": sorted(set(participants)),
+        "left_out": selection.by_reason,
+    }
     return open_batch(
         session,
         kind=KIND,
@@ -210,6 +253,8 @@ def grant_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> 
         return Chunk(0, 0, finished=True)
     terms = Terms.from_input(batch.input)
     done = _insert_lots(session, batch, part, terms, actor)
+    if participants := batch.input.get("participant_ids"):
+        restrict(session, session.execute(select(lots.c.id).where(_granted(batch_id, part))).scalars(), participants)
     _insert_entries(session, batch_id, part, actor)
     _add_to_balances(session, batch_id, part, terms)
     advance(session, batch_id, part, done=done)
@@ -240,6 +285,8 @@ def _insert_lots(session: Session, batch: Any, part: Slice, terms: Terms, actor:
             literal(Origin.manual.value),
             literal(terms.priority),
             literal(bool(batch.input["shared"])),
+            literal(batch.input.get("member_cap"), lots.c.member_cap.type),
+            literal(False),
             literal(terms.unit_value, lots.c.unit_value.type),
             club.currency,
             literal(batch.id),
@@ -273,6 +320,8 @@ def _insert_lots(session: Session, batch: Any, part: Slice, terms: Terms, actor:
         "origin",
         "priority",
         "shared",
+        "member_cap",
+        "held",
         "unit_value",
         "currency",
         "batch_id",

@@ -207,7 +207,15 @@ def lock_balances(session: Session, lot_ids: Sequence[int]) -> None:
     ).all()
 
 
-def retire(session: Session, lot_ids: Sequence[int], *, kind: EntryKind, reason: str | None, actor: Actor) -> Retired:
+def retire(
+    session: Session,
+    lot_ids: Sequence[int],
+    *,
+    kind: EntryKind,
+    reason: str | None,
+    actor: Actor,
+    batch_id: int | None = None,
+) -> Retired:
     """Take what is still available in these lots out of them; reserved and used credits stay.
 
     Set-based, four statements; the caller holds the locks of `lock_balances` and bounds the number of lots.
@@ -233,6 +241,7 @@ def retire(session: Session, lot_ids: Sequence[int], *, kind: EntryKind, reason:
                 "actor_id",
                 "reason",
                 "turn",
+                "batch_id",
             ],
             select(
                 lots.c.id,
@@ -245,6 +254,7 @@ def retire(session: Session, lot_ids: Sequence[int], *, kind: EntryKind, reason:
                 literal(actor.user_id, entries.c.actor_id.type),
                 literal(reason, entries.c.reason.type),
                 literal(0),
+                literal(batch_id, entries.c.batch_id.type),
             )
             .where(live)
             .order_by(lots.c.id),

@@ -120,6 +120,16 @@ def check_terms(
     )
 
 
+def check_sharing(shared: bool, member_cap: Any) -> None:
+    """Raises: InvalidInput for a cap per member that is no number, or without sharing."""
+    if member_cap is None:
+        return
+    if not _whole(member_cap, 1, MOST_CREDITS):
+        raise InvalidInput(fields={"member_cap": _l("Please enter a whole number from 1 to 1000.")})
+    if not shared:
+        raise InvalidInput(fields={"member_cap": _l("Only shared credits can have this.")})
+
+
 def _whole(value: Any, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 

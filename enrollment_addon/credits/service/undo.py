@@ -15,13 +15,17 @@ from ...core.scope import Actor, clause_for, reach_of
 from ...jobs.models import ENDED, Job, JobState
 from ...jobs.service import queue_job
 from ...people.models import Client
-from ..errors import BatchStateConflict
-from ..labels import BATCH_STATES
+from ..errors import BatchStateConflict, NotUndoable
+from ..labels import BATCH_KINDS, BATCH_STATES
 from ..models import EntryKind, lots
+from .grant import KIND as GRANT
 from .grant import Chunk, lock_batch
 from .ledger import lock_balances, require_reason, retire
+from .undo_moves import UNDO_MOVES
 
 KIND = "credits.undo"
+UNDOABLE = (GRANT, *UNDO_MOVES)
+"""The kinds of batches that can be undone; what was voided is not given again."""
 
 clients_table: Any = Client.__table__
 
@@ -43,7 +47,10 @@ class UndoPlan:
 
 def undo_plan(session: Session, *, batch_id: int, actor: Actor) -> UndoPlan:
     """Say what an undo would take back now; writes nothing. Raises: NotFound, BatchStateConflict."""
-    _require_undoable(session, _visible(session, batch_id, actor))
+    batch = _visible(session, batch_id, actor)
+    _require_undoable(session, batch)
+    if batch.kind != GRANT:
+        return UndoPlan(*UNDO_MOVES[batch.kind].plan(session, batch, actor))
     spent = lots.c.used + lots.c.reserved
     row = session.execute(
         _reached_lots(batch_id, actor).with_only_columns(
@@ -69,8 +76,9 @@ def undo_batch(
 ) -> dict[str, Any]:
     """Take back what is still available in every lot of a batch; spent and booked credits stay.
 
-    Answers `{taken_back, kept_spent, clients, job_id}`; above `threshold` clients a background job does it
-    and the numbers are 0. A grant whose job was stopped half-way can be undone as well.
+    What was moved goes back where it came from, a last day becomes what it was. Answers `{taken_back,
+    kept_spent, clients, job_id}`; above `threshold` clients a background job does it and the numbers are 0. A
+    batch whose job was stopped half-way can be undone as well.
     Raises: NotFound, BatchStateConflict, InvalidInput without a reason, IdempotencyMismatch.
     """
     reason = require_reason(reason)
@@ -122,6 +130,8 @@ def undo_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> C
     batch = lock_batch(session, batch_id)
     if batch.state != BatchState.undoing:
         return Chunk(0, 0, finished=True)
+    if batch.kind != GRANT:
+        return _undo_moves(session, batch, size, actor)
     page = session.execute(
         _reached_lots(batch_id, actor)
         .where(lots.c.client_id > batch.undo_cursor)
@@ -136,13 +146,29 @@ def undo_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> C
         taken = retire(session, keys, kind=EntryKind.void, reason=batch.undo_reason, actor=actor)
         result = _sum(result, {"taken_back": taken.credits, "kept_spent": int(kept), "clients": len(page)})
     finished = len(page) < size
+    _advance(session, batch, result, page[-1].client_id if page else None, finished=finished)
+    return Chunk(len(page), 0, finished)
+
+
+def _undo_moves(session: Session, batch: Any, size: int, actor: Actor) -> Chunk:
+    """The next `size` lots of a batch of moves or new last days."""
+    undone = UNDO_MOVES[batch.kind].undo(session, batch, batch.undo_cursor, size, actor)
+    result = _sum(
+        batch.undo_result, {"taken_back": undone.taken_back, "kept_spent": undone.kept_spent, "clients": undone.clients}
+    )
+    _advance(session, batch, result, undone.cursor, finished=undone.lots < size)
+    return Chunk(undone.lots, 0, undone.lots < size)
+
+
+def _advance(
+    session: Session, batch: Any, result: Mapping[str, int], cursor: int | None, *, finished: bool
+) -> None:
     values: dict[str, Any] = {"undo_result": result}
-    if page:
-        values["undo_cursor"] = page[-1].client_id
+    if cursor is not None:
+        values["undo_cursor"] = cursor
     if finished:
         values |= {"state": BatchState.undone, "undone_at": clock.now()}
-    session.execute(update(batches).where(batches.c.id == batch_id).values(**values))
-    return Chunk(len(page), 0, finished)
+    session.execute(update(batches).where(batches.c.id == batch.id).values(**values))
 
 
 def _total(column: Any) -> ColumnElement[Any]:
@@ -164,7 +190,7 @@ def _reached_lots(batch_id: int, actor: Actor) -> Select[Any]:
 def _visible(session: Session, batch_id: int, actor: Actor) -> Any:
     """The batch's row. Raises: NotFound when there is none that the actor may see."""
     row = session.execute(
-        select(batches).where(batches.c.id == batch_id, batches.c.kind == "credits.grant", clause_for(Batch, actor))
+        select(batches).where(batches.c.id == batch_id, batches.c.kind.in_(BATCH_KINDS), clause_for(Batch, actor))
     ).one_or_none()
     if row is None:
         raise NotFound
@@ -172,7 +198,9 @@ def _visible(session: Session, batch_id: int, actor: Actor) -> Any:
 
 
 def _require_undoable(session: Session, batch: Any) -> None:
-    """Raises: BatchStateConflict unless no more chunks of the grant will come and nothing was undone yet."""
+    """Raises: BatchStateConflict unless no more chunks of it will come and nothing was undone yet; NotUndoable."""
+    if batch.kind not in UNDOABLE:
+        raise NotUndoable
     if batch.state == BatchState.done:
         return
     if batch.state == BatchState.open and batch.input.get("job_id"):

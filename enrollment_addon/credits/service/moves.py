@@ -1,0 +1,297 @@
+"""Moving unspent credits: to another client, or to another event type at a ratio.
+
+Credits leave their lots and arrive in new ones. Both sides are entries of one batch; each arrival names the
+entry by which its credits left.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ...catalog.models import EventType
+from ...core import audit, clock
+from ...core.batches import Batch, BatchState, open_batch
+from ...core.db import idempotent, key_list
+from ...core.errors import InvalidInput, NotFound
+from ...core.scope import Actor, reach_of
+from ...people.models import Client, Club
+from ..calc import Portion, Take, burn, convert
+from ..errors import NotEnoughCredits
+from ..models import EntryKind, entries, lots, something_left
+from .ledger import Move, change_balance, open_balances, post, require_reason
+from .lots import as_lot, insert_lot
+from .terms import MOST_CREDITS
+
+TRANSFER = "credits.transfer"
+CONVERT = "credits.convert"
+MOST_IN_RATIO = 100
+
+clients_table: Any = Client.__table__
+clubs_table: Any = Club.__table__
+
+TERMS = ("expires_on", "origin", "priority", "shared", "member_cap", "unit_value", "currency", "note", "granted_at")
+"""What credits keep when they move. Restrictions to participants or an enrollment end."""
+
+
+def transfer_credits(
+    session: Session,
+    *,
+    from_client_id: int,
+    to_client_id: int,
+    event_type_id: int,
+    quantity: int,
+    reason: str,
+    actor: Actor,
+    idempotency_key: str | None = None,
+) -> dict[str, Any]:
+    """Give unspent credits of one client to another, in burn order; each keeps its origin and last day.
+
+    Credits of an enrollment or on hold stay. Answers `{batch_id, transferred}`.
+    Raises: NotEnoughCredits, NotFound for a client out of reach, InvalidInput, IdempotencyMismatch.
+    """
+    reason = require_reason(reason)
+    asked = {
+        "from_client_id": from_client_id,
+        "to_client_id": to_client_id,
+        "event_type_id": event_type_id,
+        "quantity": quantity,
+    }
+
+    def do() -> dict[str, Any]:
+        _check_quantity(quantity)
+        if from_client_id == to_client_id:
+            raise InvalidInput(fields={"to_client_id": _l("Please choose another client.")})
+        _require_open(session, to_client_id, actor)
+        _event_type(session, event_type_id, "event_type_id")
+        today = _today_of(session, from_client_id, actor)
+        open_balances(session, [(client, event_type_id) for client in (from_client_id, to_client_id)])
+        rows, takes = _unspent(session, from_client_id, event_type_id, quantity, today)
+        batch = _open(session, TRANSFER, asked, takes, reason, actor)
+        left_by = _leave(session, rows, takes, batch.id, reason, actor)
+        for take in takes:
+            arrive(
+                session, rows[take.lot_id], take.quantity, client_id=to_client_id, event_type_id=event_type_id,
+                left_by=left_by[take.lot_id], batch_id=batch.id, reason=reason, actor=actor,
+            )
+        _note(session, "transfer_credits", from_client_id, batch.id, reason, actor, to_client_id=to_client_id,
+              event_type_id=event_type_id, credits=quantity)
+        return {"batch_id": batch.id, "transferred": quantity}
+
+    told = {**asked, "actor": actor.user_id, "reason": reason}
+    return idempotent(session, key=idempotency_key, verb="transfer_credits", asked=told, do=do)
+
+
+def convert_credits(
+    session: Session,
+    *,
+    client_id: int,
+    from_event_type_id: int,
+    to_event_type_id: int,
+    quantity: int,
+    give: int,
+    get: int,
+    reason: str,
+    actor: Actor,
+    idempotency_key: str | None = None,
+) -> dict[str, Any]:
+    """Make of every `give` unspent credits of one event type `get` of another; a rest below a step is left.
+
+    Answers `{batch_id, converted, received, left}`; `left` of the quantity asked for stays as it was. The new
+    credits have the earliest last day and the value of those they are made of.
+    Raises: NotEnoughCredits, NotFound, InvalidInput (also when nothing whole comes out), IdempotencyMismatch.
+    """
+    reason = require_reason(reason)
+    asked = {
+        "client_id": client_id,
+        "from_event_type_id": from_event_type_id,
+        "to_event_type_id": to_event_type_id,
+        "quantity": quantity,
+        "give": give,
+        "get": get,
+    }
+
+    def do() -> dict[str, Any]:
+        used = _check_ratio(quantity, give, get)
+        if from_event_type_id == to_event_type_id:
+            raise InvalidInput(fields={"to_event_type_id": _l("Please choose another event type.")})
+        _event_type(session, from_event_type_id, "from_event_type_id")
+        if not _event_type(session, to_event_type_id, "to_event_type_id").active:
+            raise InvalidInput(fields={"to_event_type_id": _l("Please choose an active event type.")})
+        _require_open(session, client_id, actor)
+        today = _today_of(session, client_id, actor)
+        open_balances(session, [(client_id, key) for key in (from_event_type_id, to_event_type_id)])
+        rows, takes = _unspent(session, client_id, from_event_type_id, used, today)
+        made = convert([_portion(rows[take.lot_id], take) for take in takes], give, get)
+        batch = _open(session, CONVERT, asked, takes, reason, actor)
+        left_by = _leave(session, rows, takes, batch.id, reason, actor)
+        for portion in made:
+            arrive(
+                session, rows[portion.lot_id], portion.quantity, client_id=client_id,
+                event_type_id=to_event_type_id, left_by=left_by[portion.lot_id], batch_id=batch.id, reason=reason,
+                actor=actor, expires_on=portion.expires_on, unit_value=portion.unit_value,
+            )
+        received = sum(portion.quantity for portion in made)
+        _note(session, "convert_credits", client_id, batch.id, reason, actor, converted=used, received=received,
+              event_type_id=from_event_type_id, to_event_type_id=to_event_type_id)
+        return {"batch_id": batch.id, "converted": used, "received": received, "left": quantity - used}
+
+    told = {**asked, "actor": actor.user_id, "reason": reason}
+    return idempotent(session, key=idempotency_key, verb="convert_credits", asked=told, do=do)
+
+
+def arrive(
+    session: Session,
+    lot: Any,
+    quantity: int,
+    *,
+    client_id: int,
+    event_type_id: int,
+    left_by: int,
+    batch_id: int,
+    reason: str,
+    actor: Actor,
+    **over: Any,
+) -> int:
+    """The new lot for credits that left `lot` by the entry `left_by`, on its terms unless said otherwise."""
+    terms = {**{name: getattr(lot, name) for name in TERMS}, **over}
+    return insert_lot(
+        session, kind=EntryKind.transfer_in, actor=actor, reason=reason, batch_id=batch_id, reversal_of_id=left_by,
+        quantity=quantity, client_id=client_id, event_type_id=event_type_id, **terms,
+    )
+
+
+def leave(
+    session: Session, lot: Any, quantity: int, *, batch_id: int, reason: str, actor: Actor
+) -> int:
+    """Take credits out of a lot whose balance is locked; the key of the entry they left by."""
+    _leave(session, {lot.id: lot}, [Take(lot.id, quantity)], batch_id, reason, actor)
+    return _exits(session, batch_id, [lot.id])[lot.id]
+
+
+def _leave(
+    session: Session, rows: Mapping[int, Any], takes: Sequence[Take], batch_id: int, reason: str, actor: Actor
+) -> dict[int, int]:
+    """Take credits out of lots of one balance; by lot, the key of the entry they left by."""
+    lot = rows[takes[0].lot_id]
+    moves = [
+        Move(
+            take.lot_id, lot.client_id, lot.event_type_id, EntryKind.transfer_out, take.quantity, reason=reason,
+            batch_id=batch_id,
+        )
+        for take in takes
+    ]
+    post(session, moves, actor=actor)
+    total = sum(take.quantity for take in takes)
+    change_balance(session, lot.client_id, lot.event_type_id, available=-total)
+    return _exits(session, batch_id, [take.lot_id for take in takes])
+
+
+def _exits(session: Session, batch_id: int, lot_ids: Sequence[int]) -> dict[int, int]:
+    found = session.execute(
+        select(entries.c.lot_id, func.max(entries.c.id))
+        .where(
+            entries.c.batch_id == batch_id,
+            entries.c.kind == EntryKind.transfer_out,
+            entries.c.lot_id.in_(key_list(session, lot_ids)),
+        )
+        .group_by(entries.c.lot_id)
+    )
+    return {row[0]: row[1] for row in found}
+
+
+def _unspent(
+    session: Session, client_id: int, event_type_id: int, quantity: int, today: dt.date
+) -> tuple[dict[int, Any], list[Take]]:
+    """The lots that credits can leave, by key, and what leaves them. Raises: NotEnoughCredits."""
+    found = session.execute(
+        select(lots).where(
+            lots.c.client_id == client_id,
+            lots.c.event_type_id == event_type_id,
+            something_left,
+            lots.c.held.is_(False),
+            lots.c.enrollment_id.is_(None),
+        )
+    ).all()
+    takes = burn((as_lot(row) for row in found), quantity, today)
+    if not takes:
+        raise NotEnoughCredits
+    return {row.id: row for row in found}, takes
+
+
+def _portion(lot: Any, take: Take) -> Portion:
+    return Portion(take.lot_id, take.quantity, lot.expires_on, lot.unit_value)
+
+
+def _open(
+    session: Session, kind: str, asked: Mapping[str, Any], takes: Sequence[Take], reason: str, actor: Actor
+) -> Batch:
+    keys = select(lots.c.id).where(lots.c.id.in_(key_list(session, (take.lot_id for take in takes))))
+    batch = open_batch(session, kind=kind, actor=actor, asked={**asked, "left_out": {}}, keys=keys, note=reason)
+    batch.done = batch.total
+    batch.state = BatchState.done
+    session.flush()
+    return batch
+
+
+def _check_quantity(quantity: Any) -> None:
+    if not isinstance(quantity, int) or isinstance(quantity, bool) or not 1 <= quantity <= MOST_CREDITS:
+        raise InvalidInput(fields={"quantity": _l("Please enter a whole number from 1 to 1000.")})
+
+
+def _check_ratio(quantity: int, give: int, get: int) -> int:
+    """How many of the quantity whole steps use. Raises: InvalidInput."""
+    _check_quantity(quantity)
+    wrong = {
+        name: _l("Please enter a whole number from 1 to 100.")
+        for name, number in (("give", give), ("get", get))
+        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MOST_IN_RATIO
+    }
+    if wrong:
+        raise InvalidInput(fields=wrong)
+    used = quantity // give * give
+    if not used:
+        raise InvalidInput(fields={"quantity": _l("This is too little for one whole credit.")})
+    return used
+
+
+def _event_type(session: Session, key: int, name: str) -> EventType:
+    found = session.execute(select(EventType).where(EventType.id == key)).scalar_one_or_none()
+    if found is None:
+        raise InvalidInput(fields={name: _l("Please choose an event type.")})
+    return found
+
+
+def _require_open(session: Session, client_id: int, actor: Actor) -> None:
+    """Raises: NotFound out of reach, InvalidInput for a client who may not get credits."""
+    client = clients_table.c
+    row = session.execute(
+        select(client.archived, client.erased_at).where(client.id == client_id, reach_of(actor))
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    if row.archived or row.erased_at is not None:
+        raise InvalidInput(fields={"to_client_id": _l("This client is archived.")})
+
+
+def _today_of(session: Session, client_id: int, actor: Actor) -> dt.date:
+    timezone = session.execute(
+        select(clubs_table.c.timezone)
+        .join_from(clients_table, clubs_table)
+        .where(clients_table.c.id == client_id, reach_of(actor))
+    ).scalar()
+    if timezone is None:
+        raise NotFound
+    return clock.today(timezone)
+
+
+def _note(
+    session: Session, verb: str, client_id: int, batch_id: int, reason: str, actor: Actor, **details: Any
+) -> None:
+    audit.record_event(
+        session, actor=actor, verb=verb, record="batch", record_id=batch_id, client_id=client_id, reason=reason,
+        **details,
+    )

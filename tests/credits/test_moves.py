@@ -1,0 +1,182 @@
+"""Transferring, converting, extending and voiding credits, and taking that back."""
+
+import datetime as dt
+
+import pytest
+
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.errors import IdempotencyMismatch, InvalidInput, NotFound
+from enrollment_addon.core.scope import SYSTEM, Actor, Reach
+from enrollment_addon.credits import queries, service
+from enrollment_addon.credits.calc import Take
+from enrollment_addon.credits.errors import (
+    BatchStateConflict,
+    NothingToExtend,
+    NotEnoughCredits,
+    NotUndoable,
+)
+from enrollment_addon.credits.models import lots
+from tests import factories
+
+pytestmark = pytest.mark.all_databases
+
+DAY = dt.timedelta(days=1)
+
+
+@pytest.fixture
+def pair(studio):
+    """Two clients; the first has 2 credits of 15.00 until soon, and 3 given ones that never expire."""
+    clients = studio.clients(2)
+    studio.grant(clients[:1], 3, note="gift")
+    studio.grant(clients[:1], 2, expires_on=studio.today + 5 * DAY, unit_value="15.00", priority=40, shared=True)
+    return clients
+
+
+def transfer(studio, pair, quantity, **over):
+    ends = {"from_client_id": pair[0], "to_client_id": pair[1], "event_type_id": studio.type_id}
+    return studio.move("transfer_credits", **{**ends, "quantity": quantity, **over})
+
+
+def test_a_transfer_keeps_terms_links_both_ledgers_and_can_be_undone(studio, pair, sound):
+    made = transfer(studio, pair, 4, idempotency_key="k")
+    assert made["transferred"] == 4
+    assert transfer(studio, pair, 4, idempotency_key="k") == made
+    with pytest.raises(IdempotencyMismatch):
+        transfer(studio, pair, 3, idempotency_key="k")
+    assert [studio.balance(client) for client in pair] == [(1, 0, 0), (4, 0, 0)]
+    sent, got = studio.lots(pair[0]), studio.lots(pair[1])
+    terms = ("expires_on", "origin", "priority", "shared", "unit_value", "currency", "note", "granted_at")
+    by_value = {lot.unit_value: lot for lot in sent}
+    assert {lot.quantity for lot in got} == {2}
+    for lot in got:
+        assert all(getattr(lot, name) == getattr(by_value[lot.unit_value], name) for name in terms)
+    came = queries.lot_entries(studio.session, got[0].id)[0]
+    left = [entry for lot in sent for entry in queries.lot_entries(studio.session, lot.id)]
+    assert came.kind == "transfer_in"
+    assert came.reversal_of_id in {entry.id for entry in left if entry.kind == "transfer_out"}
+    assert came.batch_id == made["batch_id"]
+    studio.session.rollback()
+
+    studio.reserve(pair[1], 1)
+    with unit_of_work(studio.session):
+        plan = service.undo_plan(studio.session, batch_id=made["batch_id"], actor=SYSTEM)
+    assert plan == service.UndoPlan(
+        clients=1, credits=4, taken_back=3, kept_spent=1, clients_spent=1, reserved=1
+    )
+    assert studio.undo(made["batch_id"])["taken_back"] == 3
+    assert [studio.balance(client) for client in pair] == [(4, 0, 0), (0, 1, 0)]
+    with pytest.raises(BatchStateConflict):
+        studio.undo(made["batch_id"])
+    summary = queries.batch_summary(studio.session, made["batch_id"])
+    assert (summary.kind, summary.state, summary.note) == ("credits.transfer", "undone", "as agreed")
+    studio.session.rollback()
+    assert sound()
+
+
+def test_what_cannot_be_transferred(studio, pair, sound):
+    elsewhere = studio.clients(1, archived=True)[0]
+    with unit_of_work(studio.session):
+        stranger = factories.make_client(studio.session).id
+        (gift,) = (lot.id for lot in studio.lots(pair[0]) if lot.note == "gift")
+        service.hold_lots(studio.session, lot_ids=[gift], held=True, actor=SYSTEM)
+    with pytest.raises(NotEnoughCredits):
+        transfer(studio, pair, 3)
+    for over in ({"to_client_id": pair[0]}, {"to_client_id": elsewhere}, {"quantity": 0}, {"quantity": True},
+                 {"reason": " "}, {"event_type_id": 9_999}):
+        with pytest.raises(InvalidInput):
+            transfer(studio, pair, **{"quantity": 1, **over})
+    staff = Actor(reach=Reach.own_clubs, club_ids=(studio.club_id,))
+    for over in ({"to_client_id": stranger}, {"from_client_id": stranger}):
+        with pytest.raises(NotFound):
+            transfer(studio, pair, 1, actor=staff, **over)
+    assert studio.balance(pair[0]) == (5, 0, 0)
+    assert studio.balance(pair[1]) is None
+    assert sound()
+
+
+def test_a_conversion_makes_whole_credits_says_what_is_left_and_goes_back_in_whole_steps(studio, pair, sound):
+    with unit_of_work(studio.session):
+        private = factories.make_event_type(studio.session).id
+    asked = {"client_id": pair[0], "from_event_type_id": studio.type_id, "to_event_type_id": private}
+    made = studio.move("convert_credits", **asked, quantity=5, give=2, get=1)
+    assert {k: made[k] for k in ("converted", "received", "left")} == {"converted": 4, "received": 2, "left": 1}
+    assert studio.balance(pair[0]) == (1, 0, 0)
+    new = sorted((lot for lot in studio.lots(pair[0]) if lot.event_type_id == private), key=lambda lot: lot.id)
+    soon = studio.today + 5 * DAY
+    assert [(lot.quantity, lot.expires_on, lot.unit_value) for lot in new] == [(1, soon, 3000), (1, None, 0)]
+    studio.reserve(pair[0], 1, event_type_id=private)
+    assert studio.undo(made["batch_id"])["taken_back"] == 1
+    assert studio.balance(pair[0]) == (3, 0, 0)
+    for wrong in ({"quantity": 1}, {"give": 0}, {"get": 101}, {"to_event_type_id": studio.type_id}):
+        with pytest.raises(InvalidInput):
+            studio.move("convert_credits", **{**asked, "quantity": 2, "give": 2, "get": 1, **wrong})
+    assert sound()
+
+
+def test_extending_one_or_many_is_in_the_ledger_and_can_be_undone(studio, pair, sound):
+    first, second = (lot.id for lot in studio.lots(pair[0]))
+    soon, later = studio.today + 5 * DAY, studio.today + 90 * DAY
+    studio.grant(pair[1:], 1, expires_on=studio.today)
+    empty = studio.lots(pair[1])[0].id
+    studio.void([empty])
+    made = studio.move("extend_lots", lot_ids=[first, second, empty], expires_on=later)
+    assert (made["extended"], made["left_out"], made["job_id"]) == (2, {"empty": 1}, None)
+    assert [lot.expires_on for lot in studio.lots(pair[0])] == [later, later]
+    last = queries.lot_entries(studio.session, second)[-1]
+    assert (last.kind, last.old_expires_on, last.new_expires_on, last.reason) == ("extend", soon, later, "as agreed")
+    studio.session.rollback()
+    assert studio.reserve(pair[0], 1, on=later, lot_id=second) == [Take(second, 1)]
+    with pytest.raises(NotEnoughCredits):
+        studio.reserve(pair[0], 2, on=later + DAY)
+    studio.move("extend_lots", lot_ids=[first], expires_on=None)
+    assert studio.undo(made["batch_id"])["taken_back"] == 1, "the first lot got yet another day since"
+    assert [lot.expires_on for lot in studio.lots(pair[0])] == [None, soon]
+    assert studio.kinds(pair[0]).count("extend") == 4
+    for key in (empty, 999_999):
+        with pytest.raises((NothingToExtend, NotFound)):
+            studio.move("extend_lots", lot_ids=[key], expires_on=later)
+    for day in (studio.today - DAY, "soon"):
+        with pytest.raises(InvalidInput):
+            studio.move("extend_lots", lot_ids=[first], expires_on=day)
+    assert sound()
+
+
+def test_many_lots_are_a_job_whose_batch_goes_on_where_it_stopped(studio, sound):
+    clients = studio.clients(5)
+    studio.grant(clients, 2, expires_on=studio.today + DAY)
+    chosen = lots.select().with_only_columns(lots.c.id).where(lots.c.available > 0)
+    day = studio.today + 30 * DAY
+    extended = studio.move("extend_lots", lot_ids=chosen, expires_on=day, threshold=4, chunk=2)
+    voided = studio.move("void_lots", lot_ids=chosen, threshold=4, chunk=2)
+    assert (extended["extended"], voided["voided"]) == (0, 0)
+    assert extended["job_id"]
+    for batch_id in (extended["batch_id"], voided["batch_id"]):
+        finished = False
+        while not finished:
+            with unit_of_work(studio.session):
+                part = service.lot_chunk(studio.session, batch_id=batch_id, size=2, actor=SYSTEM)
+                finished = part.finished
+    assert {lot.expires_on for lot in studio.lots()} == {day}
+    assert [studio.balance(client) for client in clients] == [(0, 0, 0)] * 5
+    with pytest.raises(NotUndoable):
+        studio.undo(voided["batch_id"])
+    job = studio.undo(extended["batch_id"], threshold=2, chunk=2)["job_id"]
+    assert job
+    while True:
+        with unit_of_work(studio.session):
+            part = service.undo_chunk(studio.session, batch_id=extended["batch_id"], size=2, actor=SYSTEM)
+            if part.finished:
+                break
+    summary = queries.batch_summary(studio.session, voided["batch_id"])
+    assert (summary.clients, summary.taken_back) == (5, 10)
+    studio.session.rollback()
+    assert sound()
+
+
+def test_explained_as_of_a_day_before_a_new_last_day(studio, pair):
+    second = next(lot for lot in studio.lots(pair[0]) if lot.expires_on)
+    studio.move("extend_lots", lot_ids=[second.id], expires_on=studio.today + 90 * DAY)
+    told = {lot.id: lot for lot in queries.client_credits(studio.session, pair[0], studio.today).lots}
+    assert told[second.id].expires_on == studio.today + 90 * DAY, "at the end of the day it has the new one"
+    before = queries.client_credits(studio.session, pair[0], studio.today - DAY)
+    assert before.lots == [], "the day before there was nothing"
