@@ -166,7 +166,7 @@ def test_a_forged_entry_is_found_told_and_repaired(desk: Desk) -> None:
         return factories.make_lot(session, ann, yoga, quantity=10).id
 
     lot_id = desk.do(one_lot)
-    assert desk.command("check").stdout.strip() == "The ledger is consistent."
+    assert desk.command("check").stdout.strip() == "The ledger and money are consistent."
     assert desk.command("check", "--json").stdout == ""
     desk.do(forge_an_entry)
     told = desk.command("check", code=1).stdout
@@ -175,7 +175,7 @@ def test_a_forged_entry_is_found_told_and_repaired(desk: Desk) -> None:
     finding = json.loads(desk.command("check", "--json", code=1).stdout)
     assert (finding["code"], finding["lot_id"], finding["repaired"]) == ("lot_differs", lot_id, False)
     assert "repaired." in desk.command("check", "--repair").stdout
-    assert desk.command("check").stdout.strip() == "The ledger is consistent."
+    assert desk.command("check").stdout.strip() == "The ledger and money are consistent."
     assert desk.available(desk.ann) == 7
 
 
@@ -200,7 +200,7 @@ def test_a_file_gives_credits_by_mail_or_key_and_name_or_key(desk: Desk, csv_fil
     }
     assert len(answer["batches"]) == 2, "one batch per event type, number and expiry"
     assert (desk.available(desk.ann), desk.available(desk.bob)) == (4, 6)
-    assert desk.command("check").stdout.strip() == "The ledger is consistent."
+    assert desk.command("check").stdout.strip() == "The ledger and money are consistent."
 
 
 @pytest.mark.databases("sqlite")
@@ -339,7 +339,7 @@ def test_demo_fills_an_empty_installation_once(new_database: Callable[..., str])
     assert "clients already" in desk.command("demo", "--clients", 30, code=2).stderr
     assert desk.command("demo", "--clients", 30, "--if-empty").stdout == told
     assert desk.count(Client) == 30
-    assert desk.command("check").stdout.strip() == "The ledger is consistent."
+    assert desk.command("check").stdout.strip() == "The ledger and money are consistent."
     dispose(app)
 
 
@@ -355,7 +355,7 @@ def test_run_due_expires_what_is_past_its_day(desk: Desk) -> None:
     assert desk.available(desk.ann) == 2
     assert json.loads(desk.command("run-due", "--json").stdout) == {"queued": 1, "ran": 1}
     assert desk.available(desk.ann) == 2
-    assert desk.command("check").stdout.strip() == "The ledger is consistent."
+    assert desk.command("check").stdout.strip() == "The ledger and money are consistent."
 
 
 @pytest.mark.databases("sqlite")
