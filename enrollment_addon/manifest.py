@@ -17,6 +17,7 @@ from .core.extension import Verb
 from .core.web import access, health, options, team_permissions
 from .credits import api as credits_api
 from .credits import views as credits_views
+from .credits.imports import views as import_views
 from .jobs import api as jobs_api
 from .jobs import views as jobs_views
 from .people import api as people_api
@@ -124,10 +125,13 @@ MODULES: tuple[Module, ...] = (
                  _l("Give credits a new last day"), (OWNER, MANAGER)),
             Verb("convert_session_credits", _l("Convert session credits"), CREDITS,
                  _l("Make credits of another event type of unspent ones"), (OWNER, MANAGER)),
+            Verb("import_clients", _l("Import clients"), CLIENTS,
+                 _l("Create and change clients and their opening credits from a file"), (OWNER, MANAGER)),
             Verb("undo_batch", _l("Undo batch"), CREDITS, _l("Take back what a batch gave and nobody has spent"),
                  (OWNER, MANAGER)),
         ),
         views=(
+            _menu(import_views.ImportView, "Imports", _l("Imports"), "fa-upload", "Clients", CLIENTS, "fa-users"),
             _menu(credits_views.BatchView, "Batches", _l("Batches"), "fa-clone", "Credits", CREDITS, "fa-ticket"),
             _menu(credits_views.LotView, "Lots", _l("Lots"), "fa-ticket", "Credits", CREDITS, "fa-ticket"),
             _menu(credits_views.EntryView, "Ledger", _l("Ledger"), "fa-list", "Credits", CREDITS, "fa-ticket"),
@@ -173,6 +177,7 @@ _RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
                             "delete": (OWNER,)},
     "EnrollmentCredits": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentBatch": {"read": (OWNER, MANAGER, TEAM)},
+    "EnrollmentImport": {"read": (OWNER, MANAGER)},
     "EnrollmentCharge": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentPayment": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentJob": {"read": (OWNER, MANAGER, TEAM)},
@@ -225,7 +230,8 @@ def role_permissions(modules: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
                 wanted[role].add((f"can_{verb.name}", access.MENU))
         for view in module.views:
             if view.name:
-                holders = (OWNER,) if view.name in _TEAM_MENUS_ONLY_OWNER else (OWNER, MANAGER, TEAM)
+                readers = _RECORDS.get(view.view.class_permission_name, {}).get("read", (OWNER, MANAGER, TEAM))
+                holders = (OWNER,) if view.name in _TEAM_MENUS_ONLY_OWNER else readers
                 for role in holders:
                     wanted[role] |= {("menu_access", view.name), ("menu_access", view.category)}
     return wanted

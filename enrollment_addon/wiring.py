@@ -55,9 +55,12 @@ def wire_catalog(app: Flask, settings: Settings) -> None:
 def wire_credits(app: Flask, settings: Settings) -> None:
     """What credits hold, add to the client pages and do in the background."""
     from .credits import jobs, parts, people_hooks
+    from .credits.imports import hooks as imports
+    from .credits.imports import jobs as import_jobs  # noqa: F401 - importing registers them
     from .credits.service import check_ledger
 
     people_hooks.plug_in()
+    imports.plug_in()
     extension: Extension = app.extensions["enrollment"]
     extension.client_parts.append(parts.PART)
     extension.due[jobs.EXPIRE] = {"chunk": settings.sweep_chunk}
