@@ -23,8 +23,8 @@ from typing import Any
 from flask import Flask
 from flask_appbuilder import Model
 from jinja2.bccache import Bucket, BytecodeCache
-from sqlalchemy import URL, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 import enrollment_addon
@@ -102,18 +102,80 @@ def dispose(app: Flask) -> None:
         app.extensions["sqlalchemy"].engine.dispose()
 
 
+class _Emptied:
+    """A MariaDB database that is emptied and used again: making its tables takes longer than most tests."""
+
+    _SHAPE = (
+        "table_name, column_name, column_type, is_nullable FROM information_schema.columns WHERE table_schema",
+        "table_name, index_name, column_name FROM information_schema.statistics WHERE table_schema",
+        "event_object_table, trigger_name, action_statement FROM information_schema.triggers WHERE trigger_schema",
+        "table_name, constraint_name, check_clause FROM information_schema.check_constraints WHERE constraint_schema",
+        "table_name, constraint_name, delete_rule FROM information_schema.referential_constraints"
+        " WHERE constraint_schema",
+        "table_name, table_type, engine FROM information_schema.tables WHERE table_schema",
+    )
+    """What the tables are like, as columns and the place to read them."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        with self._connection() as connection:
+            self._shape = self._shape_now(connection)
+            names = [name for name, kind, _engine in self._shape[-1] if kind == "BASE TABLE"]
+            self._seeded = {name: self._rows(connection, name) for name in self._filled(connection, names)}
+            self._empty = [name for name in names if name not in self._seeded]
+
+    def clean(self) -> bool:
+        """Remove what a test wrote; False when it changed more than that, so that the database can't stay."""
+        try:
+            with self._connection() as connection:
+                connection.execute(text("SET SESSION lock_wait_timeout = 1, foreign_key_checks = 0"))
+                same = all(self._rows(connection, name) == rows for name, rows in self._seeded.items())
+                if not same or self._shape_now(connection) != self._shape:
+                    return False
+                for name in self._filled(connection, self._empty):
+                    connection.execute(text(f"TRUNCATE TABLE `{name}`"))
+        except DBAPIError:
+            return False
+        return True
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        engine = create_engine(self.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            yield connection
+
+    def _shape_now(self, connection: Connection) -> list[list[Any]]:
+        asked = [f"SELECT {part} = DATABASE() ORDER BY 1, 2, 3" for part in self._SHAPE]
+        return [[tuple(row) for row in connection.execute(text(part))] for part in asked]
+
+    @staticmethod
+    def _filled(connection: Connection, names: list[str]) -> list[str]:
+        asked = " UNION ALL ".join(f"SELECT '{n}' FROM dual WHERE EXISTS (SELECT 1 FROM `{n}`)" for n in names)
+        return list(connection.execute(text(asked)).scalars())
+
+    @staticmethod
+    def _rows(connection: Connection, name: str) -> list[Any]:
+        return [tuple(row) for row in connection.execute(text(f"SELECT * FROM `{name}`"))]
+
+
 class Databases:
     """All databases of one test run, in one folder that its processes share."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._emptied: dict[str, _Emptied] = {}
+        self._free: list[str] = []
 
     def new(self, kind: str, *, installed: bool = False) -> str:
         """A fresh database with the schema, `installed` with roles and permissions too; its URL."""
         name = f"t_{uuid.uuid4().hex[:20]}"
         if kind == "mariadb":
+            if not installed and self._free:
+                return self._free.pop()
             url = self._create(self._mariadb(), name, "CHARACTER SET utf8mb4")
             self._build(url, installed)
+            if not installed:
+                self._emptied[url] = _Emptied(url)
             return url
         template = self._once(f"template_{kind}_{installed}", lambda: self._template(kind, installed))
         if kind == "postgresql":
@@ -140,7 +202,10 @@ class Databases:
                 path.unlink(missing_ok=True)
         elif parts.get_backend_name() == "postgresql":
             self._run(self._postgresql(), f"DROP DATABASE IF EXISTS {parts.database} WITH (FORCE)")
+        elif url in self._emptied and self._emptied[url].clean():
+            self._free.append(url)
         else:
+            self._emptied.pop(url, None)
             self._run(self._mariadb(), f"DROP DATABASE IF EXISTS {parts.database}")
 
     def stop(self) -> None:

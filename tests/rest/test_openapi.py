@@ -107,7 +107,7 @@ def test_the_frameworks_own_description_has_us_in_it(
 
 # ---- fuzzing -----------------------------------------------------------------------------------------------
 
-EXAMPLES = 10
+EXAMPLES = 6
 CHECKS = (
     not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
     negative_data_rejection,
@@ -137,7 +137,7 @@ def test_fuzzing_finds_nothing(fuzzed_schema: Any) -> None:
         for mode in GenerationMode:
             fuzz(operation, mode, statuses)
     assert not {401, 403} & set(statuses), "the caller was let in everywhere"
-    assert statuses[200] > 100 < statuses[422], "there was much to read, and much to refuse"
+    assert statuses[200] > 60 < statuses[422], "there was much to read, and much to refuse"
 
 
 def fuzz(operation: Any, mode: GenerationMode, statuses: Counter[int]) -> None:
