@@ -34,9 +34,14 @@ def wire_people(app: Flask, settings: Settings) -> None:
         ("clients", "EnrollmentClient", people.search_clients, Client, lambda c: (c.full_name, c.email or "")),
         ("households", "EnrollmentHousehold", people.search_households, Household, lambda h: (h.name, "")),
         ("clubs", "EnrollmentClub", people.search_clubs, Club, lambda c: (c.name, c.currency)),
-        ("team_members", "EnrollmentTeamMember", people.search_team_members, TeamMember, lambda m: (m.name, "")),
     ):
         register_source(_source(name, menu, search, model, text))
+    register_source(
+        _source(
+            "team_members", "EnrollmentTeamMember", people.search_team_members, TeamMember, lambda m: (m.name, ""),
+            named=people.named_team_members,
+        )
+    )
     register_source(
         _source(
             "free_users", "EnrollmentTeamMember", people.users_without_team_member, User,
@@ -94,9 +99,12 @@ def _actor_of_job(session: Session, user_id: int) -> Actor | None:
 
 def _source(
     name: str, menu: str, search: Callable[..., Sequence[Any]], model: Any, text: Callable[[Any], tuple[str, str]],
-    *, permission: str = "read",
+    *, permission: str = "read", named: Callable[[Session, Sequence[int]], Sequence[Any]] | None = None,
 ) -> Source:
-    """The options of a reference, from a domain's search."""
+    """The options of a reference, from a domain's search; `named` finds chosen ones where that is not by key alone."""
+
+    def by_key(session: Session, keys: Sequence[int]) -> Sequence[Any]:
+        return session.scalars(select(model).where(model.id.in_(keys))).unique().all()
 
     def rows(items: Sequence[Any]) -> list[tuple[int, str, str]]:
         return [(item.id, *text(item)) for item in items]
@@ -105,6 +113,6 @@ def _source(
         name,
         menu,
         search=lambda session, asked, limit, offset: rows(search(session, asked, limit=limit + offset)[offset:]),
-        named=lambda session, keys: rows(session.scalars(select(model).where(model.id.in_(keys))).unique().all()),
+        named=lambda session, keys: rows((named or by_key)(session, keys)),
         permission=permission,
     )

@@ -179,7 +179,7 @@ class ClientPages:
         if user_id is None:
             return
         user = current_app.appbuilder.sm.get_user_by_id(user_id)  # type: ignore[attr-defined]
-        user.active, user.first_name, user.last_name = False, "Erased", f"client #{client_id}"
+        user.active, user.first_name, user.last_name = False, _("Erased client"), f"#{client_id}"
         user.username, user.email = f"erased-{client_id}", f"erased-{client_id}@invalid"
 
     @expose("/merge/<pk>", methods=["GET", "POST"])

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, false, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from ..core.audit import AuditEvent
 from ..core.db import User
 from ..core.errors import NotFound
+from ..core.scope import Actor, actor_of
 from ..core.search import MOST_WORDS, asked_words, matches, storable, words_of
 from . import hooks
-from .models import Client, Club, Household, Participant, TeamMember
+from .models import Client, Club, Household, Participant, TeamMember, team_member_clubs
 
 Named = TypeVar("Named", Club, TeamMember)
 
@@ -111,6 +112,25 @@ def search_clients(
     return session.scalars(statement).all()
 
 
+def search_participants(
+    session: Session, text: str, limit: int = 25, after: int | None = None
+) -> Sequence[Participant]:
+    """Participants for a choice, by their name or their client's, none of archived clients."""
+    order = (Participant.name, Participant.id)
+    named = func.lower(Participant.name).contains(text.lower(), autoescape=True)
+    statement = (
+        select(Participant)
+        .join(Participant.client)
+        .where(or_(named, text_clause(session, text)), ~Client.archived)
+        .options(joinedload(Participant.client))
+        .order_by(*order)
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(_behind(session, order, Participant.id, after))
+    return session.scalars(statement).all()
+
+
 def search_households(
     session: Session, text: str, limit: int = 25, after: int | None = None
 ) -> Sequence[Household]:
@@ -144,12 +164,33 @@ def search_clubs(
 def search_team_members(
     session: Session, text: str, limit: int = 25, after: int | None = None
 ) -> list[TeamMember]:
-    """Active team members for a choice."""
+    """Active team members for a choice: as far as the actor reaches, themselves and who shares a club with them."""
     statement = (
-        select(TeamMember).where(TeamMember.active).options(lazyload(TeamMember.clubs))
-        .order_by(TeamMember.name, TeamMember.id)
+        select(TeamMember).where(TeamMember.active, _colleagues(actor_of(session)))
+        .options(lazyload(TeamMember.clubs)).order_by(TeamMember.name, TeamMember.id)
     )
     return _pick(session.scalars(statement).all(), text, limit, after)
+
+
+def named_team_members(session: Session, keys: Collection[int]) -> Sequence[TeamMember]:
+    """Those of these team members whom the actor may choose, or sees anyway as responsible for a client.
+
+    Without the second part a form could not be saved that leaves a colleague from elsewhere as they are.
+    """
+    responsible = select(Client.team_member_id).where(Client.team_member_id.in_(keys))
+    statement = select(TeamMember).where(
+        TeamMember.id.in_(keys), or_(_colleagues(actor_of(session)), TeamMember.id.in_(responsible))
+    )
+    return session.scalars(statement.options(lazyload(TeamMember.clubs))).all()
+
+
+def _colleagues(actor: Actor) -> ColumnElement[bool]:
+    """The clause for the team members that this actor chooses from."""
+    if actor.sees_everything:
+        return true()
+    own = TeamMember.id == actor.team_member_id if actor.team_member_id is not None else false()
+    shared = select(team_member_clubs.c.team_member_id).where(team_member_clubs.c.club_id.in_(actor.club_ids))
+    return or_(own, TeamMember.id.in_(shared))
 
 
 def _pick(rows: Sequence[Named], text: str, limit: int, after: int | None) -> list[Named]:

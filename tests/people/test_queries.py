@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from enrollment_addon.core import search
 from enrollment_addon.core.errors import NotFound
-from enrollment_addon.core.scope import SYSTEM, acting_as
+from enrollment_addon.core.scope import NOBODY, SYSTEM, acting_as
 from enrollment_addon.core.search import SearchWord
 from enrollment_addon.people import queries, service
 from enrollment_addon.people.models import Client
@@ -130,6 +130,22 @@ def test_clubs_team_members_and_users_are_found_by_name(session: Session, place:
     assert [user.id for user in queries.users_without_team_member(session, "fre FA")] == [free.id]
     assert queries.users_without_team_member(session, "100%") == []
     assert queries.user_names(session, [free.id, 987_654]) == {free.id: "Free Fall"}
+
+
+def test_team_members_choose_among_themselves_and_who_shares_a_club(session: Session, place: Place) -> None:
+    """Whoever is responsible for a client in reach keeps their name in a form, from wherever they are."""
+    kim = factories.make_team_member(session, name="Kim", clubs=[place.north])
+    factories.make_client(session, club=place.north, team_member_id=place.sam.id)
+    keys = [place.nora.id, place.sam.id, kim.id]
+    for actor, offered, named in (
+        (place.own_clients, ["Nora"], ["Nora"]),
+        (place.own_clubs, ["Kim", "Nora"], ["Kim", "Nora", "Sam"]),
+        (SYSTEM, ["Kim", "Nora", "Sam"], ["Kim", "Nora", "Sam"]),
+        (NOBODY, [], []),
+    ):
+        with acting_as(session, actor):
+            assert [str(member) for member in queries.search_team_members(session, "")] == offered
+            assert sorted(str(member) for member in queries.named_team_members(session, keys)) == named
 
 
 def test_a_card_takes_three_queries(engine: Engine, session: Session, place: Place) -> None:

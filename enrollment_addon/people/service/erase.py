@@ -32,7 +32,7 @@ _FIXED_WORDS = ("kind", "state", "code", "worker", "request_id")
 def erase_client(
     session: Session, *, client_id: int, reason: str, typed_name: str, actor: Actor
 ) -> int | None:
-    """Replace the client's personal data by placeholders, for good; ledger and money stay.
+    """Replace the client's personal data by placeholders in the actor's language, for good; ledger and money stay.
 
     Clients that were merged into this one are the same person and are erased along. `typed_name` must be the
     client's full name. The answer is the user key of their portal account, which the caller deactivates and
@@ -61,13 +61,13 @@ def _erase_record(session: Session, client: Client) -> set[str]:
     participants = session.scalars(select(Participant).where(Participant.client_id == client.id)).all()
     needles = _needles(client, participants)
     _leave_household(session, client)
-    client.first_name, client.last_name = "Erased client", f"#{client.id}"
+    client.first_name, client.last_name = str(_l("Erased client")), f"#{client.id}"
     client.email = client.phone = client.birth_date = client.locale = client.notes = None
     client.portal_user_id = None
     client.tags = []
     client.archived, client.erased_at = True, clock.now()
     for participant in participants:
-        participant.name = f"Erased participant #{participant.id}"
+        participant.name = f"{_l('Erased participant')} #{participant.id}"
         participant.birth_date = participant.species = participant.breed = participant.notes = None
     session.flush()
     _erase_audit(session, client.id, needles)
