@@ -18,7 +18,7 @@ from .core.web.forms import Source, register_source
 from .jobs import dispatch, exports, runner
 from .people import queries as people
 from .people import reach
-from .people.models import Client, Club, Household, TeamMember
+from .people.models import Client, Club, Household, Participant, TeamMember
 from .settings import Settings
 
 
@@ -33,6 +33,10 @@ def wire_people(app: Flask, settings: Settings) -> None:
     for name, menu, search, model, text in (
         ("clients", "EnrollmentClient", people.search_clients, Client, lambda c: (c.full_name, c.email or "")),
         ("households", "EnrollmentHousehold", people.search_households, Household, lambda h: (h.name, "")),
+        (
+            "participants", "EnrollmentParticipant", people.search_participants, Participant,
+            lambda p: (p.name, p.client.full_name),
+        ),
         ("clubs", "EnrollmentClub", people.search_clubs, Club, lambda c: (c.name, c.currency)),
     ):
         register_source(_source(name, menu, search, model, text))

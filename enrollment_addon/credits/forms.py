@@ -35,6 +35,14 @@ class GrantForm(forms.Form):
         description=_l("Credits with a lower number are used first."),
     )
     shared = forms.Flag(_l("Shared with the household"))
+    member_cap = forms.IntegerField(
+        _l("Most credits per member"), validators=[forms.Optional()], render_kw={"min": 1, "max": 1000},
+        description=_l("Of shared credits, each other member of the household can spend this many; empty: no limit."),
+    )
+    participant_ids = forms.References(
+        _l("Only for these participants"), source="participants", validators=[forms.Optional()],
+        description=_l("For credits of a single client; empty: anyone."),
+    )
     unit_value = forms.StringField(
         _l("Value of one credit"), validators=[forms.Optional()], default="0",
         description=_l("In the currency of the club; 0 for a gift."), render_kw={"inputmode": "decimal"},
@@ -67,12 +75,77 @@ class GrantForm(forms.Form):
     def extras(self) -> dict[str, Any]:
         """What the preview does not depend on."""
         priority = 50 if self.priority.data is None else self.priority.data
-        return {"priority": priority, "shared": self.shared.data, "note": self.note.data or None}
+        return {
+            "priority": priority, "shared": self.shared.data, "member_cap": self.member_cap.data,
+            "participant_ids": self.participant_ids.keys(), "note": self.note.data or None,
+        }
 
 
 class VoidForm(forms.Form):
     """Taking back asks for a reason."""
 
+    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
+
+
+class ExtendForm(forms.Form):
+    """A new last day, or none."""
+
+    expiry = RadioField(
+        _l("Expires"), choices=[SelectChoice("date", _l("On a date")), SelectChoice("none", _l("Never"))],
+        default="date",
+    )
+    expires_on = forms.DateField(
+        _l("New last day"), validators=[forms.Optional()],
+        description=_l("The credits can be used up to and on this day."),
+    )
+    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
+
+    def day(self) -> Any:
+        """The day that was chosen, None for never. Raises: InvalidInput."""
+        if self.expiry.data == "none":
+            return None
+        if self.expires_on.data is None:
+            raise InvalidInput(fields={"expires_on": forms.REQUIRED})
+        return self.expires_on.data
+
+
+class TransferForm(forms.Form):
+    """Who gets how many credits of which event type."""
+
+    to_client_id = forms.Reference(
+        _l("To client"), source="clients", validators=[forms.InputRequired(forms.REQUIRED)]
+    )
+    event_type_id = forms.Reference(
+        _l("Event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
+    )
+    quantity = forms.IntegerField(
+        _l("Credits"), validators=[forms.InputRequired(forms.REQUIRED)], default=1,
+        render_kw={"min": 1, "max": 1000, "inputmode": "numeric"},
+    )
+    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
+
+
+class ConvertForm(forms.Form):
+    """Which credits become which, and how many of them."""
+
+    from_event_type_id = forms.Reference(
+        _l("From event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
+    )
+    quantity = forms.IntegerField(
+        _l("Credits"), validators=[forms.InputRequired(forms.REQUIRED)], default=2,
+        render_kw={"min": 1, "max": 1000, "inputmode": "numeric"},
+    )
+    to_event_type_id = forms.Reference(
+        _l("To event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
+    )
+    give = forms.IntegerField(
+        _l("This many credits"), validators=[forms.InputRequired(forms.REQUIRED)], default=2,
+        render_kw={"min": 1, "max": 100, "inputmode": "numeric"},
+    )
+    get = forms.IntegerField(
+        _l("become this many"), validators=[forms.InputRequired(forms.REQUIRED)], default=1,
+        render_kw={"min": 1, "max": 100, "inputmode": "numeric"},
+    )
     reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
 
 

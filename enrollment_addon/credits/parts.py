@@ -20,6 +20,7 @@ from ..people.parts import ClientPart
 from . import labels, queries
 from .models import CreditBalance, EntryKind
 from .views import add_to_selection
+from .views.moves import extend_of_clients
 
 SOON_DAYS = 30
 UNDOABLE = (EntryKind.grant, EntryKind.transfer_out, EntryKind.transfer_in, EntryKind.extend)
@@ -68,7 +69,7 @@ def card(client: Client) -> dict[str, Any]:
     return {
         "stats": stats, "add_credits_url": add_url, "explain_url": url_for("CreditsView.explain", pk=client.id),
         "lots_url": url_for("LotView.list", _flt_0_client_id=client.id),
-        "empty_credits": _("No session credits yet."),
+        "empty_credits": _("No session credits yet."), "more": _moves(client) if available else [],
         "balances": [
             {
                 "event_type": b.event_type, "available": b.available, "reserved": b.reserved, "used": b.used,
@@ -79,6 +80,20 @@ def card(client: Client) -> dict[str, Any]:
             for b in credits.balances
         ],
     }
+
+
+def _moves(client: Client) -> list[dict[str, Any]]:
+    """What can be done with the credits that are left, for the card's menu."""
+    found = [
+        (_("Transfer session credits"), "transfer", "transfer_session_credits"),
+        (_("Convert session credits"), "convert", "convert_session_credits"),
+        (_("Extend credit expiry"), "extend", "extend_credit_expiry"),
+    ]
+    return [
+        {"label": label, "url": url_for(f"CreditMovesView.{page}", pk=client.id)}
+        for label, page, permission in found
+        if access.can(permission)
+    ]
 
 
 def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
@@ -109,7 +124,10 @@ PART = ClientPart(
         Column("next_expiry", _l("Next expiry"), value=lambda c: _summary(c).next_expiry, kind="date"),
     ),
     filters=(Filter("credits", _l("Credits"), "number", apply=_compare, operators=("lt", "gt", "eq")),),
-    actions=(ListAction("add_session_credits", _l("Add session credits"), add_to_selection, primary=True),),
+    actions=(
+        ListAction("add_session_credits", _l("Add session credits"), add_to_selection, primary=True),
+        ListAction("extend_credit_expiry", _l("Extend credit expiry"), extend_of_clients),
+    ),
     prepare=prepare,
     card=card,
     tell=tell,

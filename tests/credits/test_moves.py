@@ -11,8 +11,8 @@ from enrollment_addon.credits import queries, service
 from enrollment_addon.credits.calc import Take
 from enrollment_addon.credits.errors import (
     BatchStateConflict,
-    NothingToExtend,
     NotEnoughCredits,
+    NothingToExtend,
     NotUndoable,
 )
 from enrollment_addon.credits.models import lots

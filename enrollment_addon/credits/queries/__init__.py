@@ -6,6 +6,7 @@ taken yet are shown as `lapsed` and counted nowhere else.
 
 from .balances import BalanceRow, ClientCredits, Summary, balances_for, client_credits
 from .batches import GRANT, BatchRow, BatchSummary, batch_rows, batch_summary
+from .expiring import Forfeit, expiring_within, forfeited
 from .history import EntryRow, ExplainedLot, Explanation, explain, lot_entries
 from .lots import LotRow, entry_sums
 
@@ -18,6 +19,7 @@ __all__ = [
     "EntryRow",
     "ExplainedLot",
     "Explanation",
+    "Forfeit",
     "LotRow",
     "Summary",
     "balances_for",
@@ -25,6 +27,8 @@ __all__ = [
     "batch_summary",
     "client_credits",
     "entry_sums",
+    "expiring_within",
     "explain",
+    "forfeited",
     "lot_entries",
 ]

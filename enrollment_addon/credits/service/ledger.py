@@ -228,39 +228,21 @@ def retire(
     ).one()
     if not found[0]:
         return Retired(0, 0)
-    session.execute(
-        insert(entries).from_select(
-            [
-                "lot_id",
-                "client_id",
-                "event_type_id",
-                "kind",
-                "available_change",
-                "reserved_change",
-                "at",
-                "actor_id",
-                "reason",
-                "turn",
-                "batch_id",
-            ],
-            select(
-                lots.c.id,
-                lots.c.client_id,
-                lots.c.event_type_id,
-                literal(kind.value),
-                -lots.c.available,
-                literal(0),
-                literal(clock.now(), UtcDateTime()),
-                literal(actor.user_id, entries.c.actor_id.type),
-                literal(reason, entries.c.reason.type),
-                literal(0),
-                literal(batch_id, entries.c.batch_id.type),
-            )
-            .where(live)
-            .order_by(lots.c.id),
-            include_defaults=False,
-        )
-    )
+    told = {
+        "lot_id": lots.c.id,
+        "client_id": lots.c.client_id,
+        "event_type_id": lots.c.event_type_id,
+        "kind": literal(kind.value),
+        "available_change": -lots.c.available,
+        "reserved_change": literal(0),
+        "at": literal(clock.now(), UtcDateTime()),
+        "actor_id": literal(actor.user_id, entries.c.actor_id.type),
+        "reason": literal(reason, entries.c.reason.type),
+        "turn": literal(0),
+        "batch_id": literal(batch_id, entries.c.batch_id.type),
+    }
+    taken = select(*told.values()).where(live).order_by(lots.c.id)
+    session.execute(insert(entries).from_select([*told], taken, include_defaults=False))
     rest = (
         select(func.sum(lots.c.available))
         .where(live, lots.c.client_id == balances.c.client_id, lots.c.event_type_id == balances.c.event_type_id)

@@ -1,0 +1,17 @@
+"""Pages of credits: adding, explaining, moving and taking back; lists of batches, lots and the ledger."""
+
+from .batches import BatchView
+from .credits import CreditsView, add_to_selection
+from .expiring import ExpiringView
+from .lots import EntryView, LotView
+from .moves import CreditMovesView
+
+__all__ = [
+    "BatchView",
+    "CreditMovesView",
+    "CreditsView",
+    "EntryView",
+    "ExpiringView",
+    "LotView",
+    "add_to_selection",
+]

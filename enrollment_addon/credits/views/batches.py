@@ -1,0 +1,192 @@
+"""Batches: who got what at once, and their undo."""
+
+from typing import Any
+
+from flask import redirect, request, url_for
+from flask_appbuilder.baseviews import expose
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+from sqlalchemy import select
+
+from ...core.batches import Batch, BatchState
+from ...core.errors import AddonError, NotFound
+from ...core.web import access, render
+from ...core.web.access import can, needs, verb
+from ...core.web.api import new_key
+from ...core.web.filters import Filter
+from ...core.web.views import Column, RecordView, form_status, notice, posted_key
+from ...jobs.queries import job_view
+from ...people.models import Client
+from .. import labels, queries, service
+from ..forms import VoidForm
+from .common import ROWS, number_of, settings
+
+
+class BatchView(RecordView):
+    """Batches: who got what at once, and their undo."""
+
+    route_base = "/enrollment/batches"
+    datamodel = SQLAInterface(Batch)
+    class_permission_name = "EnrollmentBatch"
+    list_title = _l("Batches")
+    singular = _l("Batch")
+    empty_text = _l("Every time credits are added, a batch remembers who got what, so that it can be undone.")
+    columns = (
+        Column("kind", _l("Batch"), value=lambda b: str(labels.BATCH_KINDS.get(b.kind, b.kind)), kind="link",
+               phone="title"),
+        Column("state", _l("State"), value=lambda b: str(dict(labels.BATCH_STATES)[b.state]), kind="badge",
+               badge=lambda b: labels.BATCH_CLASSES.get(b.state, ""), phone="end"),
+        Column("done", _l("Clients"), kind="number", order=(Batch.done,)),
+        Column("note", _l("Note"), phone="hide"),
+        Column("created_at", _l("When"), kind="moment", order=(Batch.id,)),
+    )
+    filters = (
+        Filter("state", _l("State"), "choice", Batch.state, labels.BATCH_STATES),
+        Filter("note", _l("Note"), "text", Batch.note),
+        Filter("mine", _l("Mine"), "flag",
+               apply=lambda _op, value: (Batch.created_by_id == access.acting_user_id()) == value),
+    )
+    default_order = (Batch.id,)
+    default_descending = True
+
+    @expose("/show/<pk>")
+    @needs("read")
+    def show(self, pk: str) -> Any:
+        batch = queries.batch_summary(self.session, self.find(pk).id)
+        after = number_of(request.args.get("after")) or 0
+        rows = queries.batch_rows(self.session, batch.id, after=after, size=ROWS + 1)
+        more = len(rows) > ROWS
+        readable = access.may("read", "EnrollmentClient")
+        state = BatchState(batch.state)
+        return self.render_template(
+            "enrollment_addon/batch.html", crumbs=self.crumbs(), total=batch.clients,
+            batch={
+                "title": _batch_title(batch),
+                "state_label": dict(labels.BATCH_STATES)[state], "state_class": labels.BATCH_CLASSES.get(state, ""),
+                "note": batch.note, "created_by": batch.who, "created_at": batch.created_at,
+                "facts": _facts(batch), "skipped": self._skipped(batch),
+                "undo_url": self._undo_url(batch), "job_url": self._job_url(batch),
+                "undone": {"text": _undone(batch)} if batch.undone_at else None,
+            },
+            rows=[
+                {
+                    "client": r.client, "quantity": r.quantity, "available": r.available, "reserved": r.reserved,
+                    "used": r.used, "voided": r.taken_back,
+                    "client_url": url_for("ClientView.show", pk=r.client_id) if readable else None,
+                    "lot_url": url_for("LotView.show", pk=r.lot_id),
+                }
+                for r in rows[:ROWS]
+            ],
+            next_url=url_for("BatchView.show", pk=pk, after=rows[ROWS - 1].lot_id) if more else None,
+        )
+
+    @staticmethod
+    def _undoable(batch: queries.BatchSummary) -> bool:
+        return batch.state == BatchState.done and batch.kind in service.UNDOABLE and can("undo_batch")
+
+    def _undo_url(self, batch: queries.BatchSummary) -> str | None:
+        return url_for("BatchView.undo", pk=batch.id) if self._undoable(batch) else None
+
+    def _job_url(self, batch: queries.BatchSummary) -> str | None:
+        if batch.job_id is None:
+            return None
+        try:
+            job_view(self.session, batch.job_id, errors_limit=0)
+        except NotFound:
+            return None
+        return url_for("JobView.show", pk=batch.job_id)
+
+    def _skipped(self, batch: queries.BatchSummary) -> list[dict[str, Any]]:
+        """The skipped clients by name, where the viewer reaches them."""
+        keys = [s["client_id"] for s in batch.skipped[:ROWS]]
+        names = {c.id: c.full_name for c in self.session.scalars(select(Client).where(Client.id.in_(keys)))}
+        return [
+            {"name": names.get(s["client_id"], _("Number %(id)s", id=s["client_id"])),
+             "reason": labels.SKIP_REASONS.get(s["reason"], s["reason"])}
+            for s in batch.skipped[:ROWS]
+        ]
+
+    @expose("/undo/<pk>", methods=["GET", "POST"])
+    @verb("undo_batch")
+    def undo(self, pk: str) -> Any:
+        """What an undo would take back, then the undo."""
+        key = self.find(pk).id
+        try:
+            plan = service.undo_plan(self.session, batch_id=key, actor=self.actor)
+        except AddonError as error:
+            notice(error.text(), category="warning")
+            return redirect(url_for("BatchView.show", pk=pk))
+        form = VoidForm()
+        if request.method == "POST" and form.validate():
+            ok, result = self.attempt(
+                form,
+                lambda: service.undo_batch(
+                    self.session, batch_id=key, reason=form.reason.data, actor=self.actor,
+                    idempotency_key=posted_key(),
+                    threshold=settings().job_threshold, chunk=settings().grant_chunk,
+                ),
+            )
+            if ok and result["job_id"] is not None:
+                notice(_("The batch is being undone in the background."))
+                return redirect(url_for("JobView.show", pk=result["job_id"]))
+            if ok:
+                notice(ngettext("%(num)s credit was taken back.", "%(num)s credits were taken back.",
+                                result["taken_back"]))
+                return redirect(url_for("BatchView.show", pk=pk))
+        page = self.render_template(
+            "enrollment_addon/undo.html", title=_("Undo this batch?"), sentence=_undo_sentence(plan),
+            facts=[
+                {"label": _("Taken back"), "value": render.number(plan.taken_back)},
+                {"label": _("Stay, because spent or reserved"), "value": render.number(plan.kept_spent)},
+                {"label": _("Clients"), "value": render.number(plan.clients)},
+            ],
+            form=form, crumbs=self.crumbs(), action_url=request.path, cancel_url=url_for("BatchView.show", pk=pk),
+            submit_label=ngettext("Take back %(num)s credit", "Take back %(num)s credits", plan.taken_back),
+            idempotency_key=request.form.get("idempotency_key") or new_key(),
+        )
+        return page, form_status()
+
+
+def _batch_title(batch: queries.BatchSummary) -> str:
+    """What was done, with the number and event type where the batch has one of each."""
+    what = str(labels.BATCH_KINDS[batch.kind])
+    if batch.event_type is None:
+        return what
+    credits = _("%(quantity)s × %(event_type)s", quantity=render.number(batch.input["quantity"]),
+                event_type=batch.event_type)
+    return credits if batch.kind == queries.GRANT else f"{what}: {credits}"
+
+
+def _facts(batch: queries.BatchSummary) -> list[dict[str, Any]]:
+    facts = [
+        (_("Clients"), batch.clients), (_("Credits"), batch.credits), (_("Available"), batch.available),
+        (_("Reserved"), batch.reserved), (_("Used"), batch.used), (_("Expired"), batch.expired),
+        (_("Taken back"), batch.taken_back), (_("Skipped"), batch.skipped_count),
+    ]
+    return [{"label": label, "value": render.number(value)} for label, value in facts]
+
+
+def _undone(batch: queries.BatchSummary) -> str:
+    return _(
+        "Undone by %(name)s on %(at)s: %(reason)s", name=batch.undone_by or "–", at=render.moment(batch.undone_at),
+        reason=batch.undo_reason or "",
+    )
+
+
+def _undo_sentence(plan: service.UndoPlan) -> str:
+    """What will happen, in figures."""
+    if not plan.clients_spent:
+        return ngettext(
+            "Nobody has spent any: all %(num)s credit is taken back.",
+            "Nobody has spent any: all %(num)s credits are taken back.", plan.taken_back,
+        )
+    spent = ngettext(
+        "%(num)s of %(clients)s has already spent some", "%(num)s of %(clients)s have already spent some",
+        plan.clients_spent, clients=plan.clients,
+    )
+    return _(
+        "%(spent)s: their spent credits stay, %(taken_back)s of %(credits)s are taken back.", spent=spent,
+        taken_back=render.number(plan.taken_back), credits=render.number(plan.credits),
+    )

@@ -1,0 +1,25 @@
+"""What the pages of credits share."""
+
+from typing import Any
+
+from flask import current_app
+
+from ...core.web.views import RecordView
+
+ROWS = 50
+"""Lots on a page."""
+
+
+def settings() -> Any:
+    return current_app.extensions["enrollment"].settings
+
+
+def client_view() -> RecordView:
+    """The list of clients, whose search and filters a selection refers to."""
+    view: RecordView = current_app.extensions["enrollment"].views["ClientView"]
+    return view
+
+
+def number_of(text: str | None) -> int | None:
+    """A key in the address; None for anything else."""
+    return int(text) if text and text.isdecimal() and len(text) < 19 else None

@@ -1,0 +1,230 @@
+"""Adding session credits to one client or to many, and explaining a balance."""
+
+import datetime as dt
+from typing import Any
+
+from flask import current_app, redirect, request, url_for
+from flask_appbuilder.baseviews import expose
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import Select
+
+from ...catalog.queries import active_event_types
+from ...core.errors import AddonError, NotFound
+from ...core.web import access, render
+from ...core.web.access import needs, verb
+from ...core.web.api import new_key
+from ...core.web.views import PageView, RecordView, Selection, notice, posted_key, posted_selection
+from .. import labels, queries, service
+from ..forms import AsOfForm, GrantForm
+from ..models import EntryKind
+from .common import ROWS, client_view, number_of, settings
+
+
+class CreditsView(PageView):
+    """Add session credits to one client or to many; explain a balance."""
+
+    route_base = "/enrollment/credits"
+    class_permission_name = "EnrollmentCredits"
+    default_view = "add"
+
+    def chosen(self, selection: Selection) -> list[int] | Select[Any]:
+        return client_view().selected(selection)
+
+    @expose("/add/<pk>")
+    @verb("add_session_credits")
+    def add(self, pk: str) -> Any:
+        """The form for one client, from the card."""
+        client = client_view().find(pk)
+        return self.form_page(empty_form(), Selection(keys=(client.id,)))
+
+    def form_page(self, form: GrantForm, selection: Selection, status: int = 200) -> Any:
+        """The form with the preview of what it would do as it stands."""
+        label, back = self._whom(selection)
+        page = self.render_template(
+            "enrollment_addon/grant.html", title=_("Add session credits"), form=form,
+            selection={"label": label, "hidden": selection.hidden(), "clients_url": back},
+            preview=self._preview(form, selection) if form.event_type_id.data else None,
+            preview_url=url_for("CreditsView.preview"), action_url=url_for("CreditsView.save"), cancel_url=back,
+            crumbs=client_view().crumbs(),
+            idempotency_key=request.form.get("idempotency_key") or new_key(),
+        )
+        return page, status
+
+    def _whom(self, selection: Selection) -> tuple[str, str]:
+        """Whom the selection means, in words, and where they came from."""
+        if selection.query is not None:
+            back = f"{url_for('ClientView.list')}?{selection.query}"
+            return _("all clients that match the search"), back
+        if len(selection.keys) == 1:
+            client = client_view().find(str(selection.keys[0]))
+            return client.full_name, url_for("ClientView.show", pk=client.id)
+        count = len(selection.keys)
+        return (
+            ngettext("%(num)s selected client", "%(num)s selected clients", count), url_for("ClientView.list")
+        )
+
+    @expose("/preview", methods=["POST"])
+    @verb("add_session_credits")
+    def preview(self) -> Any:
+        """The preview as a fragment, whenever the form changes."""
+        form, selection = GrantForm(), posted_selection(request.form)
+        form.validate()
+        chosen = form.event_type_id.data is not None
+        return self.render_template(
+            "enrollment_addon/_grant_preview.html", preview=self._preview(form, selection) if chosen else None,
+            cancel_url=self._whom(selection)[1],
+        )
+
+    def _preview(self, form: GrantForm, selection: Selection) -> dict[str, Any]:
+        try:
+            plan = service.plan_grant(
+                self.session, clients=self.chosen(selection), actor=self.actor, **form.terms()
+            )
+        except NotFound:
+            return {"errors": [str(NotFound.message)]}
+        except AddonError as error:
+            return {"errors": [str(m) for m in error.fields.values()] or [error.text()]}
+        credits = ngettext("Add %(num)s credit", "Add %(num)s credits", plan.credits)
+        return {
+            "clients": plan.clients, "credits": plan.credits, "skipped_count": plan.skipped_count,
+            "reasons": [
+                {"label": labels.SKIP_REASONS.get(reason, reason), "count": count}
+                for reason, count in plan.by_reason.items()
+            ],
+            "expires_text": _expires_text(plan.expires),
+            "background": plan.clients > settings().job_threshold,
+            "submit_label": _(
+                "%(add_credits)s to %(clients)s", add_credits=credits,
+                clients=ngettext("%(num)s client", "%(num)s clients", plan.clients),
+            ),
+            "errors": [],
+        }
+
+    @expose("/save", methods=["POST"])
+    @verb("add_session_credits")
+    def save(self) -> Any:
+        """Give the credits; a second Save of the same form changes nothing and leads to the same batch."""
+        form, selection = GrantForm(), posted_selection(request.form)
+        if not form.validate():
+            return self.form_page(form, selection, 422)
+        ok, result = self.attempt(
+            form,
+            lambda: service.grant_credits(
+                self.session, clients=self.chosen(selection), actor=self.actor,
+                idempotency_key=posted_key(),
+                threshold=settings().job_threshold, chunk=settings().grant_chunk, **form.terms(), **form.extras(),
+            ),
+        )
+        if not ok:
+            return self.form_page(form, selection, result.http_status)
+        if result["job_id"] is not None:
+            notice(_("The credits are being added in the background."))
+            return redirect(url_for("JobView.show", pk=result["job_id"]))
+        batch_url = url_for("BatchView.show", pk=result["batch_id"])
+        told = ngettext(
+            "%(num)s client got session credits.", "%(num)s clients got session credits.", result["granted"]
+        )
+        if selection.query is None and len(selection.keys) == 1:
+            notice(told, batch_url, _("Show or undo"))
+            return redirect(url_for("ClientView.show", pk=selection.keys[0]))
+        notice(told)
+        return redirect(batch_url)
+
+    @expose("/explain/<pk>")
+    @needs("read")
+    def explain(self, pk: str) -> Any:
+        """How a client's credits came about: each lot with its entries in order, also as of a past day."""
+        client = client_view().find(pk)
+        render.use_timezone(client.club.timezone)
+        form = AsOfForm(request.args, meta={"csrf": False})
+        as_of = form.as_of.data if form.validate() else None
+        event_type_id = number_of(request.args.get("event_type_id"))
+        told = queries.explain(
+            self.session, client.id, event_type_id=event_type_id, as_of=as_of,
+            after=number_of(request.args.get("after")) or 0, size=ROWS,
+        )
+        credits = queries.client_credits(self.session, client.id, as_of)
+        arguments: dict[str, Any] = {"as_of": as_of.isoformat()} if as_of else {}
+        tabs = [(None, _("All")), *((b.event_type_id, b.event_type) for b in credits.balances)]
+        here = {**arguments, **({"event_type_id": event_type_id} if event_type_id else {})}
+        return self.render_template(
+            "enrollment_addon/explain.html", title=_("Session credits of %(name)s explained", name=client.full_name),
+            client_url=url_for("ClientView.show", pk=pk), crumbs=client_view().crumbs(), form=form,
+            filters=[
+                {"label": label, "current": key == event_type_id,
+                 "url": url_for("CreditsView.explain", pk=pk, event_type_id=key, **arguments)}
+                for key, label in tabs
+            ],
+            hidden_args=[("event_type_id", event_type_id)] if event_type_id else [],
+            totals=[b for b in credits.balances if event_type_id in (None, b.event_type_id)],
+            lots=[_told(lot) for lot in told.lots],
+            next_url=url_for("CreditsView.explain", pk=pk, **here, after=told.next_after) if told.next_after else None,
+        )
+
+
+def _expires_text(dates: tuple[dt.date, ...]) -> str:
+    if not dates:
+        return _("They never expire.")
+    return _("They expire after %(date)s.", date=" / ".join(render.date(day) for day in dates))
+
+
+def _told(explained: queries.ExplainedLot) -> dict[str, Any]:
+    """A lot and its entries for the page."""
+    lot = explained.lot
+    facts = [dict(labels.ORIGINS)[lot.origin], _("priority %(number)s", number=lot.priority)]
+    if lot.unit_value:
+        facts.append(_("%(amount)s each", amount=render.amount(lot.unit_value, lot.currency)))
+    if lot.shared:
+        facts.append(_("shared with the household"))
+    if lot.note:
+        facts.append(lot.note)
+    badge = {"label": _("Expired"), "class": "bad"} if lot.lapsed or lot.expired else None
+    return {
+        "title": f"{lot.event_type} · {render.number(lot.quantity)}", "badge": badge,
+        "facts": " · ".join(str(f) for f in facts),
+        "expires": _("until %(date)s", date=render.date(lot.expires_on)) if lot.expires_on else _("never expires"),
+        "batch_url": url_for("BatchView.show", pk=lot.batch_id) if lot.batch_id else None,
+        "entries": [
+            {
+                "at": e.at, "kind_label": dict(labels.ENTRY_KINDS)[e.kind], "available_change": e.available_change,
+                "reserved_change": e.reserved_change, "available_after": e.running_available,
+                "reserved_after": e.running_reserved, "who": e.who, "reason": _entry_reason(e),
+                "reversed": e.reversed,
+            }
+            for e in explained.entries
+        ],
+    }
+
+
+def _entry_reason(entry: queries.EntryRow) -> str:
+    facts = []
+    if entry.kind == EntryKind.extend:
+        facts.append(
+            _("from %(before)s to %(after)s", before=_last_day(entry.old_expires_on),
+              after=_last_day(entry.new_expires_on))
+        )
+    elif entry.new_expires_on:
+        facts.append(_("usable until %(date)s", date=render.date(entry.new_expires_on)))
+    if entry.member_id:
+        facts.append(_("for %(name)s", name=entry.member or _("another member of the household")))
+    return " · ".join([*facts, *filter(None, (entry.reason,))])
+
+
+def _last_day(day: dt.date | None) -> str:
+    return render.date(day) if day else _("never")
+
+
+def add_to_selection(_view: RecordView, selection: Selection) -> Any:
+    """The list action: the form for the ticked clients, or for all that match."""
+    credits: CreditsView = current_app.extensions["enrollment"].views["CreditsView"]
+    return credits.form_page(empty_form(), selection)
+
+
+def empty_form() -> GrantForm:
+    """The form as it opens; where only one event type is offered, it is chosen already."""
+    form = GrantForm(formdata=None)
+    offered = active_event_types(access.current_session())
+    if len(offered) == 1:
+        form.event_type_id.data = offered[0].id
+    return form

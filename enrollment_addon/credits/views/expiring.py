@@ -1,0 +1,95 @@
+"""What will expire soon, and what would be forfeited."""
+
+from typing import Any
+
+from flask import redirect, request, url_for
+from flask_appbuilder.baseviews import expose
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+from sqlalchemy import Select, select
+from sqlalchemy.orm import joinedload
+
+from ...core.web import access, render
+from ...core.web.access import verb
+from ...core.web.filters import Filter
+from ...core.web.views import Column, ListAction, RecordView, Selection, posted_selection
+from ...people.models import Client
+from .. import queries
+from ..forms import ExtendForm
+from ..models import CreditLot
+from .lots import extend_form, extend_now, totals_of
+
+WINDOWS = (("30", _l("30 days")), ("60", _l("60 days")), ("90", _l("90 days")))
+WIDEST = 90
+
+
+def _extend_selected(view: RecordView, selection: Selection) -> Any:
+    return view.extend_page(selection)  # type: ignore[attr-defined]
+
+
+class ExpiringView(RecordView):
+    """Lots whose last day is near, with what their credits are worth."""
+
+    route_base = "/enrollment/expiring"
+    datamodel = SQLAInterface(CreditLot)
+    class_permission_name = "EnrollmentCredits"
+    list_title = _l("Expiring soon")
+    singular = _l("Lot")
+    empty_text = _l("Nothing expires in this time.")
+    load = (joinedload(CreditLot.client), joinedload(CreditLot.event_type))
+    columns = (
+        Column("client", _l("Client"), value=lambda lot: lot.client.full_name, kind="link", phone="title",
+               order=(Client.last_name, Client.first_name, CreditLot.expires_on)),
+        Column("event_type", _l("Event type"), value=lambda lot: lot.event_type.label),
+        Column("available", _l("Credits"), kind="number", order=(CreditLot.available,), phone="end"),
+        Column("forfeited", _l("Value forfeited"),
+               value=lambda lot: render.amount(lot.available * lot.unit_value, lot.currency)),
+        Column("expires_on", _l("Expires"), kind="date", order=(CreditLot.expires_on,)),
+    )
+    filters = (
+        Filter("within", _l("Within"), "choice", choices=WINDOWS,
+               apply=lambda _op, days: queries.expiring_within(access.current_session(), int(days))),
+        Filter("client_id", _l("Client"), "reference", CreditLot.client_id, source="clients"),
+        Filter("event_type_id", _l("Event type"), "reference", CreditLot.event_type_id, source="event_types"),
+    )
+    actions_on_list = (ListAction("extend_credit_expiry", _l("Extend credit expiry"), _extend_selected),)
+    default_order = (CreditLot.expires_on,)
+
+    def base_query(self) -> Select[Any]:
+        return select(CreditLot).join(CreditLot.client).where(queries.expiring_within(self.session, WIDEST))
+
+    def list_page(self) -> dict[str, Any]:
+        """The list, under the sums of what would be forfeited in each time."""
+        page = super().list_page()
+        page["subtitle"] = " · ".join(self._sum(days, label) for days, label in WINDOWS)
+        return page
+
+    def _sum(self, days: str, label: Any) -> str:
+        sums = queries.forfeited(self.session, int(days))
+        credits = sum(row.credits for row in sums)
+        values = [render.amount(row.value, row.currency) for row in sums if row.value]
+        told = ngettext("%(num)s credit", "%(num)s credits", credits)
+        return _("%(time)s: %(what)s", time=label, what=", ".join([told, *values]))
+
+    def show_url(self, item: CreditLot) -> str:
+        return url_for("CreditsView.explain", pk=item.client_id, event_type_id=item.event_type_id)
+
+    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200) -> Any:
+        return extend_form(
+            self, totals_of(self.session, self.selected(selection)), form, status, hidden=selection.hidden(),
+            action_url=url_for("ExpiringView.new_last_day"), cancel_url=url_for("ExpiringView.list"),
+        )
+
+    @expose("/new-last-day", methods=["POST"])
+    @verb("extend_credit_expiry")
+    def new_last_day(self) -> Any:
+        """A new last day for the selected lots."""
+        selection, form = posted_selection(request.form), ExtendForm()
+        if not form.validate():
+            return self.extend_page(selection, form, 422)
+        ok, result = extend_now(self, form, lambda: self.selected(selection))
+        if ok is None:
+            return self.extend_page(selection, form, result.http_status)
+        return redirect(url_for("ExpiringView.list")) if ok is True else ok

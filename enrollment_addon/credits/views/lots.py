@@ -1,0 +1,280 @@
+"""Lots and the ledger: lists, taking back and new last days."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import redirect, request, url_for
+from flask_appbuilder.baseviews import expose
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, joinedload
+
+from ...core.errors import NotFound
+from ...core.web import render
+from ...core.web.access import can, verb
+from ...core.web.api import new_key
+from ...core.web.filters import Filter
+from ...core.web.views import Column, ListAction, RecordView, Selection, notice, posted_key, posted_selection
+from .. import labels, service
+from ..forms import ExtendForm, VoidForm
+from ..models import CreditEntry, CreditLot
+from .common import settings
+
+
+def _void_selected(view: RecordView, selection: Selection) -> Any:
+    return view.void_page(selection)  # type: ignore[attr-defined]
+
+
+def _extend_selected(view: RecordView, selection: Selection) -> Any:
+    return view.extend_page(selection)  # type: ignore[attr-defined]
+
+
+class LotView(RecordView):
+    """Lots: every grant to every client."""
+
+    route_base = "/enrollment/lots"
+    datamodel = SQLAInterface(CreditLot)
+    class_permission_name = "EnrollmentCredits"
+    list_title = _l("Lots")
+    singular = _l("Lot")
+    empty_text = _l("A lot is one grant of session credits to one client. Tick clients in their list to add credits.")
+    load = (joinedload(CreditLot.client), joinedload(CreditLot.event_type))
+    columns = (
+        Column("client", _l("Client"), value=lambda lot: lot.client.full_name, kind="link", phone="title"),
+        Column("event_type", _l("Event type"), value=lambda lot: lot.event_type.label),
+        Column("quantity", _l("Added"), kind="number", order=(CreditLot.quantity,), phone="hide"),
+        Column("available", _l("Available"), kind="number", order=(CreditLot.available,), phone="end"),
+        Column("reserved", _l("Reserved"), kind="number", order=(CreditLot.reserved,), phone="hide"),
+        Column("used", _l("Used"), kind="number", order=(CreditLot.used,), phone="hide"),
+        Column("expires_on", _l("Expires"), kind="date", order=(CreditLot.expires_on,)),
+        Column("origin", _l("Origin"), value=lambda lot: str(dict(labels.ORIGINS)[lot.origin]), phone="hide"),
+    )
+    filters = (
+        Filter("client_id", _l("Client"), "reference", CreditLot.client_id, source="clients"),
+        Filter("event_type_id", _l("Event type"), "reference", CreditLot.event_type_id, source="event_types"),
+        Filter("available", _l("Available"), "number", CreditLot.available),
+        Filter("expires_on", _l("Expires"), "date", CreditLot.expires_on),
+        Filter("origin", _l("Origin"), "choice", CreditLot.origin, labels.ORIGINS),
+    )
+    actions_on_list = (
+        ListAction("extend_credit_expiry", _l("Extend credit expiry"), _extend_selected),
+        ListAction("void_session_credits", _l("Void session credits"), _void_selected),
+    )
+    default_order = (CreditLot.id,)
+    default_descending = True
+
+    def show_page(self, item: CreditLot) -> dict[str, Any]:
+        page = super().show_page(item)
+        fields = [
+            (_("Taken back"), render.number(item.voided)), (_("Expired"), render.number(item.expired)),
+            (_("Priority"), render.number(item.priority)),
+            (_("Value of one credit"), render.amount(item.unit_value, item.currency)),
+            (_("Shared with the household"), _shared(item)),
+            (_("Only for"), ", ".join(p.name for p in item.participants) or _("anyone of the client")),
+            (_("On hold"), _("Yes") if item.held else _("No")),
+            (_("Added on"), render.moment(item.granted_at)), (_("Note"), item.note or ""),
+        ]
+        page["fields"] += [{"label": label, "value": value, "wide": False} for label, value in fields]
+        page["title"] = f"{item.event_type.label} · {item.client.full_name}"
+        page["subtitle"] = ""
+        page["buttons"] = [
+            {"label": _("Explain"), "url": url_for("CreditsView.explain", pk=item.client_id,
+                                                   event_type_id=item.event_type_id), "primary": True}
+        ]
+        if item.available + item.reserved and can("extend_credit_expiry"):
+            page["buttons"].append({"label": _("Extend"), "url": url_for("LotView.extend", pk=item.id)})
+        if item.available and can("void_session_credits"):
+            page["buttons"].append({"label": _("Void"), "url": url_for("LotView.void", pk=item.id), "danger": True})
+        return page
+
+    @expose("/void/<pk>")
+    @verb("void_session_credits")
+    def void(self, pk: str) -> Any:
+        return self.void_page(Selection(keys=(self.find(pk).id,)))
+
+    def void_page(self, selection: Selection, form: VoidForm | None = None, status: int = 200) -> Any:
+        """Say how many credits would be taken back, and ask for the reason."""
+        sums = totals_of(self.session, self.selected(selection))
+        page = self.render_template(
+            "enrollment_addon/undo.html", title=_("Void session credits"), form=form or VoidForm(formdata=None),
+            sentence=_("Reserved and used credits stay; the reason is kept in the ledger."),
+            facts=[*facts_of(sums), {"label": _("Taken back"), "value": render.number(sums.available)}],
+            crumbs=self.crumbs(), action_url=url_for("LotView.take_back"), cancel_url=url_for("LotView.list"),
+            submit_label=ngettext("Take back %(num)s credit", "Take back %(num)s credits", sums.available),
+            idempotency_key=request.form.get("idempotency_key") or new_key(), hidden=selection.hidden(),
+        )
+        return page, status
+
+    @expose("/take-back", methods=["POST"])
+    @verb("void_session_credits")
+    def take_back(self) -> Any:
+        selection, form = posted_selection(request.form), VoidForm()
+        if not form.validate():
+            return self.void_page(selection, form, 422)
+        ok, result = self.attempt(
+            form,
+            lambda: service.void_lots(
+                self.session, lot_ids=self.selected(selection), reason=form.reason.data, actor=self.actor,
+                idempotency_key=posted_key(), **sizes(),
+            ),
+        )
+        if not ok:
+            return self.void_page(selection, form, result.http_status)
+        if result["job_id"] is not None:
+            notice(_("The credits are being taken back in the background."))
+            return redirect(url_for("JobView.show", pk=result["job_id"]))
+        notice(
+            ngettext("%(num)s credit was taken back.", "%(num)s credits were taken back.", result["voided"]),
+            url_for("BatchView.show", pk=result["batch_id"]), _("Show"),
+        )
+        return self._back(selection)
+
+    def _back(self, selection: Selection) -> Any:
+        if selection.query is None and len(selection.keys) == 1:
+            return redirect(url_for("LotView.show", pk=selection.keys[0]))
+        return redirect(url_for("LotView.list"))
+
+    @expose("/extend/<pk>")
+    @verb("extend_credit_expiry")
+    def extend(self, pk: str) -> Any:
+        return self.extend_page(Selection(keys=(self.find(pk).id,)))
+
+    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200) -> Any:
+        """Say whose credits get a new last day, and ask for it and the reason."""
+        sums = totals_of(self.session, self.selected(selection))
+        return extend_form(
+            self, sums, form, status, action_url=url_for("LotView.new_last_day"), hidden=selection.hidden(),
+            cancel_url=url_for("LotView.list"),
+        )
+
+    @expose("/new-last-day", methods=["POST"])
+    @verb("extend_credit_expiry")
+    def new_last_day(self) -> Any:
+        selection, form = posted_selection(request.form), ExtendForm()
+        if not form.validate():
+            return self.extend_page(selection, form, 422)
+        ok, result = extend_now(self, form, lambda: self.selected(selection))
+        if ok is None:
+            return self.extend_page(selection, form, result.http_status)
+        return self._back(selection) if ok is True else ok
+
+
+def _shared(lot: CreditLot) -> str:
+    if not lot.shared:
+        return _("No")
+    if lot.member_cap is None:
+        return _("Yes")
+    return ngettext("%(num)s credit per member", "%(num)s credits per member", lot.member_cap)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """How much chosen lots hold together."""
+
+    lots: int
+    clients: int
+    available: int
+
+
+def totals_of(session: Session, chosen: Sequence[int] | Select[Any]) -> Totals:
+    """What the chosen lots in reach hold. Raises: NotFound when there are none."""
+    row = session.execute(
+        select(
+            func.count(CreditLot.id), func.count(CreditLot.client_id.distinct()),
+            func.coalesce(func.sum(CreditLot.available), 0),
+        ).where(CreditLot.id.in_(chosen))
+    ).one()
+    if not row[0]:
+        raise NotFound
+    return Totals(*(int(value) for value in row))
+
+
+def facts_of(sums: Totals) -> list[dict[str, Any]]:
+    return [
+        {"label": _("Lots"), "value": render.number(sums.lots)},
+        {"label": _("Clients"), "value": render.number(sums.clients)},
+    ]
+
+
+def sizes() -> dict[str, int]:
+    """How a verb on many lots is cut."""
+    return {"threshold": settings().job_threshold, "chunk": settings().sweep_chunk}
+
+
+def extend_form(
+    view: Any, sums: Totals, form: ExtendForm | None, status: int, *, action_url: str, cancel_url: str,
+    hidden: Sequence[tuple[str, Any]],
+) -> Any:
+    """The page that asks for the new last day of chosen lots."""
+    page = view.render_template(
+        "enrollment_addon/undo.html", title=_("Extend credit expiry"), form=form or ExtendForm(formdata=None),
+        sentence=_("What has expired, been spent or taken back stays so. The change and its reason are kept in the "
+                   "ledger and can be undone."),
+        facts=[*facts_of(sums), {"label": _("Available"), "value": render.number(sums.available)}],
+        crumbs=view.crumbs(), action_url=action_url, cancel_url=cancel_url, danger=False, hidden=hidden,
+        submit_label=ngettext(
+            "Set the last day of %(num)s credit", "Set the last day of %(num)s credits", sums.available
+        ),
+        idempotency_key=request.form.get("idempotency_key") or new_key(),
+    )
+    return page, status
+
+
+def extend_now(view: Any, form: ExtendForm, lots: Callable[[], Any]) -> tuple[Any, Any]:
+    """Set the day: True and what was done, a redirect to the job, or nothing and the refusal."""
+    ok, result = view.attempt(
+        form,
+        lambda: service.extend_lots(
+            view.session, lot_ids=lots(), expires_on=form.day(), reason=form.reason.data, actor=view.actor,
+            idempotency_key=posted_key(), **sizes(),
+        ),
+    )
+    if not ok:
+        return None, result
+    if result["job_id"] is not None:
+        notice(_("The last days are being changed in the background."))
+        return redirect(url_for("JobView.show", pk=result["job_id"])), result
+    notice(
+        ngettext("%(num)s lot has a new last day.", "%(num)s lots have a new last day.", result["extended"]),
+        url_for("BatchView.show", pk=result["batch_id"]), _("Show or undo"),
+    )
+    return True, result
+
+
+class EntryView(RecordView):
+    """The ledger: every change of every lot, never edited."""
+
+    route_base = "/enrollment/ledger"
+    datamodel = SQLAInterface(CreditEntry)
+    class_permission_name = "EnrollmentCredits"
+    list_title = _l("Ledger")
+    singular = _l("Ledger entry")
+    empty_text = _l("The ledger shows every change of session credits in order. Nothing in it is ever edited.")
+    load = (
+        joinedload(CreditEntry.lot).joinedload(CreditLot.client),
+        joinedload(CreditEntry.lot).joinedload(CreditLot.event_type),
+    )
+    columns = (
+        Column("client", _l("Client"), value=lambda e: e.lot.client.full_name, kind="link", phone="title"),
+        Column("kind", _l("What happened"), value=lambda e: str(dict(labels.ENTRY_KINDS)[e.kind])),
+        Column("event_type", _l("Event type"), value=lambda e: e.lot.event_type.label, phone="hide"),
+        Column("available_change", _l("Available"), kind="number", phone="end"),
+        Column("reserved_change", _l("Reserved"), kind="number", phone="hide"),
+        Column("at", _l("When"), kind="moment", order=(CreditEntry.id,)),
+        Column("reason", _l("Reason"), phone="hide"),
+    )
+    filters = (
+        Filter("client_id", _l("Client"), "reference", CreditEntry.client_id, source="clients"),
+        Filter("event_type_id", _l("Event type"), "reference", CreditEntry.event_type_id, source="event_types"),
+        Filter("kind", _l("What happened"), "choice", CreditEntry.kind, labels.ENTRY_KINDS),
+        Filter("lot_id", _l("Lot"), "number", CreditEntry.lot_id),
+    )
+    default_order = (CreditEntry.id,)
+    default_descending = True
+
+    def show_url(self, item: CreditEntry) -> str:
+        return url_for("LotView.show", pk=item.lot_id)

@@ -1,0 +1,150 @@
+"""Verbs on one client's unspent credits: transfer, convert, a new last day for all."""
+
+from typing import Any
+
+from flask import current_app, redirect, request, url_for
+from flask_appbuilder.baseviews import expose
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from sqlalchemy import Select, select
+
+from ...core.web import forms, render
+from ...core.web.access import verb
+from ...core.web.api import new_key
+from ...core.web.views import (
+    PageView,
+    RecordView,
+    Selection,
+    form_status,
+    notice,
+    posted_key,
+    posted_selection,
+)
+from ...people.models import Client
+from .. import queries, service
+from ..forms import ConvertForm, ExtendForm, TransferForm
+from ..models import CreditLot
+from .common import client_view, number_of
+from .lots import extend_form, extend_now, totals_of
+
+
+class CreditMovesView(PageView):
+    """Transfer and convert a client's credits; give those of one or many clients a new last day."""
+
+    route_base = "/enrollment/credit-moves"
+    class_permission_name = "EnrollmentCredits"
+    default_view = "transfer"
+
+    def crumbs(self) -> Any:
+        return client_view().crumbs()
+
+    @expose("/transfer/<pk>", methods=["GET", "POST"])
+    @verb("transfer_session_credits")
+    def transfer(self, pk: str) -> Any:
+        """Give unspent credits of this client to another."""
+        client, form = client_view().find(pk), TransferForm()
+        if request.method == "GET":
+            form.event_type_id.data = number_of(request.args.get("event_type_id"))
+        elif form.validate():
+            ok, made = self.attempt(
+                form,
+                lambda: service.transfer_credits(
+                    self.session, from_client_id=client.id, to_client_id=form.to_client_id.data,
+                    event_type_id=form.event_type_id.data, quantity=form.quantity.data, reason=form.reason.data,
+                    actor=self.actor, idempotency_key=posted_key(),
+                ),
+            )
+            if ok:
+                other = self.session.get(Client, form.to_client_id.data)
+                told = ngettext(
+                    "%(num)s credit now belongs to %(name)s.", "%(num)s credits now belong to %(name)s.",
+                    made["transferred"], name=other.full_name if other else "–",
+                )
+                return self._done(client, told, made["batch_id"])
+        return self._page(
+            client, form, _("Transfer session credits of %(name)s", name=client.full_name),
+            _("Unspent credits change hands; they keep their origin and last day. Credits of an enrollment stay."),
+            _("Transfer credits"),
+        )
+
+    @expose("/convert/<pk>", methods=["GET", "POST"])
+    @verb("convert_session_credits")
+    def convert(self, pk: str) -> Any:
+        """Make of a client's unspent credits such of another event type."""
+        client, form = client_view().find(pk), ConvertForm()
+        if request.method == "GET":
+            form.from_event_type_id.data = number_of(request.args.get("event_type_id"))
+        elif form.validate():
+            ok, made = self.attempt(
+                form,
+                lambda: service.convert_credits(
+                    self.session, client_id=client.id, from_event_type_id=form.from_event_type_id.data,
+                    to_event_type_id=form.to_event_type_id.data, quantity=form.quantity.data, give=form.give.data,
+                    get=form.get.data, reason=form.reason.data, actor=self.actor, idempotency_key=posted_key(),
+                ),
+            )
+            if ok:
+                told = ngettext(
+                    "%(num)s credit became %(received)s; left as they were: %(left)s.",
+                    "%(num)s credits became %(received)s; left as they were: %(left)s.",
+                    made["converted"], received=made["received"], left=made["left"],
+                )
+                return self._done(client, told, made["batch_id"])
+        return self._page(
+            client, form, _("Convert session credits of %(name)s", name=client.full_name),
+            _("Only whole credits come out: 5 credits at 2 → 1 give 2, and 1 stays as it was."), _("Convert credits"),
+        )
+
+    def _page(self, client: Client, form: forms.Form, title: str, sentence: str, submit: str) -> Any:
+        """The form beside what the client has."""
+        held = queries.client_credits(self.session, client.id).balances
+        page = self.render_template(
+            "enrollment_addon/undo.html", title=title, sentence=sentence, form=form, danger=False,
+            facts=[{"label": row.event_type, "value": render.number(row.available)} for row in held],
+            crumbs=self.crumbs(), action_url=request.path, cancel_url=url_for("ClientView.show", pk=client.id),
+            submit_label=submit, idempotency_key=request.form.get("idempotency_key") or new_key(),
+        )
+        return page, form_status()
+
+    def _done(self, client: Client, told: str, batch_id: int) -> Any:
+        notice(told, url_for("BatchView.show", pk=batch_id), _("Show or undo"))
+        return redirect(url_for("ClientView.show", pk=client.id))
+
+    @expose("/extend/<pk>")
+    @verb("extend_credit_expiry")
+    def extend(self, pk: str) -> Any:
+        """A new last day for all that a client has left."""
+        return self.extend_page(Selection(keys=(client_view().find(pk).id,)))
+
+    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200) -> Any:
+        return extend_form(
+            self, totals_of(self.session, self._lots(selection)), form, status, hidden=selection.hidden(),
+            action_url=url_for("CreditMovesView.new_last_day"), cancel_url=url_for("ClientView.list"),
+        )
+
+    @expose("/new-last-day", methods=["POST"])
+    @verb("extend_credit_expiry")
+    def new_last_day(self) -> Any:
+        selection, form = posted_selection(request.form), ExtendForm()
+        if not form.validate():
+            return self.extend_page(selection, form, 422)
+        ok, result = extend_now(self, form, lambda: self._lots(selection))
+        if ok is None:
+            return self.extend_page(selection, form, result.http_status)
+        if ok is not True:
+            return ok
+        if selection.query is None and len(selection.keys) == 1:
+            return redirect(url_for("ClientView.show", pk=selection.keys[0]))
+        return redirect(url_for("BatchView.show", pk=result["batch_id"]))
+
+    def _lots(self, selection: Selection) -> Select[Any]:
+        """The lots of the selected clients with something left."""
+        return select(CreditLot.id).where(
+            CreditLot.client_id.in_(client_view().selected(selection)), CreditLot.available > 0
+        )
+
+
+def extend_of_clients(_view: RecordView, selection: Selection) -> Any:
+    """The list action: a new last day for all that the ticked clients, or all that match, have left."""
+    moves: CreditMovesView = current_app.extensions["enrollment"].views["CreditMovesView"]
+    return moves.extend_page(selection)
