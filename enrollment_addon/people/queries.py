@@ -131,25 +131,6 @@ def search_participants(
     return session.scalars(statement).all()
 
 
-def search_participants(
-    session: Session, text: str, limit: int = 25, after: int | None = None
-) -> Sequence[Participant]:
-    """Participants for a choice, by their name or their client's, none of archived clients."""
-    order = (Participant.name, Participant.id)
-    named = func.lower(Participant.name).contains(text.lower(), autoescape=True)
-    statement = (
-        select(Participant)
-        .join(Participant.client)
-        .where(or_(named, text_clause(session, text)), ~Client.archived)
-        .options(joinedload(Participant.client))
-        .order_by(*order)
-        .limit(limit)
-    )
-    if after is not None:
-        statement = statement.where(_behind(session, order, Participant.id, after))
-    return session.scalars(statement).all()
-
-
 def search_households(
     session: Session, text: str, limit: int = 25, after: int | None = None
 ) -> Sequence[Household]:
