@@ -3,12 +3,14 @@
 Each function adds one record, flushes and returns it. What a record needs is made along with it unless given.
 """
 
+import datetime as dt
 import itertools
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy.orm import Session
 
+from enrollment_addon.billing.models import Charge, MoneyAccount, Payment, Settlement
 from enrollment_addon.catalog.models import EventKind, EventType
 from enrollment_addon.credits.models import CreditBalance, CreditEntry, CreditLot, EntryKind
 from enrollment_addon.people.models import (
@@ -90,6 +92,43 @@ def make_event_type(session: Session, **over: Any) -> EventType:
     values = {"name": f"Class {next(_numbers)}", "kind": EventKind.klass, "duration_minutes": 60}
     event_type: EventType = _add(session, EventType, values, over)
     return event_type
+
+
+def make_charge(session: Session, client: Client, *, gross: int = 4500, **over: Any) -> Charge:
+    """An open charge of a client who has paid nothing for it, without tax."""
+    _make_account(session, client)
+    values = {
+        "client_id": client.id, "what": f"Lesson {next(_numbers)}", "gross": gross, "net": gross, "tax": 0,
+        "tax_rate": 0, "currency": "EUR", "due_on": dt.date(2026, 1, 5),
+    }
+    charge: Charge = _add(session, Charge, values, over)
+    return charge
+
+
+def make_payment(session: Session, client: Client, *, amount: int = 5000, charge: Charge, **over: Any) -> Payment:
+    """A payment that settles half of a charge; the rest is on account, as the service leaves it."""
+    half = charge.gross // 2
+    values = {
+        "client_id": client.id, "amount": amount, "currency": "EUR", "method": "cash", "settled": half,
+        "paid_on": dt.date(2026, 1, 5),
+    }
+    payment: Payment = _add(session, Payment, values, over)
+    _add(session, Settlement, {
+        "client_id": client.id, "payment_id": payment.id, "charge_id": charge.id, "amount": half
+    }, {})
+    charge.settled = half
+    _make_account(session, client).on_account += amount - half
+    session.flush()
+    return payment
+
+
+def _make_account(session: Session, client: Client) -> MoneyAccount:
+    account = session.get(MoneyAccount, (client.id, "EUR"))
+    if account is None:
+        account = MoneyAccount(client_id=client.id, currency="EUR", on_account=0)
+        session.add(account)
+        session.flush()
+    return account
 
 
 def make_lot(

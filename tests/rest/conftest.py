@@ -181,12 +181,15 @@ class Possessions:
     lot: int
     batch: int
     job: int
+    charge: int
+    payment: int
 
     def key_for(self, path: str) -> int | None:
         """The key that goes into a path about something of this client's."""
         kinds = {
             "/clients/": self.client, "/participants/": self.participant, "/households/": self.household,
             "/lots/": self.lot, "/credits/lots/": self.lot, "/batches/": self.batch, "/jobs/": self.job,
+            "/charges/": self.charge, "/payments/": self.payment,
         }
         return next((key for start, key in kinds.items() if path.startswith(start)), None)
 
@@ -200,6 +203,7 @@ def _possessions(session: Session, yoga: Any, user_id: int, **client: Any) -> Po
     job = Job(kind="credits.grant", input={"batch_id": 0}, created_by_id=user_id, state=JobState.queued)
     session.add_all([batch, job])
     session.flush()
+    charge = factories.make_charge(session, person)
     return Possessions(
         client=person.id,
         participant=factories.make_participant(session, person).id,
@@ -207,6 +211,8 @@ def _possessions(session: Session, yoga: Any, user_id: int, **client: Any) -> Po
         lot=factories.make_lot(session, person, yoga, batch_id=batch.id).id,
         batch=batch.id,
         job=job.id,
+        charge=charge.id,
+        payment=factories.make_payment(session, person, charge=charge).id,
     )
 
 

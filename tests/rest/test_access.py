@@ -142,6 +142,8 @@ def bodies(theirs: Possessions) -> dict[str, Any]:
     return {
         "POST /credits/void": {"lot_ids": [theirs.lot], "reason": "a reason"},
         "POST /batches/<pk>/undo": {"reason": "a reason"},
+        "POST /charges/<pk>/free": {"reason": "a reason"},
+        "POST /charges/<pk>/void": {"reason": "a reason"},
         "PUT /clients/<pk>": {"first_name": "Mallory"},
         "PUT /participants/<pk>": {"name": "Mallory"},
         "PUT /households/<pk>": {"name": "Mallory"},
@@ -163,7 +165,7 @@ def about_one(endpoints: list[Endpoint], theirs: Possessions) -> list[tuple[Endp
     return asked
 
 
-NEW_ROWS = {"POST /clients", "POST /participants", "POST /households", "POST /credits/grant"}
+NEW_ROWS = {"POST /charges", "POST /payments", "POST /refunds", "POST /clients", "POST /participants", "POST /households", "POST /credits/grant"}
 """Tested below: the row is new, the rows it points to are somebody's."""
 
 
@@ -198,7 +200,7 @@ def test_lists_show_and_count_only_what_is_in_reach(
         e for e in closed(endpoints)
         if e.operation.many and "<pk>" not in e.path and not e.path.startswith(SHARED)
     ]
-    assert {e.path for e in lists} == {"/batches", "/clients", "/households", "/jobs", "/lots", "/participants"}
+    assert {e.path for e in lists} == {"/batches", "/charges", "/clients", "/households", "/jobs", "/lots", "/participants", "/payments"}
     reaches_ann = request.node.callspec.params["person"] != "nothing"
     for endpoint in lists:
         expected = [town.ann.key_for(f"{endpoint.path}/")] if reaches_ann else []
@@ -207,7 +209,7 @@ def test_lists_show_and_count_only_what_is_in_reach(
             assert [row["id"] for row in body["result"]] == expected, (endpoint.path, query)
             assert body["count"] == len(expected), endpoint.path
     for endpoint in lists:
-        name = {"clients": "club_id", "lots": "client_id"}.get(endpoint.path.strip("/"))
+        name = {"clients": "club_id", "lots": "client_id", "charges": "client_id", "payments": "client_id"}.get(endpoint.path.strip("/"))
         if name:
             theirs = town.south if name == "club_id" else town.bob.client
             answer = person.get(f"{endpoint.path}/", q=f"(filters:!((col:{name},opr:eq,value:{theirs})))")
@@ -225,6 +227,13 @@ def test_new_rows_cannot_point_to_what_is_out_of_reach(
     answers = {
         "participant": person.post("/participants/", {"client_id": town.bob.client, "name": "X", "kind": "child"}),
         "household": person.post("/households/", {"name": "X", "head_id": town.bob.client}),
+        "charge": person.post("/charges/", {"client_id": town.bob.client, "what": "X", "amount": "1"}),
+        "payment": person.post("/payments/", {"client_id": town.bob.client, "amount": "1", "method": "cash"}),
+        "payment of theirs": person.post(
+            "/payments/",
+            {"client_id": town.ann.client, "charge_ids": [town.bob.charge], "amount": "1", "method": "account"},
+        ),
+        "refund": person.post("/refunds/", {"payment_id": town.bob.payment, "amount": "1", "reason": "X"}),
         "member": person.post(
             "/households/",
             {"name": "X", "head_id": town.ann.client,

@@ -145,10 +145,13 @@ def _belongings(session: Session, client: Client, event_type: Any, user_id: int)
     job = Job(kind="credits.grant", state=JobState.done, input={}, result={}, created_by_id=user_id)
     session.add_all([batch, job])
     session.flush()
+    charge = factories.make_charge(session, client, what=f"Lesson for {client.first_name}")
+    payment = factories.make_payment(session, client, charge=charge)
     lot.batch_id = batch.id
     session.flush()
     entry = session.scalars(select(CreditEntry.id).where(CreditEntry.lot_id == lot.id)).one()
     return {
         "ClientView": client.id, "CreditsView": client.id, "ParticipantView": child.id, "HouseholdView": home.id,
         "LotView": lot.id, "EntryView": entry, "BatchView": batch.id, "JobView": job.id,
+        "MoneyView": client.id, "ChargeView": charge.id, "PaymentView": payment.id,
     }

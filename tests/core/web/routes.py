@@ -57,7 +57,7 @@ API_VIEWS: Mapping[str, str] = {
     "ClubApi": "ClubView", "ClientApi": "ClientView", "ParticipantApi": "ParticipantView",
     "HouseholdApi": "HouseholdView", "TeamMemberApi": "TeamMemberView", "EventTypeApi": "EventTypeView",
     "CreditsApi": "LotView", "LotApi": "LotView", "ClientCreditsApi": "ClientView", "BatchApi": "BatchView",
-    "JobApi": "JobView",
+    "JobApi": "JobView", "ChargeApi": "ChargeView", "ClientChargesApi": "ClientView", "PaymentApi": "PaymentView",
 }
 """The page that shows the same records as a REST class."""
 

@@ -34,6 +34,8 @@ def _grow(session: Session, keys: Mapping[str, int], user_id: int, rows: int) ->
         factories.make_lot(session, client, event_type, batch_id=keys["BatchView"])
         factories.make_lot(session, head, event_type)
         factories.make_participant(session, head)
+        for owing in (client, head):
+            factories.make_payment(session, owing, charge=factories.make_charge(session, owing))
         factories.make_household(session, factories.make_client(
             session, club_id=head.club_id, team_member_id=head.team_member_id,
         ))
@@ -46,7 +48,7 @@ def pages(keys: Mapping[str, int]) -> list[str]:
     return [
         *(f"/enrollment/{name}/list/" for name in (
             "clients", "lots", "ledger", "participants", "batches", "jobs", "households", "clubs", "team-members",
-            "event-types",
+            "event-types", "charges", "payments",
         )),
         "/enrollment/clients/list/?psize_ClientView=100&_flt_0_club_id=1&search=cl",
         f"/enrollment/clients/show/{keys['ClientView']}",
@@ -57,9 +59,15 @@ def pages(keys: Mapping[str, int]) -> list[str]:
         f"/enrollment/batches/show/{keys['BatchView']}",
         f"/enrollment/jobs/show/{keys['JobView']}",
         f"/enrollment/lots/show/{keys['LotView']}",
+        f"/enrollment/charges/show/{keys['ChargeView']}",
+        f"/enrollment/payments/show/{keys['PaymentView']}",
+        f"/enrollment/money/pay/{keys['ClientView']}",
+        "/enrollment/charges/list/?_flt_0_status=overdue&search=cl",
         "/enrollment/options/clients?q=cl",
         "/api/v1/enrollment/clients/?page_size=100",
         "/api/v1/enrollment/lots/?page_size=100",
+        f"/api/v1/enrollment/clients/{keys['ClientView']}/charges",
+        "/api/v1/enrollment/payments/?page_size=100",
     ]
 
 
