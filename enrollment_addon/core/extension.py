@@ -24,9 +24,10 @@ class Extension:
 
     `permissions` maps a view menu to all its permissions: views and APIs of one menu must declare the same,
     because the framework removes from a menu what the class registered last does not know.
-    `client_parts` are what the domains above people add to the pages of clients. `due` is the input, by
-    kind, of the jobs that are to be done every night. `checks` prove that what is stored adds up: each yields
-    findings with a code and whether it was repaired.
+    `client_parts` are what the domains above people add to the pages of clients, `record_parts` what domains add
+    to the pages of records below them, by record. `due` is the input, by kind, of the jobs that are to be done
+    every night. `checks` prove that what is stored adds up: each yields findings with a code and whether it was
+    repaired.
     """
 
     settings: Settings
@@ -36,5 +37,6 @@ class Extension:
     views: dict[str, Any] = field(default_factory=dict)
     apis: list[Any] = field(default_factory=list)
     client_parts: list[Any] = field(default_factory=list)
+    record_parts: dict[str, list[Any]] = field(default_factory=dict)
     due: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     checks: dict[str, Callable[..., Iterable[Any]]] = field(default_factory=dict)
