@@ -2,7 +2,8 @@
 
 from .booking import consume_credits, release_credits, reserve_credits, restore_credits
 from .check import Finding, check_ledger
-from .grant import Chunk, GrantPlan, grant_chunk, grant_credits, plan_grant
+from .grant import GrantPlan, grant_credits, plan_grant
+from .grant_chunk import Chunk, grant_chunk
 from .lot_batches import extend_lots, lot_chunk, void_lots
 from .lots import hold_lots, move_restriction, open_lot, shift_expiry, take_back
 from .moves import convert_credits, transfer_credits

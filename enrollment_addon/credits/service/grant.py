@@ -1,8 +1,7 @@
-"""Adding credits to one client or to many: the verb, and the chunks that write it.
+"""Adding credits to one client or to many: the preview and the verb.
 
-A grant freezes its selection and its terms (dates per club, value in minor units) in a batch; each chunk is
-three set-based statements plus the cursor, in one transaction. Who is archived, erased, moved out of reach or
-gone by the time of the chunk is left out and named, never served.
+A grant freezes its selection and its terms (dates per club, value in minor units) in a batch, which
+`grant_chunk` writes.
 """
 
 import datetime as dt
@@ -11,27 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Date, Select, case, cast, insert, literal, null, select, update
-from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
-from ...core import audit, clock
-from ...core.batches import Batch, BatchState, Slice, advance, batches, next_slice, open_batch, targets
-from ...core.db import UtcDateTime, dialect_of, idempotent
+from ...core import audit
+from ...core.batches import Batch, open_batch
+from ...core.db import idempotent
 from ...core.errors import InvalidInput
-from ...core.scope import Actor, reach_of
+from ...core.scope import Actor
 from ...jobs.service import queue_job
-from ...people.models import Client, Club
-from ..models import EntryKind, Origin, balances, entries, lots
-from .lots import check_participants, restrict
-from .selection import SKIPPED_LISTED, Selection, fingerprint, reason_of, select_clients
-from .terms import Terms, check_sharing, check_terms
+from .grant_chunk import grant_chunk
+from .lots import check_participants
+from .selection import Selection, fingerprint, select_clients
+from .terms import Terms, check_cap, check_terms
 
 KIND = "credits.grant"
-
-clients_table: Any = Client.__table__
-clubs_table: Any = Club.__table__
 
 
 @dataclass(frozen=True)
@@ -49,15 +42,6 @@ class GrantPlan:
     by_reason: dict[str, int]
     expires: tuple[dt.date, ...]
     currency: str | None
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """What one transaction of a batch did, and whether it was the last."""
-
-    done: int
-    skipped: int
-    finished: bool
 
 
 def plan_grant(
@@ -143,7 +127,6 @@ def grant_credits(
     Answers `{batch_id, granted, clients, skipped, skipped_count, job_id}`; `granted` is 0 while a job waits.
     Raises: InvalidInput (with `fields`), MixedCurrencies, NobodySelected, IdempotencyMismatch.
     """
-
     given: dict[str, Any] = {
         "event_type_id": event_type_id,
         "quantity": quantity,
@@ -153,17 +136,13 @@ def grant_credits(
         "unit_value": unit_value,
         "note": note,
     }
+    sharing: dict[str, Any] = {"shared": shared, "member_cap": member_cap, "participant_ids": sorted(set(participant_ids))}
 
     def do() -> dict[str, Any]:
         selection = select_clients(session, clients, actor)
         terms = check_terms(session, selection, **given)
-        check_sharing(shared, member_cap)
-        if participant_ids:
-            _check_restriction(session, selection, participant_ids, shared=shared)
-        batch = _open(
-            session, selection, terms, shared=shared, member_cap=member_cap, participants=participant_ids, note=note,
-            actor=actor,
-        )
+        _check_sharing(session, selection, **sharing)
+        batch = _open(session, selection, terms, sharing, note=note, actor=actor)
         job_id = None
         if selection.count > threshold:
             job_id = _queue(session, batch, chunk=chunk, actor=actor)
@@ -171,276 +150,41 @@ def grant_credits(
             while not grant_chunk(session, batch_id=batch.id, size=chunk, actor=actor).finished:
                 pass
         session.refresh(batch)
-        audit.record_event(
-            session,
-            actor=actor,
-            verb="grant_credits",
-            record="batch",
-            record_id=batch.id,
-            client_id=selection.only_client,
-            clients=batch.total,
-            quantity=quantity,
-            event_type_id=event_type_id,
-            job_id=job_id,
-        )
+        _note(session, batch, selection, actor, quantity=quantity, event_type_id=event_type_id, job_id=job_id)
         return _answer(batch, job_id)
 
-    asked = {
-        **given,
-        "actor": actor.user_id,
-        "clients": fingerprint(session, clients),
-        "shared": shared,
-        "member_cap": member_cap,
-        "participants": sorted(participant_ids),
-    }
+    asked = {**given, **sharing, "actor": actor.user_id, "clients": fingerprint(session, clients)}
     return idempotent(session, key=idempotency_key, verb="grant_credits", asked=asked, do=do)
 
 
-def _check_restriction(
-    session: Session, selection: Selection, participant_ids: Sequence[int], *, shared: bool
+def _note(session: Session, batch: Batch, selection: Selection, actor: Actor, **details: Any) -> None:
+    audit.record_event(
+        session, actor=actor, verb="grant_credits", record="batch", record_id=batch.id,
+        client_id=selection.only_client, clients=batch.total, **details,
+    )
+
+
+def _check_sharing(
+    session: Session, selection: Selection, *, shared: bool, member_cap: Any, participant_ids: Sequence[int]
 ) -> None:
-    """Raises: InvalidInput unless one client gets the credits and all participants are theirs."""
+    """Raises: InvalidInput for a cap without sharing, or for participants who are not a single client's."""
+    check_cap(shared, member_cap)
+    if not participant_ids:
+        return
     if selection.only_client is None:
         raise InvalidInput(fields={"participant_ids": _l("Only credits of a single client can be restricted.")})
     check_participants(session, participant_ids, client_id=selection.only_client, shared=shared)
 
 
 def _open(
-    session: Session,
-    selection: Selection,
-    terms: Terms,
-    *,
-    shared: bool,
-    member_cap: int | None,
-    participants: Sequence[int],
-    note: str | None,
-    actor: Actor,
+    session: Session, selection: Selection, terms: Terms, sharing: Mapping[str, Any], *, note: str | None, actor: Actor
 ) -> Batch:
-    asked = {
-        **terms.as_input(),
-        "shared": shared,
-        "member_cap": member_cap,
-        "participant_ids": sorted(set(participants)),
-        "left_out": selection.by_reason,
-    }
     return open_batch(
         session,
         kind=KIND,
         actor=actor,
-        asked=asked,
+        asked={**terms.as_input(), **sharing, "left_out": selection.by_reason},
         keys=selection.eligible,
         note=note,
         skipped=selection.skipped,
-    )
-
-
-def lock_batch(session: Session, batch_id: int) -> Any:
-    """The batch's row, locked: one worker at a time writes a chunk of it."""
-    return session.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).one()
-
-
-def grant_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> Chunk:
-    """Write the next `size` clients of an open batch: lots, entries, balances and the cursor.
-
-    A batch that is no longer open (done, or undone after its job was cancelled) is finished.
-    """
-    batch = lock_batch(session, batch_id)
-    if batch.state != BatchState.open:
-        return Chunk(0, 0, finished=True)
-    part = next_slice(session, batch_id, after=batch.cursor, size=size)
-    if part is None:
-        _close(session, batch_id)
-        return Chunk(0, 0, finished=True)
-    terms = Terms.from_input(batch.input)
-    done = _insert_lots(session, batch, part, terms, actor)
-    if participants := batch.input.get("participant_ids"):
-        restrict(session, session.execute(select(lots.c.id).where(_granted(batch_id, part))).scalars(), participants)
-    _insert_entries(session, batch_id, part, actor)
-    _add_to_balances(session, batch_id, part, terms)
-    advance(session, batch_id, part, done=done)
-    missed = part.count - done
-    if missed:
-        _note_missed(session, batch, part, actor)
-    finished = part.count < size
-    if finished:
-        _close(session, batch_id)
-    return Chunk(done, missed, finished)
-
-
-def _close(session: Session, batch_id: int) -> None:
-    session.execute(update(batches).where(batches.c.id == batch_id).values(state=BatchState.done))
-
-
-def _insert_lots(session: Session, batch: Any, part: Slice, terms: Terms, actor: Actor) -> int:
-    client, club = clients_table.c, clubs_table.c
-    chosen: Any = (
-        select(
-            client.id,
-            literal(terms.event_type_id),
-            literal(terms.quantity),
-            literal(terms.quantity),
-            *(literal(0) for _ in range(5)),
-            literal(clock.now(), UtcDateTime()),
-            _expiry(terms, client.club_id),
-            literal(Origin.manual.value),
-            literal(terms.priority),
-            literal(bool(batch.input["shared"])),
-            literal(batch.input.get("member_cap"), lots.c.member_cap.type),
-            literal(False),
-            literal(terms.unit_value, lots.c.unit_value.type),
-            club.currency,
-            literal(batch.id),
-            literal(batch.note, lots.c.note.type),
-        )
-        .select_from(targets.join(clients_table, client.id == targets.c.key).join(clubs_table))
-        .where(
-            targets.c.batch_id == batch.id,
-            targets.c.key > part.after,
-            targets.c.key <= part.upto,
-            client.archived.is_(False),
-            client.erased_at.is_(None),
-            reach_of(actor),
-        )
-        .order_by(client.id)
-    )
-    if terms.unit_value:
-        chosen = chosen.where(club.currency == terms.currency)
-    columns = [
-        "client_id",
-        "event_type_id",
-        "quantity",
-        "available",
-        "reserved",
-        "used",
-        "expired",
-        "voided",
-        "transferred",
-        "granted_at",
-        "expires_on",
-        "origin",
-        "priority",
-        "shared",
-        "member_cap",
-        "held",
-        "unit_value",
-        "currency",
-        "batch_id",
-        "note",
-    ]
-    statement = insert(lots).from_select(columns, chosen, include_defaults=False)
-    try:
-        return _count(session, statement)
-    except IntegrityError:
-        # A client was deleted between the statement's snapshot and its foreign key check; the next snapshot
-        # no longer has them.
-        return _count(session, statement)
-
-
-def _count(session: Session, statement: Any) -> int:
-    """Run an INSERT inside a savepoint; how many rows it wrote."""
-    with session.begin_nested():
-        counted = statement.execution_options(preserve_rowcount=True)
-        return session.connection().execute(counted).rowcount
-
-
-def _expiry(terms: Terms, club_id: Any) -> ColumnElement[Any]:
-    """The last day of a client's lot as SQL: one date, or by club (a club that came later has the latest)."""
-    days = sorted(set(terms.by_club.values())) or ([terms.expires_on] if terms.expires_on else [])
-    if not days:
-        return cast(null(), Date)
-    if len(days) == 1:
-        return literal(days[0], Date())
-    return case(
-        *(
-            (club_id.in_([club for club, last in terms.by_club.items() if last == day]), literal(day, Date()))
-            for day in days
-        ),
-        else_=literal(days[-1], Date()),
-    )
-
-
-def _granted(batch_id: int, part: Slice) -> ColumnElement[bool]:
-    return (lots.c.batch_id == batch_id) & (lots.c.client_id > part.after) & (lots.c.client_id <= part.upto)
-
-
-def _insert_entries(session: Session, batch_id: int, part: Slice, actor: Actor) -> None:
-    session.execute(
-        insert(entries).from_select(
-            [
-                "lot_id",
-                "client_id",
-                "event_type_id",
-                "kind",
-                "available_change",
-                "reserved_change",
-                "at",
-                "actor_id",
-                "turn",
-            ],
-            select(
-                lots.c.id,
-                lots.c.client_id,
-                lots.c.event_type_id,
-                literal(EntryKind.grant.value),
-                lots.c.quantity,
-                literal(0),
-                lots.c.granted_at,
-                literal(actor.user_id, entries.c.actor_id.type),
-                literal(0),
-            )
-            .where(_granted(batch_id, part))
-            .order_by(lots.c.client_id),
-            include_defaults=False,
-        )
-    )
-
-
-def _add_to_balances(session: Session, batch_id: int, part: Slice, terms: Terms) -> None:
-    """Add the new lots to the balances, in key order, so that two batches cannot wait for each other."""
-    columns = ["client_id", "event_type_id", "available", "reserved", "used"]
-    rows = (
-        select(lots.c.client_id, lots.c.event_type_id, lots.c.quantity, literal(0), literal(0))
-        .where(_granted(batch_id, part))
-        .order_by(lots.c.client_id)
-    )
-    more = balances.c.available + terms.quantity
-    dialect = dialect_of(session)
-    if dialect == "mysql":
-        statement: Any = mysql.insert(balances).from_select(columns, rows).on_duplicate_key_update(available=more)
-    else:
-        maker: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-        statement = (
-            maker(balances)
-            .from_select(columns, rows)
-            .on_conflict_do_update(index_elements=["client_id", "event_type_id"], set_={"available": more})
-        )
-    session.execute(statement)
-
-
-def _note_missed(session: Session, batch: Any, part: Slice, actor: Actor) -> None:
-    """Name the frozen clients that this slice could no longer serve."""
-    client = clients_table.c
-    served = select(lots.c.client_id).where(_granted(batch.id, part))
-    rows = session.execute(
-        select(targets.c.key, client.id, client.archived, client.erased_at)
-        .select_from(targets.outerjoin(clients_table, (client.id == targets.c.key) & reach_of(actor)))
-        .where(
-            targets.c.batch_id == batch.id,
-            targets.c.key > part.after,
-            targets.c.key <= part.upto,
-            targets.c.key.not_in(served),
-        )
-        .order_by(targets.c.key)
-    ).all()
-    left_out = dict(batch.input["left_out"])
-    skipped = list(batch.skipped)
-    for row in rows:
-        reason = reason_of(row)
-        left_out[reason] = left_out.get(reason, 0) + 1
-        if len(skipped) < SKIPPED_LISTED:
-            skipped.append({"client_id": row.key, "reason": reason})
-    session.execute(
-        update(batches)
-        .where(batches.c.id == batch.id)
-        .values(skipped=skipped, input={**batch.input, "left_out": left_out})
     )

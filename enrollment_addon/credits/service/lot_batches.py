@@ -21,7 +21,7 @@ from ...jobs.service import queue_job
 from ...people.models import Client, Club
 from ..errors import NothingToExtend
 from ..models import EntryKind, lots
-from .grant import Chunk, lock_batch
+from .grant_chunk import Chunk, lock_batch
 from .ledger import lock_balances, move_expiry, require_reason, retire
 from .selection import fingerprint
 

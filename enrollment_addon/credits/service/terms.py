@@ -120,7 +120,7 @@ def check_terms(
     )
 
 
-def check_sharing(shared: bool, member_cap: Any) -> None:
+def check_cap(shared: bool, member_cap: Any) -> None:
     """Raises: InvalidInput for a cap per member that is no number, or without sharing."""
     if member_cap is None:
         return

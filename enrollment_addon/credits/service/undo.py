@@ -19,7 +19,7 @@ from ..errors import BatchStateConflict, NotUndoable
 from ..labels import BATCH_KINDS, BATCH_STATES
 from ..models import EntryKind, lots
 from .grant import KIND as GRANT
-from .grant import Chunk, lock_batch
+from .grant_chunk import Chunk, lock_batch
 from .ledger import lock_balances, require_reason, retire
 from .undo_moves import UNDO_MOVES
 
