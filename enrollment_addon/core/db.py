@@ -156,9 +156,9 @@ def unit_of_work(session: Session) -> Iterator[Session]:
         _begin(session)
         yield session
         session.commit()
-    except (OperationalError, PendingRollbackError, NoFreeConnection) as error:
+    except PASSING_ERRORS as error:
         session.rollback()
-        if _is_passing(error):
+        if is_passing(error):
             raise Busy from error
         raise
     except BaseException:
@@ -184,7 +184,11 @@ _PASSING_SQLITE = ("database is locked", "disk is full", "disk i/o error", "read
 _PASSING_MYSQL = {1021, 1041, 1114, 1205, 1213, 2002, 2003, 2006, 2013}
 
 
-def _is_passing(error: Exception) -> bool:
+PASSING_ERRORS: tuple[type[Exception], ...] = (OperationalError, PendingRollbackError, NoFreeConnection)
+"""What the database's own troubles come as; `is_passing` says of which a retry may help."""
+
+
+def is_passing(error: Exception) -> bool:
     """Whether the same request may succeed a little later: locks, deadlocks, full disks, lost connections."""
     if isinstance(error, NoFreeConnection) or getattr(error, "connection_invalidated", False):
         return True

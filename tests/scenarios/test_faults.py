@@ -1,22 +1,27 @@
-"""What happens to a bulk grant when the machine does not play along."""
+"""What happens when the machine does not play along: kills, a locked database, a full disk."""
 
 import re
+import sqlite3
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 
+import pytest
 from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event, make_url
 
 from enrollment_addon.core import roles
 from enrollment_addon.core.db import unit_of_work
 from tests import factories
 from tests.conftest import PASSWORD, csrf_token
 from tests.live import Server
-from tests.scenarios.conftest import assert_ledger_is_consistent, balances
+from tests.scenarios.conftest import Studio, assert_ledger_is_consistent, balances
 
 CLIENTS = 20_000
 
@@ -127,3 +132,97 @@ def _done(app: Flask, key: str) -> int:
 
 def _state(app: Flask, key: str) -> str:
     return str(_job(app, key).state)
+
+
+@contextmanager
+def unwell(app: Flask, trouble: str) -> Iterator[None]:
+    """The database is `locked` by a writer that does not end, `taken` whole by another program, or its disk `full`."""
+    with app.app_context():
+        engine = app.extensions["sqlalchemy"].engine
+    hurry = ["PRAGMA busy_timeout = 50", *(["PRAGMA max_page_count = 1"] if trouble == "full" else [])]
+
+    def connected(connection: Any, _record: Any) -> None:
+        for pragma in hurry:
+            connection.execute(pragma)
+
+    def connect(_dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+        options["timeout"] = 0.05
+
+    engine.dispose()
+    event.listen(engine, "do_connect", connect)
+    event.listen(engine, "connect", connected)
+    other = sqlite3.connect(make_url(engine.url).database or "", isolation_level=None)
+    try:
+        if trouble == "full":
+            other.execute("VACUUM")
+        else:
+            if trouble == "taken":
+                other.execute("PRAGMA locking_mode = EXCLUSIVE")
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("UPDATE enrollment_write_lock SET turn = turn")
+        yield
+    finally:
+        other.close()
+        event.remove(engine, "do_connect", connect)
+        event.remove(engine, "connect", connected)
+        engine.dispose()
+
+
+def bearer(app: Flask, username: str) -> dict[str, str]:
+    answer = app.test_client().post(
+        "/api/v1/security/login", json={"username": username, "password": PASSWORD, "provider": "db"}
+    )
+    assert answer.json is not None
+    return {"Authorization": f"Bearer {answer.json['access_token']}"}
+
+
+@pytest.mark.databases("sqlite")
+@pytest.mark.parametrize("trouble", ["locked", "full"])
+def test_what_could_not_be_saved_is_said_kept_and_saved_later(
+    app: Flask, ana: FlaskClient, studio: Studio, trouble: str
+) -> None:
+    """A form shows again what was typed; REST answers 503; the same requests go through once the trouble is over."""
+    typed = {
+        "first_name": "Ruth", "last_name": "Rothe", "club_id": studio.uptown, "notes": "Left knee. " * 400,
+        "csrf_token": csrf_token(ana.get("/enrollment/clients/add").text),
+    }
+    rest = app.test_client(use_cookies=False)
+    grant = {
+        "json": {"client_ids": studio.clients, "event_type_id": studio.yoga, "quantity": 3, "note": "n" * 400},
+        "headers": {**bearer(app, "ana"), "Idempotency-Key": "once"},
+    }
+    with unwell(app, trouble):
+        form = ana.post("/enrollment/clients/add", data=typed)
+        assert form.status_code == 503
+        assert "Nothing was saved; please try again" in form.text
+        assert 'value="Rothe"' in form.text
+        assert typed["notes"].strip() in form.text
+        refused = rest.post("/api/v1/enrollment/credits/grant", **grant)
+        assert (refused.status_code, refused.json["error"]["code"]) == (503, "busy")
+        assert rest.get("/api/v1/enrollment/clients", headers=grant["headers"]).json["count"] == 45, "one can read"
+    assert balances(app) == {}
+    assert_ledger_is_consistent(app)
+
+    assert ana.post("/enrollment/clients/add", data=typed).status_code == 302
+    assert rest.post("/api/v1/enrollment/credits/grant", **grant).status_code == 201
+    assert rest.get("/api/v1/enrollment/clients", headers=grant["headers"]).json["count"] == 46
+    assert balances(app) == dict.fromkeys(studio.clients, 3)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_database_that_cannot_be_read_is_said_in_the_readers_language(
+    app: Flask, ana: FlaskClient, studio: Studio
+) -> None:
+    ana.get("/lang/de")
+    headers = bearer(app, "ana")
+    rest = app.test_client(use_cookies=False)
+    pages = ("/enrollment/clients/list/", f"/enrollment/clients/show/{studio.clients[0]}", "/enrollment/jobs/list/")
+    with unwell(app, "taken"):
+        for page in pages:
+            answer = ana.get(page)
+            assert answer.status_code == 503, page
+            assert "Die Datenbank ist ausgelastet oder voll" in answer.text
+            assert 'lang="de"' in answer.text
+        answer = rest.get("/api/v1/enrollment/clients", headers=headers)
+        assert (answer.status_code, answer.json["error"]["code"]) == (503, "busy")
+    assert [ana.get(page).status_code for page in pages] == [200, 200, 200]

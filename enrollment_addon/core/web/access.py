@@ -18,6 +18,7 @@ from flask_wtf.csrf import validate_csrf
 from sqlalchemy.orm import Session
 from wtforms import ValidationError
 
+from ..db import PASSING_ERRORS
 from ..errors import AddonError, Forbidden
 from ..scope import NOBODY, SYSTEM, Actor, Reach, actor_of
 
@@ -168,6 +169,8 @@ def authenticate_api() -> None:
             return
         try:
             verify_jwt_in_request()
+        except PASSING_ERRORS:
+            raise
         except Exception:
             raise Unauthorized from None
         return

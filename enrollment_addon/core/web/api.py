@@ -20,8 +20,8 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
-from ..db import unit_of_work
-from ..errors import AddonError, InvalidInput, NotFound
+from ..db import PASSING_ERRORS, is_passing, unit_of_work
+from ..errors import AddonError, Busy, InvalidInput, NotFound
 from ..fields import LARGEST_KEY
 from ..log import logger
 from ..scope import Actor
@@ -120,6 +120,8 @@ class Api(BaseApi):  # type: ignore[misc]
         blueprint.register_error_handler(AddonError, self.refuse)
         blueprint.register_error_handler(DataError, lambda _error: self.refuse(InvalidInput()))
         blueprint.register_error_handler(HTTPException, self.refuse_http)
+        for kind in PASSING_ERRORS:
+            blueprint.register_error_handler(kind, self.refuse_passing)
         return blueprint
 
     def _register_urls(self) -> None:
@@ -147,6 +149,12 @@ class Api(BaseApi):  # type: ignore[misc]
         log.info("refused", code=error.error_code, path=request.path)
         body = {"error": {"code": error.error_code, "message": error.text(), "params": params}}
         return self.answer(error.http_status, body)
+
+    def refuse_passing(self, error: Exception) -> Response:
+        """A read that the database could not answer just now; any other failure of it stays one."""
+        if not is_passing(error):
+            raise error
+        return self.refuse(Busy())
 
     def refuse_http(self, error: HTTPException) -> Any:
         """What the server itself refuses, such as a body that is too large; answers of the host pass unchanged."""

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
-from ..db import unit_of_work
-from ..errors import AddonError, InvalidInput
+from ..db import PASSING_ERRORS, is_passing, unit_of_work
+from ..errors import AddonError, Busy, InvalidInput
 from ..log import logger
 from ..scope import Actor
 from . import access, forms, render
@@ -29,7 +29,9 @@ def posted_key() -> str | None:
 
 
 def form_status() -> int:
-    """The status of a page with a form: a form that is shown again after it was posted was refused."""
+    """The status of a page with a form: one that is shown again after it was posted was refused, or came too soon."""
+    if g.get("enrollment_busy"):
+        return Busy.http_status
     return 422 if request.method == "POST" else 200
 
 
@@ -51,12 +53,26 @@ class Mended:
         blueprint.register_error_handler(AddonError, self.show_error)
         blueprint.register_error_handler(DataError, lambda _error: self.show_error(InvalidInput()))
         blueprint.register_error_handler(HTTPException, self.show_http_error)
+        for kind in PASSING_ERRORS:
+            blueprint.register_error_handler(kind, self.show_passing)
         return blueprint
 
     def show_error(self, error: AddonError) -> Any:
         """A refusal that no form caught, as a page of its own with the right status."""
         log.info("refused", code=error.error_code, endpoint=request.endpoint)
         return self._error_page(error.http_status, error.text())
+
+    def show_passing(self, error: Exception) -> Any:
+        """A page that the database could not answer just now; any other failure of it stays one.
+
+        On a page that asks the database nothing: the host's own, with menu and name, would fail again.
+        """
+        if not is_passing(error):
+            raise error
+        current_session().rollback()
+        log.warning("busy", endpoint=request.endpoint)
+        template = current_app.jinja_env.get_template("enrollment_addon/busy.html")  # without whom Flask adds: the user
+        return template.render(title=_("Please try again"), text=Busy().text()), Busy.http_status
 
     def show_http_error(self, error: HTTPException) -> Any:
         """What the server itself refuses, such as a form that is too large; answers of the host pass unchanged."""
@@ -104,6 +120,7 @@ class Mended:
         try:
             return True, self.work(do)
         except AddonError as error:
+            g.enrollment_busy = isinstance(error, Busy)
             form.add_errors(error.fields, error.text())
             return False, error
 
