@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from flask import current_app
+
 from ..core.web.records import writable
 from . import service
-from .models import EventType
-from .schemas import EventTypeInput, EventTypeSchema
+from .models import EventType, Package
+from .package_views import PackageView
+from .schemas import EventTypeInput, EventTypeSchema, PackageInput, PackageSchema
 from .views import EventTypeView
 
 
@@ -25,3 +28,22 @@ class EventTypeApi(writable(EventTypeSchema, EventTypeInput)):  # type: ignore[m
 
     def remove(self, key: int) -> None:
         service.delete_event_type(self.session, id=key, actor=self.actor)
+
+
+class PackageApi(writable(PackageSchema, PackageInput)):  # type: ignore[misc]
+    resource = "packages"
+    model = Package
+    class_permission_name = "EnrollmentPackage"
+    openapi_spec_tag = "Packages"
+    filters = PackageView.filters
+    orders = {"name": (Package.name,), "price": (Package.price,), "sessions": (Package.sessions,)}
+
+    def create(self, **data: Any) -> Package:
+        data = {"currency": current_app.extensions["enrollment"].settings.currency, **data}
+        return service.create_package(self.session, actor=self.actor, **data)
+
+    def change(self, key: int, **data: Any) -> Package:
+        return service.update_package(self.session, id=key, actor=self.actor, **data)
+
+    def remove(self, key: int) -> None:
+        service.delete_package(self.session, id=key, actor=self.actor)

@@ -124,6 +124,11 @@ class Package(Tracked, Base):
         return translated(self, "name")
 
     @property
+    def about(self) -> str | None:
+        """The description in the reader's language."""
+        return translated(self, "description") if self.description else None
+
+    @property
     def club_ids(self) -> list[int]:
         return [club.id for club in self.clubs]
 

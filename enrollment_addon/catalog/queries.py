@@ -1,13 +1,15 @@
 """Reads of the catalog."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from ..core.search import asked_words, words_of
 from ..core.translations import Translation
-from .models import EventType
+from ..people.models import Club
+from .models import EventType, Package, package_clubs
 
 
 def active_event_types(session: Session) -> Sequence[EventType]:
@@ -41,10 +43,37 @@ def search_event_types(
     return found[start : start + limit]
 
 
-def name_clause(text: str) -> ColumnElement[bool]:
-    """Event types whose name, or a translation of it, contains the text."""
+def name_clause(text: str, model: Any = EventType) -> ColumnElement[bool]:
+    """Records of the catalog whose name, or a translation of it, contains the text."""
     translated = select(Translation.record_id).where(
-        Translation.record == EventType.__tablename__, Translation.field == "name",
+        Translation.record == model.__tablename__, Translation.field == "name",
         Translation.text.icontains(text, autoescape=True),
     )
-    return or_(EventType.name.icontains(text, autoescape=True), EventType.id.in_(translated))
+    return or_(model.name.icontains(text, autoescape=True), model.id.in_(translated))
+
+
+def sold_at(club_id: Any) -> ColumnElement[bool]:
+    """Packages sold at a club: those that name it, and those that name no club but have its currency."""
+    of_package = package_clubs.c.package_id == Package.id
+    named = select(package_clubs.c.club_id).where(of_package)
+    currency = select(Club.currency).where(Club.id == club_id).scalar_subquery()
+    return or_(
+        named.where(package_clubs.c.club_id == club_id).exists(),
+        ~named.exists() & (Package.currency == currency),
+    )
+
+
+def offered_packages(session: Session, club_id: int) -> Sequence[Package]:
+    """The active packages sold at a club, by name."""
+    return session.scalars(
+        select(Package)
+        .where(Package.active, sold_at(club_id))
+        .options(joinedload(Package.event_type))
+        .order_by(Package.name, Package.id)
+    ).unique().all()
+
+
+def search_packages(session: Session, text: str, limit: int = 25) -> Sequence[Package]:
+    """Packages for a filter, by name in any language; also those that are no longer offered."""
+    found = select(Package).order_by(Package.name, Package.id).limit(limit)
+    return session.scalars(found.where(name_clause(text, Package)) if text else found).unique().all()

@@ -2,8 +2,18 @@
 
 from marshmallow import Schema, fields
 
-from ..core.web.inputs import Flag, Input, choice_field
+from ..core import money
+from ..core.web.inputs import Flag, Input, choice_field, key_field
 from .models import EventKind
+
+
+def translations_field() -> fields.Dict:
+    """Names in further languages."""
+    return fields.Dict(
+        keys=fields.String(),
+        values=fields.Dict(keys=fields.String(), values=fields.String(allow_none=True)),
+        metadata={"description": "{\"name\": {language: text}}; an empty text removes a translation"},
+    )
 
 
 class EventTypeSchema(Schema):
@@ -31,8 +41,43 @@ class EventTypeInput(Input):
     duration_minutes = fields.Integer(strict=True)
     colour = fields.String(allow_none=True)
     active = Flag()
-    translations = fields.Dict(
-        keys=fields.String(),
-        values=fields.Dict(keys=fields.String(), values=fields.String(allow_none=True)),
-        metadata={"description": "{\"name\": {language: text}}; an empty text removes a translation"},
+    translations = translations_field()
+
+
+class PackageSchema(Schema):
+    example = {
+        "id": 2, "name": "Yoga ten", "label": "Yoga ten", "description": None, "event_type_id": 4, "sessions": 10,
+        "price": "150.00", "currency": "EUR", "valid_days": 180, "club_ids": [], "active": True,
+        "created_at": "2026-03-02T09:30:00+00:00", "updated_at": "2026-03-02T09:30:00+00:00",
+    }
+
+    id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    label = fields.String(required=True, metadata={"description": "The name in the caller's language"})
+    description = fields.String(required=True, allow_none=True)
+    event_type_id = fields.Integer(required=True)
+    sessions = fields.Integer(required=True)
+    price = fields.Function(
+        lambda p: str(money.to_decimal(p.price, p.currency)), required=True, metadata={"type": "string"}
     )
+    currency = fields.String(required=True)
+    valid_days = fields.Integer(required=True, allow_none=True)
+    club_ids = fields.List(fields.Integer(), required=True, metadata={"description": "None: every club"})
+    active = fields.Boolean(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    updated_at = fields.AwareDateTime(required=True)
+
+
+class PackageInput(Input):
+    example = {"name": "Yoga ten", "event_type_id": 4, "sessions": 10, "price": "150.00", "valid_days": 180}
+
+    name = fields.String(required=True)
+    description = fields.String(allow_none=True)
+    event_type_id = key_field(required=True)
+    sessions = fields.Integer(strict=True, required=True)
+    price = fields.String(required=True, metadata={"description": "A decimal number in the package's currency"})
+    currency = fields.String(metadata={"description": "ISO 4217; the deployment's own unless given"})
+    valid_days = fields.Integer(strict=True, allow_none=True)
+    club_ids = fields.List(key_field())
+    active = Flag()
+    translations = translations_field()

@@ -2,24 +2,21 @@
 
 from typing import Any
 
-from babel import Locale
-from flask import current_app
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement
 
-from ..core.translations import translations_of
 from ..core.web.filters import Filter
-from ..core.web.forms import Form, Input, StringField, form_for
-from ..core.web.views import Column, RecordView
+from ..core.web.forms import Input
+from ..core.web.views import Column
 from . import queries, service
+from .languages import TranslatedView
 from .models import EventKind, EventType
 
 KINDS = ((EventKind.klass, _l("Class")), (EventKind.appointment, _l("Appointment")))
-LANGUAGE = "name_in_"
 
 
-class EventTypeView(RecordView):
+class EventTypeView(TranslatedView):
     """What session credits are good for; the name can be given in every language of the host."""
 
     route_base = "/enrollment/event-types"
@@ -50,33 +47,11 @@ class EventTypeView(RecordView):
         Input("active", _l("Active"), _l("Only active event types are offered.")),
     )
 
-    def _init_forms(self) -> None:
-        """The generated form, and one field per further language for the name."""
-        codes = [c for c in current_app.config["LANGUAGES"] if c != current_app.config["BABEL_DEFAULT_LOCALE"]]
-        names = {
-            LANGUAGE + code: StringField(_l("Name (%(language)s)", language=_language(code))) for code in codes
-        }
-        base = form_for(EventType, self.inputs, name="EventTypeForm")
-        self.add_form = self.edit_form = type("EventTypeNamesForm", (base,), names)
-        self.groups = (
-            (None, tuple(i.name for i in self.inputs)), (_l("Name in other languages"), tuple(names)),
-        )
-
     def search_clause(self, text: str) -> ColumnElement[bool]:
         return queries.name_clause(text)
 
     def prefilled(self) -> dict[str, Any]:
         return {"kind": EventKind.klass, "duration_minutes": 60, "active": True, "colour": "#2f6f9f"}
-
-    def typed_in(self, form: Form) -> dict[str, Any]:
-        typed = super().typed_in(form)
-        names = {k.removeprefix(LANGUAGE): typed.pop(k) for k in list(typed) if k.startswith(LANGUAGE)}
-        return {**typed, "translations": {"name": names}}
-
-    def fill(self, form: Form, item: EventType) -> None:
-        for code, text in translations_of(self.session, item).get("name", {}).items():
-            if LANGUAGE + code in form._fields:
-                form._fields[LANGUAGE + code].data = text
 
     def create(self, **typed: Any) -> EventType:
         return service.create_event_type(self.session, actor=self.actor, **typed)
@@ -86,7 +61,3 @@ class EventTypeView(RecordView):
 
     def remove(self, item: EventType) -> None:
         service.delete_event_type(self.session, id=item.id, actor=self.actor)
-
-
-def _language(code: str) -> str:
-    return Locale.parse(code).get_display_name(code) or code

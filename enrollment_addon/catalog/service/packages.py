@@ -24,6 +24,12 @@ from .names import forget_translations, translations
 _holders = Holders()
 
 
+def event_types_in_packages(session: Session, keys: list[int]) -> set[int]:
+    """The event types among these that a package is for: such a one can't be deleted."""
+    found = select(Package.event_type_id).where(Package.event_type_id.in_(keys)).distinct()
+    return set(session.connection().execute(found).scalars())
+
+
 def register_package_holder(label: Any, finder: Finder) -> None:
     """Let a higher domain say which packages it holds; those can't be deleted."""
     _holders.register(label, finder)

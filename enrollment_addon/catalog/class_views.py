@@ -1,0 +1,129 @@
+"""Lists and forms of what classes are sorted by."""
+
+from typing import Any
+
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import ColumnElement
+
+from ..core.web.filters import Filter
+from ..core.web.forms import REQUIRED, Input, InputRequired, IntegerField, NumberRange
+from ..core.web.views import Column, RecordView
+from . import service
+from .models import ActivityLevel, ClassCategory, Semester
+
+
+def _rank(label: Any, **options: Any) -> IntegerField:
+    """The number under the name that the record has for it; the column is called otherwise."""
+    options["validators"] = [InputRequired(REQUIRED), NumberRange(min=0, max=1000)]
+    return IntegerField(label, **options)
+
+
+class ClassCategoryView(RecordView):
+    """The services that class groups belong to."""
+
+    route_base = "/enrollment/class-categories"
+    datamodel = SQLAInterface(ClassCategory)
+    class_permission_name = "EnrollmentClassCategory"
+    list_title = _l("Class categories")
+    singular = _l("Class category")
+    add_label = _l("New class category")
+    search_placeholder = _l("Name")
+    empty_text = _l("A class category is a service that class groups belong to, such as “Yoga” or “Swimming course”.")
+    columns = (
+        Column("name", _l("Name"), order=(ClassCategory.name,), kind="link", phone="title"),
+        Column("active", _l("Active"), order=(ClassCategory.active,), phone="end"),
+    )
+    filters = (Filter("active", _l("Active"), "flag", ClassCategory.active),)
+    default_order = (ClassCategory.name,)
+    inputs = (Input("name", _l("Name")), Input("active", _l("Active"), _l("Only active ones are offered.")))
+
+    def search_clause(self, text: str) -> ColumnElement[bool]:
+        return ClassCategory.name.icontains(text, autoescape=True)
+
+    def prefilled(self) -> dict[str, Any]:
+        return {"active": True}
+
+    def create(self, **typed: Any) -> ClassCategory:
+        return service.create_class_category(self.session, actor=self.actor, **typed)
+
+    def update(self, item: ClassCategory, **typed: Any) -> ClassCategory:
+        return service.update_class_category(self.session, id=item.id, actor=self.actor, **typed)
+
+    def remove(self, item: ClassCategory) -> None:
+        service.delete_class_category(self.session, id=item.id, actor=self.actor)
+
+
+class ActivityLevelView(RecordView):
+    """How demanding classes are."""
+
+    route_base = "/enrollment/activity-levels"
+    datamodel = SQLAInterface(ActivityLevel)
+    class_permission_name = "EnrollmentActivityLevel"
+    list_title = _l("Activity levels")
+    singular = _l("Activity level")
+    add_label = _l("New activity level")
+    search_placeholder = _l("Name")
+    empty_text = _l("Activity levels put classes in order, from beginners to advanced.")
+    columns = (
+        Column("name", _l("Name"), order=(ActivityLevel.name,), kind="link", phone="title"),
+        Column("rank", _l("Rank"), order=(ActivityLevel.rank,), kind="number", phone="end"),
+        Column("active", _l("Active"), order=(ActivityLevel.active,), phone="hide"),
+    )
+    filters = (Filter("active", _l("Active"), "flag", ActivityLevel.active),)
+    default_order = (ActivityLevel.rank, ActivityLevel.name)
+    inputs = (
+        Input("name", _l("Name")),
+        Input("rank", _l("Rank"), _l("A higher number is a higher level."), make=_rank),
+        Input("active", _l("Active"), _l("Only active ones are offered.")),
+    )
+
+    def search_clause(self, text: str) -> ColumnElement[bool]:
+        return ActivityLevel.name.icontains(text, autoescape=True)
+
+    def prefilled(self) -> dict[str, Any]:
+        return {"rank": 1, "active": True}
+
+    def create(self, **typed: Any) -> ActivityLevel:
+        return service.create_activity_level(self.session, actor=self.actor, **typed)
+
+    def update(self, item: ActivityLevel, **typed: Any) -> ActivityLevel:
+        return service.update_activity_level(self.session, id=item.id, actor=self.actor, **typed)
+
+    def remove(self, item: ActivityLevel) -> None:
+        service.delete_activity_level(self.session, id=item.id, actor=self.actor)
+
+
+class SemesterView(RecordView):
+    """The parts of the year that courses run in."""
+
+    route_base = "/enrollment/semesters"
+    datamodel = SQLAInterface(Semester)
+    class_permission_name = "EnrollmentSemester"
+    list_title = _l("Semesters")
+    singular = _l("Semester")
+    add_label = _l("New semester")
+    search_placeholder = _l("Name")
+    empty_text = _l("A semester gives class groups their first and last day.")
+    columns = (
+        Column("name", _l("Name"), order=(Semester.name,), kind="link", phone="title"),
+        Column("first_date", _l("First day"), order=(Semester.first_date,), kind="date"),
+        Column("last_date", _l("Last day"), order=(Semester.last_date,), kind="date"),
+    )
+    default_order = (Semester.first_date,)
+    default_descending = True
+    inputs = (
+        Input("name", _l("Name")), Input("first_date", _l("First day")), Input("last_date", _l("Last day")),
+    )
+
+    def search_clause(self, text: str) -> ColumnElement[bool]:
+        return Semester.name.icontains(text, autoescape=True)
+
+    def create(self, **typed: Any) -> Semester:
+        return service.create_semester(self.session, actor=self.actor, **typed)
+
+    def update(self, item: Semester, **typed: Any) -> Semester:
+        return service.update_semester(self.session, id=item.id, actor=self.actor, **typed)
+
+    def remove(self, item: Semester) -> None:
+        service.delete_semester(self.session, id=item.id, actor=self.actor)
