@@ -165,7 +165,10 @@ def about_one(endpoints: list[Endpoint], theirs: Possessions) -> list[tuple[Endp
     return asked
 
 
-NEW_ROWS = {"POST /charges", "POST /payments", "POST /refunds", "POST /clients", "POST /participants", "POST /households", "POST /credits/grant"}
+NEW_ROWS = {
+    "POST /clients", "POST /participants", "POST /households", "POST /credits/grant", "POST /charges",
+    "POST /payments", "POST /refunds",
+}
 """Tested below: the row is new, the rows it points to are somebody's."""
 
 
@@ -200,7 +203,9 @@ def test_lists_show_and_count_only_what_is_in_reach(
         e for e in closed(endpoints)
         if e.operation.many and "<pk>" not in e.path and not e.path.startswith(SHARED)
     ]
-    assert {e.path for e in lists} == {"/batches", "/charges", "/clients", "/households", "/jobs", "/lots", "/participants", "/payments"}
+    assert {e.path for e in lists} == {
+        "/batches", "/charges", "/clients", "/households", "/jobs", "/lots", "/participants", "/payments",
+    }
     reaches_ann = request.node.callspec.params["person"] != "nothing"
     for endpoint in lists:
         expected = [town.ann.key_for(f"{endpoint.path}/")] if reaches_ann else []
@@ -209,7 +214,9 @@ def test_lists_show_and_count_only_what_is_in_reach(
             assert [row["id"] for row in body["result"]] == expected, (endpoint.path, query)
             assert body["count"] == len(expected), endpoint.path
     for endpoint in lists:
-        name = {"clients": "club_id", "lots": "client_id", "charges": "client_id", "payments": "client_id"}.get(endpoint.path.strip("/"))
+        name = {
+            "clients": "club_id", "lots": "client_id", "charges": "client_id", "payments": "client_id",
+        }.get(endpoint.path.strip("/"))
         if name:
             theirs = town.south if name == "club_id" else town.bob.client
             answer = person.get(f"{endpoint.path}/", q=f"(filters:!((col:{name},opr:eq,value:{theirs})))")
