@@ -15,6 +15,13 @@ pytestmark = pytest.mark.all_databases
 TODAY = dt.date(2025, 3, 10)
 
 
+@pytest.fixture(autouse=True)
+def that_day():
+    """The clock stands at noon of that day."""
+    with clock.frozen(dt.datetime.combine(TODAY, dt.time(12), dt.UTC)):
+        yield
+
+
 def lot(studio, client_id, expires_on, quantity=3):
     with unit_of_work(studio.session):
         client = studio.session.get(factories.Client, client_id)

@@ -5,62 +5,35 @@ database, so the check may run beside live bookings.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import and_, delete, func, insert, literal, or_, select
 from sqlalchemy.orm import Session
 
-from ...core import audit, clock
+from ...core import audit
 from ...core.scope import SYSTEM
-from ..calc import Sums, corrections
-from ..models import EntryKind, balances, entries, lots
+from ..models import balances, entries, lots
 from ..queries.lots import COUNTERS, entry_sums
+from .check_links import AFTER_SUMS, BEFORE_SUMS, Finding, Found, Proof, mend_lot
 
 BALANCED = ("available", "reserved", "used")
-REPAIRED = "ledger check"
-"""Reason of a correcting entry."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A row that disagrees, and whether it was put right. `detail` is for operators, in numbers.
-
-    Codes: lot_without_entries, lot_differs (from its entries), lot_does_not_add_up, lot_negative,
-    entry_differs (names another client or event type than its lot), entry_without_lot, balance_differs.
-    """
-
-    code: str
-    lot_id: int | None
-    client_id: int | None
-    detail: str
-    repaired: bool = False
 
 
 def check_ledger(session: Session, *, repair: bool = False, size: int = 10_000) -> Iterator[Finding]:
     """Compare everything, `size` keys at a time; `repair` brings lots and balances to what the entries say.
 
-    A ledger that is impossible in itself (more spent than granted) gets correcting entries first. An entry
-    without a lot, or of another client, cannot be repaired: entries are never changed.
+    A ledger that is impossible in itself (more spent than granted) gets correcting entries first. An entry of
+    another client than its lot cannot be repaired: entries are never changed.
     """
     repaired = 0
-    for lot_finding in _walk(session, lots.c.id, size, lambda after, upto: _check_lots(session, after, upto)):
-        if repair:
-            _repair_lot(session, lot_finding.lot_id)
-            repaired += 1
-        yield Finding(**{**asdict(lot_finding), "repaired": repair})
-    yield from _walk(session, entries.c.id, size, lambda after, upto: _check_entries(session, after, upto))
-    for side in (lots, balances):
-        for finding, key in _walk(
-            session,
-            side.c.client_id,
-            size,
-            lambda after, upto, side=side: _check_balances(session, side, after, upto),  # type: ignore[misc]
-        ):
-            if repair:
-                _repair_balance(session, *key)
+    for proof in (*BEFORE_SUMS, Proof(lots.c.id, _check_lots, mend_lot), *_BALANCES, *AFTER_SUMS):
+        for finding, row in _walk(session, proof.key, size, lambda a, b, proof=proof: proof.find(session, a, b)):  # type: ignore[misc]
+            if repair and row is not None:
+                proof.mend(session, row)
                 repaired += 1
-            yield Finding(**{**asdict(finding), "repaired": repair})
+            yield Finding(**{**asdict(finding), "repaired": repair and row is not None})
     if repaired:
         audit.record_event(session, actor=SYSTEM, verb="repair_ledger", record="credit_lot", repaired=repaired)
 
@@ -77,7 +50,7 @@ def _walk(session: Session, key: Any, size: int, check: Callable[[int, int], lis
         after = upto
 
 
-def _check_lots(session: Session, after: int, upto: int) -> list[Finding]:
+def _check_lots(session: Session, after: int, upto: int) -> Found:
     sums = entry_sums(entries.c.lot_id > after, entries.c.lot_id <= upto).subquery()
     whole: Any = sum((lots.c[name] for name in COUNTERS), start=literal(0))
     rows = session.execute(
@@ -102,7 +75,7 @@ def _check_lots(session: Session, after: int, upto: int) -> list[Finding]:
         )
         .order_by(lots.c.id)
     )
-    return [Finding(_lot_code(row), row.id, row.client_id, _lot_detail(row)) for row in rows]
+    return [(Finding(_lot_code(row), row.id, row.client_id, _lot_detail(row)), row.id) for row in rows]
 
 
 def _lot_code(row: Any) -> str:
@@ -120,33 +93,7 @@ def _lot_detail(row: Any) -> str:
     return f"quantity {row.quantity}; lot/entries: {counters}"
 
 
-def _check_entries(session: Session, after: int, upto: int) -> list[Finding]:
-    rows = session.execute(
-        select(entries.c.id, entries.c.lot_id, entries.c.client_id, lots.c.id.label("lot"))
-        .select_from(entries.outerjoin(lots, lots.c.id == entries.c.lot_id))
-        .where(
-            entries.c.id > after,
-            entries.c.id <= upto,
-            or_(
-                lots.c.id.is_(None),
-                lots.c.client_id != entries.c.client_id,
-                lots.c.event_type_id != entries.c.event_type_id,
-            ),
-        )
-        .order_by(entries.c.id)
-    )
-    return [
-        Finding(
-            "entry_without_lot" if row.lot is None else "entry_differs",
-            row.lot_id,
-            row.client_id,
-            f"entry {row.id}",
-        )
-        for row in rows
-    ]
-
-
-def _check_balances(session: Session, side: Any, after: int, upto: int) -> list[tuple[Finding, tuple[int, int]]]:
+def _check_balances(session: Session, after: int, upto: int, *, side: Any) -> Found:
     """Balances that differ from their lots, with their keys.
 
     From the side of the lots: missing or wrong ones; from the side of the balances: those without any lot.
@@ -194,39 +141,9 @@ def _check_balances(session: Session, side: Any, after: int, upto: int) -> list[
     ]
 
 
-def _repair_lot(session: Session, lot_id: int) -> None:
-    """Bring one lot to what its entries say, after correcting entries where they say the impossible."""
-    lot = session.execute(select(lots).where(lots.c.id == lot_id)).one()
-    session.execute(
-        select(balances.c.client_id)
-        .where(balances.c.client_id == lot.client_id, balances.c.event_type_id == lot.event_type_id)
-        .with_for_update()
-    ).all()
-    row = session.execute(entry_sums(entries.c.lot_id == lot_id)).one_or_none()
-    sums = Sums(*(int(getattr(row, name)) for name in COUNTERS)) if row else Sums()
-    missing, sums = corrections(sums)
-    found = [(item.kind, item.available_change, item.reserved_change) for item in missing]
-    if sums.quantity == 0:
-        found.append((EntryKind.grant, lot.quantity, 0))
-        sums = Sums(available=lot.quantity)
-    common = {
-        "lot_id": lot_id,
-        "client_id": lot.client_id,
-        "event_type_id": lot.event_type_id,
-        "at": clock.now(),
-        "actor_id": None,
-        "reason": REPAIRED,
-        "turn": 0,
-    }
-    for kind, available, reserved in found:
-        session.execute(
-            insert(entries).values(**common, kind=kind, available_change=available, reserved_change=reserved)
-        )
-    session.execute(update(lots).where(lots.c.id == lot_id).values(**asdict(sums), quantity=sums.quantity))
-
-
-def _repair_balance(session: Session, client_id: int, event_type_id: int) -> None:
+def _repair_balance(session: Session, key: tuple[int, int]) -> None:
     """Bring one balance to the sum of its lots."""
+    client_id, event_type_id = key
     here = (balances.c.client_id == client_id) & (balances.c.event_type_id == event_type_id)
     session.execute(select(balances.c.client_id).where(here).with_for_update()).all()
     row = session.execute(
@@ -242,3 +159,8 @@ def _repair_balance(session: Session, client_id: int, event_type_id: int) -> Non
             **{name: int(getattr(row, name)) for name in BALANCED},
         )
     )
+
+
+_BALANCES = tuple(
+    Proof(side.c.client_id, partial(_check_balances, side=side), _repair_balance) for side in (lots, balances)
+)
