@@ -23,7 +23,17 @@ from .jobs import views as jobs_views
 from .people import api as people_api
 from .people import views as people_views
 from .settings import Settings
-from .wiring import wire_billing, wire_catalog, wire_credits, wire_enrollments, wire_people, wire_schedule
+from .training import api as training_api
+from .training import views as training_views
+from .wiring import (
+    wire_billing,
+    wire_catalog,
+    wire_credits,
+    wire_enrollments,
+    wire_people,
+    wire_schedule,
+    wire_training,
+)
 
 OWNER, MANAGER, TEAM = roles.OWNER, roles.MANAGER, roles.TEAM
 
@@ -165,6 +175,21 @@ MODULES: tuple[Module, ...] = (
     ),
     Module("schedule", wire_schedule, verbs=(), views=(), apis=()),
     Module("enrollments", wire_enrollments, verbs=(), views=(), apis=()),
+    Module(
+        "training",
+        wire_training,
+        verbs=(
+            Verb("write_training_reports", _l("Write training reports"), ENROLLMENTS,
+                 _l("Write, change and delete reports on participants"), (OWNER, MANAGER, TEAM)),
+        ),
+        views=(
+            _menu(training_views.TrainingReportView, "Training reports", _l("Training reports"), "fa-file-text-o",
+                  "Enrollments", ENROLLMENTS, "fa-graduation-cap"),
+            _menu(training_views.SkillView, "Skills", _l("Skills"), "fa-star-o", "Enrollments", ENROLLMENTS,
+                  "fa-graduation-cap"),
+        ),
+        apis=(training_api.TrainingReportApi, training_api.SkillApi),
+    ),
 )
 
 _RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
@@ -183,6 +208,9 @@ _RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "EnrollmentImport": {"read": (OWNER, MANAGER)},
     "EnrollmentCharge": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentPayment": {"read": (OWNER, MANAGER, TEAM)},
+    "EnrollmentTrainingReport": {"read": (OWNER, MANAGER, TEAM)},
+    "EnrollmentSkill": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER), "edit": (OWNER, MANAGER),
+                        "delete": (OWNER, MANAGER)},
     "EnrollmentJob": {"read": (OWNER, MANAGER, TEAM)},
 }
 """Who may read and write which records from the start: menu → permission → roles."""

@@ -10,7 +10,7 @@ from typing import Any
 from .core import clock, money
 
 PREFIX = "ENROLLMENT_"
-MODULES = ("people", "catalog", "credits", "billing", "schedule", "enrollments")
+MODULES = ("people", "catalog", "credits", "billing", "schedule", "enrollments", "training")
 """The modules a host may switch on, lower ones first: each needs those before it."""
 
 

@@ -95,6 +95,18 @@ def wire_enrollments(app: Flask, settings: Settings) -> None:
     """What enrollments add."""
 
 
+def wire_training(app: Flask, settings: Settings) -> None:
+    """What training reports hold, and add to the pages of clients, enrollments and sessions."""
+    from .core.web.record_parts import add_record_part
+    from .training import parts, people_hooks
+
+    people_hooks.plug_in()
+    extension: Extension = app.extensions["enrollment"]
+    extension.client_parts.append(parts.PART)
+    add_record_part(extension, "enrollment", parts.enrollment_part)
+    add_record_part(extension, "booking", parts.booking_part)
+
+
 def _actor_of_job(session: Session, user_id: int) -> Actor | None:
     """The actor that a job's owner is now; None when they are gone or may no longer log in."""
     user = session.get(User, user_id)
