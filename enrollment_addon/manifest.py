@@ -11,6 +11,7 @@ from .billing import api as billing_api
 from .billing import client_pages as billing_client_pages
 from .billing import views as billing_views
 from .catalog import api as catalog_api
+from .catalog import class_api, class_views, package_views
 from .catalog import views as catalog_views
 from .core import roles
 from .core.extension import Verb
@@ -22,6 +23,9 @@ from .jobs import api as jobs_api
 from .jobs import views as jobs_views
 from .people import api as people_api
 from .people import views as people_views
+from .schedule import api as schedule_api
+from .schedule import closure_views, group_views
+from .schedule import views as schedule_views
 from .settings import Settings
 from .training import api as training_api
 from .training import views as training_views
@@ -118,8 +122,18 @@ MODULES: tuple[Module, ...] = (
         views=(
             _menu(catalog_views.EventTypeView, "Event types", _l("Event types"), "fa-calendar", "Catalog", STUDIO,
                   "fa-book"),
+            _menu(package_views.PackageView, "Packages", _l("Packages"), "fa-cubes", "Catalog", STUDIO, "fa-book"),
+            _menu(class_views.ClassCategoryView, "Class categories", _l("Class categories"), "fa-tags", "Catalog",
+                  STUDIO, "fa-book"),
+            _menu(class_views.ActivityLevelView, "Activity levels", _l("Activity levels"), "fa-signal", "Catalog",
+                  STUDIO, "fa-book"),
+            _menu(class_views.SemesterView, "Semesters", _l("Semesters"), "fa-calendar-o", "Catalog", STUDIO,
+                  "fa-book"),
         ),
-        apis=(catalog_api.EventTypeApi,),
+        apis=(
+            catalog_api.EventTypeApi, catalog_api.PackageApi, class_api.ClassCategoryApi, class_api.ActivityLevelApi,
+            class_api.SemesterApi,
+        ),
     ),
     Module(
         "credits",
@@ -173,7 +187,31 @@ MODULES: tuple[Module, ...] = (
         ),
         apis=(billing_api.ChargeApi, billing_api.ClientChargesApi, billing_api.PaymentApi, billing_api.RefundApi),
     ),
-    Module("schedule", wire_schedule, verbs=(), views=(), apis=()),
+    Module(
+        "schedule",
+        wire_schedule,
+        verbs=(
+            Verb("book_sessions", _l("Book sessions"), SCHEDULE,
+                 _l("Give clients a place in classes and make appointments"), (OWNER, MANAGER, TEAM)),
+            Verb("cancel_bookings", _l("Cancel bookings"), SCHEDULE,
+                 _l("Take a booking back and say whether what was paid comes back"), (OWNER, MANAGER, TEAM)),
+            Verb("take_attendance", _l("Take attendance"), SCHEDULE,
+                 _l("Say who came, who did not, and who cancelled late"), (OWNER, MANAGER, TEAM)),
+            Verb("close_sessions", _l("Close days and sessions"), SCHEDULE,
+                 _l("Cancel sessions for everybody in them, and undo that"), (OWNER, MANAGER)),
+        ),
+        views=(
+            _menu(schedule_views.SessionView, "Sessions", _l("Sessions"), "fa-calendar-o", "Schedule", SCHEDULE,
+                  "fa-calendar"),
+            _menu(group_views.ClassGroupView, "Class groups", _l("Class groups"), "fa-repeat", "Schedule", SCHEDULE,
+                  "fa-calendar"),
+            _menu(schedule_views.BookingView, "Bookings", _l("Bookings"), "fa-check-square-o", "Schedule", SCHEDULE,
+                  "fa-calendar"),
+            _menu(closure_views.ClosureView, "Closures", _l("Closures"), "fa-ban", "Schedule", SCHEDULE,
+                  "fa-calendar"),
+        ),
+        apis=(schedule_api.ClassGroupApi, schedule_api.SessionApi, schedule_api.BookingApi, schedule_api.ClosureApi),
+    ),
     Module("enrollments", wire_enrollments, verbs=(), views=(), apis=()),
     Module(
         "training",
@@ -203,6 +241,20 @@ _RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "EnrollmentTeamMember": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER,), "edit": (OWNER,), "delete": (OWNER,)},
     "EnrollmentEventType": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER), "edit": (OWNER, MANAGER),
                             "delete": (OWNER,)},
+    "EnrollmentPackage": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER), "edit": (OWNER, MANAGER),
+                          "delete": (OWNER,)},
+    "EnrollmentClassCategory": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER), "edit": (OWNER, MANAGER),
+                                "delete": (OWNER,)},
+    "EnrollmentActivityLevel": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER), "edit": (OWNER, MANAGER),
+                                "delete": (OWNER,)},
+    "EnrollmentSemester": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER), "edit": (OWNER, MANAGER),
+                           "delete": (OWNER,)},
+    "EnrollmentClassGroup": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER), "edit": (OWNER, MANAGER),
+                             "delete": (OWNER, MANAGER)},
+    "EnrollmentSession": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER, TEAM),
+                          "edit": (OWNER, MANAGER, TEAM), "delete": (OWNER, MANAGER)},
+    "EnrollmentBooking": {"read": (OWNER, MANAGER, TEAM)},
+    "EnrollmentClosure": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentCredits": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentBatch": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentImport": {"read": (OWNER, MANAGER)},

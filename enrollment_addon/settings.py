@@ -64,6 +64,21 @@ class Settings:
     grace_days: int = setting(
         14, "days a credit stays usable that comes back after its expiry", _whole(0, 365), "a number from 0 to 365"
     )
+    horizon_weeks: int = setting(
+        12, "sessions of class groups are made for so many weeks ahead", _whole(1, 104), "a number from 1 to 104"
+    )
+    notice_hours: int = setting(
+        24, "hours before a session up to which a booking is cancelled without losing the credit", _whole(0, 720),
+        "a number from 0 to 720",
+    )
+    no_show_forfeits: bool = setting(True, "whether a no-show uses the credit up", _flag, "True or False")
+    late_cancel_forfeits: bool = setting(
+        True, "whether a late cancellation uses the credit up", _flag, "True or False"
+    )
+    waitlist_hold_hours: int = setting(
+        0, "hours a freed place is held for the first on the waitlist; 0: they get it at once", _whole(0, 168),
+        "a number from 0 to 168",
+    )
     count_cap: int = setting(
         10_000, "lists count matches exactly up to here", _whole(100, 1_000_000), "a number from 100 to 1000000"
     )

@@ -5,11 +5,13 @@ from typing import Any
 
 from flask import Flask
 from flask_appbuilder.security.sqla.models import User
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from .catalog import queries as catalog
-from .catalog.models import EventType
+from .catalog.models import ActivityLevel, ClassCategory, EventType, Package, Semester
+from .catalog.service import event_types_in_packages, register_event_type_holder
 from .core.extension import Extension
 from .core.scope import Actor
 from .core.web import access
@@ -55,10 +57,16 @@ def wire_people(app: Flask, settings: Settings) -> None:
 
 
 def wire_catalog(app: Flask, settings: Settings) -> None:
-    """The choice of event types."""
+    """The choices of event types and packages."""
     register_source(
         _source("event_types", "EnrollmentEventType", catalog.search_event_types, EventType, lambda t: (t.label, ""))
     )
+    register_source(
+        _source(
+            "packages", "EnrollmentPackage", catalog.search_packages, Package, lambda p: (p.label, p.event_type.label)
+        )
+    )
+    register_event_type_holder(_l("packages"), event_types_in_packages)
 
 
 def wire_credits(app: Flask, settings: Settings) -> None:
@@ -88,7 +96,37 @@ def wire_billing(app: Flask, settings: Settings) -> None:
 
 
 def wire_schedule(app: Flask, settings: Settings) -> None:
-    """What the schedule adds."""
+    """The choices of class records, groups and sessions; what the schedule holds, adds and does at night."""
+    from .schedule import hooks, jobs, parts, people_hooks
+    from .schedule import queries as schedule
+    from .schedule.calc import Policy
+    from .schedule.models import ClassGroup, ScheduledSession
+    from .schedule.views import when
+
+    hooks.use_policy(
+        Policy(
+            notice_hours=settings.notice_hours, no_show_forfeits=settings.no_show_forfeits,
+            late_cancel_forfeits=settings.late_cancel_forfeits, waitlist_hold_hours=settings.waitlist_hold_hours,
+            horizon_weeks=settings.horizon_weeks, grace_days=settings.grace_days,
+        )
+    )
+    people_hooks.plug_in()
+    for name, menu, search, model, text in (
+        ("class_groups", "EnrollmentClassGroup", schedule.search_class_groups, ClassGroup,
+         lambda g: (g.name, g.club.name)),
+        ("sessions", "EnrollmentSession", schedule.search_sessions, ScheduledSession,
+         lambda s: (f"{s.label} · {when(s)}", s.club.name)),
+        ("class_categories", "EnrollmentClassCategory", catalog.search_class_categories, ClassCategory,
+         lambda c: (c.name, "")),
+        ("activity_levels", "EnrollmentActivityLevel", catalog.search_activity_levels, ActivityLevel,
+         lambda c: (c.name, "")),
+        ("semesters", "EnrollmentSemester", catalog.search_semesters, Semester, lambda c: (c.name, "")),
+    ):
+        register_source(_source(name, menu, search, model, text))
+    extension: Extension = app.extensions["enrollment"]
+    extension.client_parts.append(parts.PART)
+    extension.due[jobs.HORIZON] = {"chunk": settings.sweep_chunk}
+    extension.due[jobs.HOLDS] = {}
 
 
 def wire_enrollments(app: Flask, settings: Settings) -> None:

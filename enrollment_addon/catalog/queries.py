@@ -1,15 +1,15 @@
 """Reads of the catalog."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from ..core.search import asked_words, words_of
 from ..core.translations import Translation
 from ..people.models import Club
-from .models import EventType, Package, package_clubs
+from .models import ActivityLevel, ClassCategory, EventType, Package, Semester, package_clubs
 
 
 def active_event_types(session: Session) -> Sequence[EventType]:
@@ -77,3 +77,32 @@ def search_packages(session: Session, text: str, limit: int = 25) -> Sequence[Pa
     """Packages for a filter, by name in any language; also those that are no longer offered."""
     found = select(Package).order_by(Package.name, Package.id).limit(limit)
     return session.scalars(found.where(name_clause(text, Package)) if text else found).unique().all()
+
+
+Named = TypeVar("Named", ClassCategory, ActivityLevel, Semester)
+
+
+def search_class_categories(session: Session, text: str, limit: int = 25) -> Sequence[ClassCategory]:
+    """Active class categories for a choice, by name."""
+    categories = select(ClassCategory).where(ClassCategory.active).order_by(ClassCategory.name)
+    return _with_words(session, categories, text, limit)
+
+
+def search_activity_levels(session: Session, text: str, limit: int = 25) -> Sequence[ActivityLevel]:
+    """Active activity levels for a choice, from the lowest."""
+    levels = select(ActivityLevel).where(ActivityLevel.active).order_by(ActivityLevel.rank, ActivityLevel.name)
+    return _with_words(session, levels, text, limit)
+
+
+def search_semesters(session: Session, text: str, limit: int = 25) -> Sequence[Semester]:
+    """Semesters for a choice, the latest first."""
+    return _with_words(session, select(Semester).order_by(Semester.first_date.desc(), Semester.id), text, limit)
+
+
+def _with_words(session: Session, statement: Select[Any], text: str, limit: int) -> list[Named]:
+    """The rows in which every word of the text begins a word of the name; there are at most some hundreds."""
+    asked = asked_words(text)
+    return [
+        row for row in session.scalars(statement)
+        if all(any(word.startswith(part) for word in words_of([row.name])) for part in asked)
+    ][:limit]

@@ -14,6 +14,10 @@ KINDS = {
     "credits.import_check": _l("Check a file of clients"),
     "credits.import": _l("Import clients"),
     "export": _l("Export a list"),
+    "schedule.close": _l("Close sessions"),
+    "schedule.reopen": _l("Undo a closure"),
+    "schedule.horizon": _l("Make sessions of class groups"),
+    "schedule.holds": _l("End held places of waitlists"),
 }
 STATE_CLASSES = {JobState.done: "active", JobState.running: "warn", JobState.failed: "bad"}
 

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from ...core.audit import record_event
@@ -109,23 +109,15 @@ def closure_plan(session: Session, *, actor: Actor, **asked: Any) -> ClosurePlan
 
 def _count(session: Session, keys: Sequence[int]) -> ClosurePlan:
     """Everybody in these sessions is counted, in the actor's reach or not: they are all sent home."""
-    rows = session.connection().execute(
+    booked = bookings.c.state == BookingState.booked
+    by_credit = booked & bookings.c.pays.in_(BY_CREDIT)
+    row = session.connection().execute(
         select(
-            bookings.c.state, bookings.c.pays.in_(BY_CREDIT), func.count(), func.count(bookings.c.client_id.distinct())
-        )
-        .where(bookings.c.session_id.in_(key_list(session, keys)), bookings.c.state.in_(CANCELLABLE))
-        .group_by(bookings.c.state, bookings.c.pays.in_(BY_CREDIT))
-    ).all()
-    clients = session.connection().execute(
-        select(func.count(bookings.c.client_id.distinct())).where(
-            bookings.c.session_id.in_(key_list(session, keys)), bookings.c.state.in_(CANCELLABLE)
-        )
-    ).scalar_one()
-    booked = sum(row[2] for row in rows if row[0] == BookingState.booked)
-    return ClosurePlan(
-        sessions=len(keys), booked=booked, waiting=sum(row[2] for row in rows) - booked, clients=clients,
-        credits=sum(row[2] for row in rows if row[0] == BookingState.booked and row[1]),
-    )
+            *(func.coalesce(func.sum(case((which, 1), else_=0)), 0) for which in (booked, ~booked, by_credit)),
+            func.count(bookings.c.client_id.distinct()),
+        ).where(bookings.c.session_id.in_(key_list(session, keys)), bookings.c.state.in_(CANCELLABLE))
+    ).one()
+    return ClosurePlan(len(keys), int(row[0]), int(row[1]), clients=row[3], credits=int(row[2]))
 
 
 def close_sessions(

@@ -1,0 +1,208 @@
+"""The forms of the schedule."""
+
+import datetime as dt
+from typing import Any
+
+from flask import current_app, g, request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from wtforms import RadioField, TimeField
+from wtforms.fields.choices import SelectChoice
+
+from ..core.errors import InvalidInput
+from ..core.web import access, forms, render
+from ..people.models import Club
+from .calc import Pays, PayWith
+from .labels import WEEKDAYS
+from .models import ScheduledSession
+from .queries import lots_to_pay_with, participants_of
+from .schemas import charge_amount
+
+SLOTS = 5
+"""Weekly times that the form has room for; more can be given by REST, and stay."""
+
+
+def zone_of_form() -> str:
+    """The clock of a form's times: the chosen club's, else the page's, else the deployment's."""
+    key = request.form.get("club_id", "")
+    club = access.current_session().get(Club, int(key)) if key.isdecimal() and len(key) < 19 else None
+    settings = current_app.extensions["enrollment"].settings
+    return club.timezone if club else str(g.get("enrollment_timezone") or settings.timezone)
+
+
+def slot_members() -> dict[str, Any]:
+    """The fields of a class group's weekly times."""
+    members: dict[str, Any] = {}
+    for n in range(1, SLOTS + 1):
+        members[f"weekday_{n}"] = forms.Choice(_l("Weekday"), options=WEEKDAYS, optional=True)
+        members[f"time_{n}"] = TimeField(_l("Starts at"), validators=[forms.Optional()])
+        members[f"minutes_{n}"] = forms.IntegerField(
+            _l("Minutes"), validators=[forms.Optional(), forms.NumberRange(min=1, max=1440)]
+        )
+    return members
+
+
+def slots_of(form: forms.Form) -> list[dict[str, Any]]:
+    """The weekly times that were typed. Raises: InvalidInput for one that is half there."""
+    slots = []
+    for n in range(1, SLOTS + 1):
+        weekday, time, minutes = (form._fields[f"{name}_{n}"].data for name in ("weekday", "time", "minutes"))
+        if not weekday and time is None:
+            continue
+        if not weekday or time is None or minutes is None:
+            raise InvalidInput(fields={f"time_{n}": _l("Say weekday, time and minutes.")})
+        slots.append({"weekday": int(weekday), "starts_at_time": time, "duration_minutes": minutes})
+    return slots
+
+
+class ReasonForm(forms.Form):
+    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
+
+
+class CancelForm(forms.Form):
+    """What comes back is decided by the notice unless staff say otherwise."""
+
+    give_back = RadioField(
+        _l("What was paid"),
+        choices=[
+            SelectChoice("auto", _l("As the notice says")), SelectChoice("return", _l("Return it")),
+            SelectChoice("forfeit", _l("Forfeit it")),
+        ],
+        default="auto",
+    )
+    reason = forms.StringField(_l("Reason"), validators=[forms.Length(max=500)])
+
+    def return_credit(self) -> bool | None:
+        return {"return": True, "forfeit": False}.get(self.give_back.data)
+
+
+class WhoForm(forms.Form):
+    """Whom to book, from the session's page."""
+
+    client_id = forms.Reference(
+        _l("Client"), source="clients", validators=[forms.InputRequired(forms.REQUIRED)],
+    )
+
+
+class WhereForm(forms.Form):
+    """What to book, from the client's card."""
+
+    session_id = forms.Reference(
+        _l("Session"), source="sessions", validators=[forms.InputRequired(forms.REQUIRED)],
+        description=_l("Type the name of a class; its next sessions are found."),
+    )
+
+
+class BookingForm(forms.Form):
+    """Who of the client takes part, and what pays. Choices are those of the client and the session."""
+
+    participant_id = forms.Choice(_l("Participant"), options=())
+    pays = forms.Choice(_l("Paid by"), options=())
+    amount = forms.StringField(
+        _l("Amount of the charge"), validators=[forms.Optional()], render_kw={"inputmode": "decimal"},
+        description=_l("Only for a charge; empty: the price of the class."),
+    )
+    confirm_overlap = forms.Flag(_l("Book although the times overlap"))
+
+    def offer(self, client_id: int, event_type_id: int) -> None:
+        """Fill in the choices."""
+        session = access.current_session()
+        people = participants_of(session, client_id)
+        self.participant_id.choices = [SelectChoice(str(p.id), p.name) for p in people]
+        options = [("auto", _("Whatever credit is good for it"))]
+        for lot in lots_to_pay_with(session, client_id, event_type_id):
+            until = _("until %(date)s", date=render.date(lot.expires_on)) if lot.expires_on else _("never expires")
+            name = _("Enrollment %(number)s", number=lot.enrollment_id) if lot.enrollment_id else _("Session credit")
+            key = f"enrollment:{lot.enrollment_id}" if lot.enrollment_id else f"lot:{lot.id}"
+            options.append((key, f"{name} · {_('%(number)s left', number=render.number(lot.available))} · {until}"))
+        options += [("charge", _("Charge")), ("trial", _("Trial")), ("nothing", _("Nothing, it is free"))]
+        self.pays.choices = [SelectChoice(*option) for option in dict(options).items()]
+
+    def pay_with(self, currency: str) -> PayWith:
+        kind, _colon, key = (self.pays.data or "auto").partition(":")
+        match kind:
+            case "enrollment":
+                return PayWith(Pays.enrollment, enrollment_id=int(key))
+            case "lot":
+                return PayWith(Pays.lot, lot_id=int(key))
+            case "charge":
+                return PayWith(Pays.charge, amount=charge_amount(self.amount.data, currency))
+            case "trial" | "nothing":
+                return PayWith(Pays(kind))
+            case _:
+                return PayWith()
+
+
+class AppointmentForm(forms.Form):
+    """A one-off session for one client."""
+
+    participant_id = forms.Choice(_l("Participant"), options=())
+    event_type_id = forms.Reference(
+        _l("Event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
+    )
+    starts_at = forms.LocalDateTime(
+        _l("Starts at"), timezone=zone_of_form, validators=[forms.InputRequired(forms.REQUIRED)]
+    )
+    minutes = forms.IntegerField(
+        _l("Minutes"), validators=[forms.Optional(), forms.NumberRange(min=1, max=1440)],
+        description=_l("Empty: as long as the event type usually takes."),
+    )
+    team_member_id = forms.Reference(_l("With"), source="team_members", validators=[forms.Optional()])
+    room = forms.StringField(_l("Room"), validators=[forms.Length(max=80)])
+    pays = forms.Choice(
+        _l("Paid by"),
+        options=(("auto", _l("Whatever credit is good for it")), ("charge", _l("Charge")), ("trial", _l("Trial")),
+                 ("nothing", _l("Nothing, it is free"))),
+    )
+    amount = forms.StringField(
+        _l("Amount of the charge"), validators=[forms.Optional()], render_kw={"inputmode": "decimal"}
+    )
+    confirm_overlap = forms.Flag(_l("Book although the times overlap"))
+
+    def offer(self, client_id: int) -> None:
+        people = participants_of(access.current_session(), client_id)
+        self.participant_id.choices = [SelectChoice(str(p.id), p.name) for p in people]
+
+    def pay_with(self, currency: str) -> PayWith:
+        kind = self.pays.data or "auto"
+        if kind == "charge":
+            return PayWith(Pays.charge, amount=charge_amount(self.amount.data, currency))
+        return PayWith() if kind == "auto" else PayWith(Pays(kind))
+
+    def ends_at(self) -> dt.datetime | None:
+        if self.minutes.data is None:
+            return None
+        ends_at: dt.datetime = self.starts_at.data + dt.timedelta(minutes=self.minutes.data)
+        return ends_at
+
+
+class CloseForm(forms.Form):
+    """What to close, and what comes back beyond what paid. Either days of a club, or sessions carried along."""
+
+    club_id = forms.Reference(_l("Club"), source="clubs", validators=[forms.Optional()])
+    first_date = forms.DateField(_l("First day"), validators=[forms.Optional()])
+    last_date = forms.DateField(_l("Last day"), validators=[forms.Optional()])
+    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
+    extend_days = forms.IntegerField(
+        _l("Days longer"), default=0, validators=[forms.Optional(), forms.NumberRange(min=0, max=366)],
+        description=_l("Lots that get a credit back are good for so many days longer."),
+    )
+    makeups = forms.Flag(
+        _l("Make-up credits instead of money"),
+        description=_l("Who paid by a charge or had a trial gets a credit; the charge stays."),
+    )
+
+    def asked(self, session_ids: list[int]) -> dict[str, Any]:
+        """What the service is asked for."""
+        terms = {"extend_days": self.extend_days.data or 0, "makeups": bool(self.makeups.data)}
+        if session_ids:
+            return {"session_ids": session_ids, **terms}
+        return {
+            "first_date": self.first_date.data, "last_date": self.last_date.data, **terms,
+            **({"club_id": self.club_id.data} if self.club_id.data else {}),
+        }
+
+
+def when(item: ScheduledSession) -> str:
+    """A session's day and time by its club's clock, as the reader writes it."""
+    return render.moment(item.starts_at, item.club.timezone)

@@ -1,0 +1,64 @@
+"""What the schedule adds to the client card: the next bookings, and sentences of the timeline."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import url_for
+from flask_babel import gettext as _
+
+from ..core.web import access
+from ..people.hooks import TimelineItem
+from ..people.models import Client
+from ..people.parts import ClientPart
+from . import queries
+from .forms import when
+from .labels import BOOKING_CLASSES, BOOKING_STATES
+from .models import Booking, BookingState
+
+
+def card(client: Client) -> dict[str, Any]:
+    """The next bookings with what may be done about them, and the ways to a new one."""
+    if not access.may("read", "EnrollmentBooking"):
+        return {}
+    books = access.can("book_sessions") and not client.archived and not client.merged_into_id
+    section = {
+        "template": "enrollment_addon/_client_bookings.html",
+        "bookings": [_row(booking) for booking in queries.next_bookings(access.current_session(), client.id)],
+        "all_url": url_for("BookingView.list", _flt_0_client_id=client.id),
+        "book_url": url_for("SessionView.where", pk=client.id) if books else None,
+        "appointment_url": url_for("SessionView.appointment", pk=client.id) if books else None,
+    }
+    return {"sections": [section]}
+
+
+def _row(booking: Booking) -> dict[str, Any]:
+    state = BookingState(booking.state)
+    live = state in (BookingState.booked, BookingState.waitlisted)
+    return {
+        "label": booking.session.label, "when": when(booking.session), "participant": booking.participant.name,
+        "url": url_for("SessionView.show", pk=booking.session_id) if access.may("read", "EnrollmentSession") else None,
+        "state_label": dict(BOOKING_STATES)[state], "state_class": BOOKING_CLASSES.get(state, ""),
+        "cancel_url": url_for("SessionView.cancel_booking", pk=booking.id)
+        if live and access.can("cancel_bookings") else None,
+    }
+
+
+_SENTENCES: dict[str, Callable[[], str]] = {
+    "book": lambda: _("Session booked"),
+    "promote_booking": lambda: _("Got a place from the waitlist"),
+    "hold_place": lambda: _("A free place is held"),
+    "lapse_hold": lambda: _("The held place was not taken in time"),
+    "cancel_booking": lambda: _("Booking cancelled"),
+    "close_booking": lambda: _("Booking cancelled by a closure"),
+    "reopen_booking": lambda: _("Booking back after a closure was undone"),
+}
+
+
+def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
+    """A verb on a booking as a sentence."""
+    if item.verb == "record_attendance" and "state" in item.details:
+        return _("Attendance: %(state)s", state=dict(BOOKING_STATES)[BookingState(item.details["state"])]), None
+    return (_SENTENCES[item.verb](), None) if item.verb in _SENTENCES else None
+
+
+PART = ClientPart(card=card, tell=tell)

@@ -1,0 +1,186 @@
+"""Reads of the schedule."""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy.orm import Session, joinedload, lazyload
+
+from ..core import clock
+from ..core.db import key_list
+from ..credits.models import CreditLot
+from ..people.models import Club, Participant, TeamMember
+from .calc import OFF, BookingState, SessionStatus
+from .models import Booking, ClassGroup, ScheduledSession
+
+bookings: Any = Booking.__table__
+RECENT = dt.timedelta(hours=12)
+"""So long a session stays among those to come after it ended: its attendance is often taken later."""
+
+SESSION_PARTS = (
+    joinedload(ScheduledSession.group).options(lazyload(ClassGroup.slots)),
+    joinedload(ScheduledSession.event_type),
+    joinedload(ScheduledSession.club),
+    joinedload(ScheduledSession.team_member).options(lazyload(TeamMember.clubs)),
+)
+"""What a list of sessions shows of each, in the same query."""
+GROUP_PARTS = (
+    joinedload(ClassGroup.club), joinedload(ClassGroup.event_type), joinedload(ClassGroup.category),
+    joinedload(ClassGroup.level), joinedload(ClassGroup.semester),
+    joinedload(ClassGroup.team_member).options(lazyload(TeamMember.clubs)),
+)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How many places of a session are taken, and how many people wait."""
+
+    booked: int = 0
+    waiting: int = 0
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Who is booked in a session, in the order to show: places, then the queue, then who is off.
+
+    `others` are people with a place or in the queue whom the session's actor doesn't reach: only counted.
+    """
+
+    bookings: Sequence[Booking]
+    taken: Taken
+    others: int
+
+
+def is_upcoming() -> ColumnElement[bool]:
+    """Sessions still to come, running or just over."""
+    return ScheduledSession.ends_at > clock.now() - RECENT
+
+
+def taken_of(session: Session, session_ids: Iterable[int]) -> dict[int, Taken]:
+    """The places taken in sessions, by session. Counts everybody, in reach or not."""
+    rows = session.connection().execute(
+        select(bookings.c.session_id, bookings.c.state, func.count())
+        .where(bookings.c.session_id.in_(key_list(session, session_ids)), bookings.c.state.not_in(OFF))
+        .group_by(bookings.c.session_id, bookings.c.state)
+    )
+    found: dict[int, Taken] = {}
+    for session_id, state, count in rows:
+        so_far = found.get(session_id, Taken())
+        waits = state == BookingState.waitlisted
+        found[session_id] = Taken(so_far.booked + (0 if waits else count), so_far.waiting + (count if waits else 0))
+    return found
+
+
+def roster(session: Session, item: ScheduledSession) -> Roster:
+    """Everybody of a session whom the actor reaches; the rest as a count."""
+    rows = session.scalars(
+        select(Booking)
+        .where(Booking.session_id == item.id)
+        .options(joinedload(Booking.participant), joinedload(Booking.client))
+    ).all()
+    order = {BookingState.waitlisted: 1, BookingState.late_cancel: 2, BookingState.cancelled: 3}
+    far = dt.datetime.max.replace(tzinfo=dt.UTC)
+    shown = sorted(
+        rows,
+        key=lambda b: (
+            order.get(BookingState(b.state), 0), b.queued_at or far if b.state == "waitlisted" else far,
+            b.participant.name, b.id,
+        ),
+    )
+    taken = taken_of(session, [item.id]).get(item.id, Taken())
+    live = sum(1 for b in rows if b.live)
+    return Roster(shown, taken, taken.booked + taken.waiting - live)
+
+
+def upcoming_of_group(session: Session, group_id: int, limit: int = 10) -> Sequence[ScheduledSession]:
+    """The next sessions of a class group, those just over first."""
+    return session.scalars(
+        select(ScheduledSession)
+        .where(ScheduledSession.class_group_id == group_id, is_upcoming())
+        .options(*SESSION_PARTS)
+        .order_by(ScheduledSession.starts_at, ScheduledSession.id)
+        .limit(limit)
+    ).unique().all()
+
+
+def next_bookings(session: Session, client_id: int, limit: int = 10) -> Sequence[Booking]:
+    """A client's bookings in sessions to come, the earliest first."""
+    return session.scalars(
+        select(Booking)
+        .join(ScheduledSession, ScheduledSession.id == Booking.session_id)
+        .where(Booking.client_id == client_id, Booking.live.is_(True), is_upcoming())
+        .options(joinedload(Booking.participant), joinedload(Booking.session).options(*SESSION_PARTS))
+        .order_by(ScheduledSession.starts_at, Booking.id)
+        .limit(limit)
+    ).unique().all()
+
+
+def lots_to_pay_with(session: Session, client_id: int, event_type_id: int) -> Sequence[CreditLot]:
+    """A client's lots that a booking of this event type may name, in the order they would be used."""
+    return session.scalars(
+        select(CreditLot)
+        .where(
+            CreditLot.client_id == client_id, CreditLot.event_type_id == event_type_id, CreditLot.available > 0,
+            CreditLot.held.is_(False),
+        )
+        .order_by(CreditLot.priority, CreditLot.expires_on.is_(None), CreditLot.expires_on, CreditLot.id)
+        .limit(50)
+    ).all()
+
+
+def participants_of(session: Session, client_id: int) -> Sequence[Participant]:
+    """Who attends for a client, the client themself first."""
+    rows = session.scalars(select(Participant).where(Participant.client_id == client_id).order_by(Participant.id))
+    return sorted(rows, key=lambda p: (p.kind != "self", p.id))
+
+
+def between_days(session: Session, first: dt.date | None, after: dt.date | None) -> ColumnElement[bool]:
+    """Sessions from a day on and before another, each by the clock of its own club."""
+    clubs: dict[str, list[int]] = {}
+    for club_id, timezone in session.execute(select(Club.id, Club.timezone)):
+        clubs.setdefault(timezone, []).append(club_id)
+    parts = []
+    for timezone, keys in clubs.items():
+        zone = ZoneInfo(timezone)
+        part: list[ColumnElement[bool]] = [ScheduledSession.club_id.in_(keys)]
+        if first is not None:
+            part.append(ScheduledSession.starts_at >= dt.datetime.combine(first, dt.time(), zone))
+        if after is not None:
+            part.append(ScheduledSession.starts_at < dt.datetime.combine(after, dt.time(), zone))
+        parts.append(and_(*part))
+    return or_(*parts) if parts else false()
+
+
+def name_clause(text: str) -> ColumnElement[bool]:
+    """Sessions of class groups whose name contains the text."""
+    named = select(ClassGroup.id).where(ClassGroup.name.icontains(text, autoescape=True))
+    return ScheduledSession.class_group_id.in_(named)
+
+
+def search_sessions(
+    session: Session, text: str, limit: int = 25
+) -> Sequence[ScheduledSession]:
+    """Sessions to come for a choice, the earliest first; the text is part of the group's name."""
+    statement: Select[Any] = (
+        select(ScheduledSession)
+        .where(ScheduledSession.starts_at > clock.now(), ScheduledSession.status == SessionStatus.scheduled)
+        .options(*SESSION_PARTS)
+        .order_by(ScheduledSession.starts_at, ScheduledSession.id)
+        .limit(limit)
+    )
+    if text:
+        statement = statement.where(name_clause(text))
+    return session.scalars(statement).unique().all()
+
+
+def search_class_groups(
+    session: Session, text: str, limit: int = 25
+) -> Sequence[ClassGroup]:
+    """Active class groups for a choice, by name."""
+    statement = select(ClassGroup).where(ClassGroup.active).options(*GROUP_PARTS, lazyload(ClassGroup.slots))
+    if text:
+        statement = statement.where(ClassGroup.name.icontains(text, autoescape=True))
+    return session.scalars(statement.order_by(ClassGroup.name, ClassGroup.id).limit(limit)).unique().all()

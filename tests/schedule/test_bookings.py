@@ -1,0 +1,259 @@
+"""Booking, attendance, cancelling and the queue, on the ledger of credits."""
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from enrollment_addon.billing.models import Charge, ChargeStatus
+from enrollment_addon.core import clock
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.errors import AddonError, InvalidInput, NotFound
+from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.credits.errors import NotEnoughCredits
+from enrollment_addon.enrollments.models import Enrollment
+from enrollment_addon.people.models import Client
+from enrollment_addon.schedule import service
+from enrollment_addon.schedule.calc import BookingState, Pays, PayWith
+from enrollment_addon.schedule.errors import (
+    AlreadyBooked,
+    BookingStateConflict,
+    CapacityExceeded,
+    Overlap,
+    PriceMissing,
+    SessionCancelled,
+    SessionNotBegun,
+    SessionOver,
+    TrialUsed,
+)
+from enrollment_addon.schedule.models import Booking
+from tests import factories
+from tests.schedule.conftest import MONDAY, Studio
+
+TRIAL, FREE = PayWith(Pays.trial), PayWith(Pays.nothing)
+
+
+@pytest.mark.all_databases
+def test_a_client_books_four_attends_two_misses_one_and_cancels_one_in_time(studio: Studio) -> None:
+    sessions = [item.id for item in studio.sessions(studio.group())[:4]]
+    client = studio.client(10)
+    booked = [studio.book(client, key).id for key in sessions]
+    assert studio.credits(client) == (6, 4, 0)
+
+    assert studio.cancel(booked[3])["returned"]
+    with pytest.raises(SessionNotBegun):
+        studio.attend(booked[0])
+    with studio.later(days=17):
+        studio.attend(booked[0])
+        studio.attend(booked[1])
+        assert studio.credits(client) == (7, 1, 2)
+        studio.attend(booked[2], "no_show")
+        assert studio.credits(client) == (7, 0, 3), "a no-show forfeits the credit"
+        studio.decide(no_show_forfeits=False)
+        studio.attend(booked[2], "booked")
+        studio.attend(booked[2], "no_show")
+        assert studio.credits(client) == (8, 0, 2), "unless the studio decided otherwise"
+        studio.attend(booked[2], "attended")
+        assert studio.credits(client) == (7, 0, 3), "a correction takes the credit again"
+        with pytest.raises(BookingStateConflict):
+            studio.cancel(booked[2])
+    with pytest.raises(BookingStateConflict):
+        studio.cancel(booked[3])
+    again = studio.book(client, sessions[3])
+    assert again.pays == Pays.lot
+
+
+def test_notice_decides_what_comes_back_unless_staff_say_otherwise(studio: Studio) -> None:
+    wednesday, next_one = studio.sessions(studio.group())[:2]
+    first, second = studio.client(3), studio.client(3)
+    keys = [studio.book(client, wednesday.id).id for client in (first, second)]
+    early = studio.book(first, next_one.id).id
+    with studio.later(days=2):
+        late = studio.cancel(keys[0])
+        kind = studio.cancel(keys[1], return_credit=True, reason="ill")
+        forfeited = studio.cancel(early, return_credit=False)
+    assert (late["state"], late["returned"]) == ("late_cancel", False)
+    assert (kind["state"], kind["credits"]) == ("cancelled", 1)
+    assert (forfeited["state"], forfeited["returned"]) == ("cancelled", False)
+    assert studio.credits(first) == (1, 0, 2)
+    assert studio.credits(second) == (3, 0, 0)
+
+
+def test_what_pays_is_as_asked(studio: Studio) -> None:
+    group = studio.group(dropin_price="15.00")
+    item = studio.sessions(group)[0]
+    extra = studio.do(
+        "create_session", event_type_id=studio.yoga_id, club_id=studio.club_id, capacity=5,
+        starts_at=item.starts_at + dt.timedelta(hours=3),
+    ).id
+    client, poor = studio.client(2), studio.client()
+
+    charged = studio.book(poor, item.id, pay_with=PayWith(Pays.charge))
+    charge = studio.session.scalars(select(Charge).where(Charge.booking_id == charged.id)).one()
+    assert (charge.gross, charge.currency, charge.status) == (1500, "EUR", ChargeStatus.open)
+    assert charge.due_on == dt.date(2026, 3, 4)
+    studio.cancel(charged.id)
+    studio.session.refresh(charge)
+    assert charge.status == ChargeStatus.void, "the charge goes with the booking"
+
+    with pytest.raises(PriceMissing):
+        studio.book(poor, extra, pay_with=PayWith(Pays.charge))
+    assert studio.book(poor, extra, pay_with=PayWith(Pays.charge, amount=990)).pays == Pays.charge
+    with pytest.raises(NotEnoughCredits):
+        studio.book(poor, item.id)
+    trial = studio.book(poor, item.id, pay_with=TRIAL)
+    with pytest.raises(TrialUsed):
+        studio.book(poor, studio.sessions(group)[1].id, pay_with=TRIAL)
+    studio.cancel(trial.id)
+    assert studio.book(poor, studio.sessions(group)[1].id, pay_with=TRIAL).pays == Pays.trial
+    assert studio.book(client, item.id, pay_with=FREE).pays == Pays.nothing
+    assert studio.credits(client) == (2, 0, 0)
+
+
+def test_refusals_of_a_booking_leave_nothing_behind(studio: Studio) -> None:
+    group = studio.group(team_member_id=studio.trainer_id)
+    first, second = studio.sessions(group)[:2]
+    client, other = studio.client(5), studio.client(5)
+    studio.book(client, first.id)
+    stranger = studio.session.scalars(select(Booking.participant_id)).first()
+    beside = studio.do(
+        "create_session", event_type_id=studio.yoga_id, club_id=studio.club_id, capacity=5,
+        starts_at=first.starts_at + dt.timedelta(minutes=30),
+    ).id
+    refused: list[tuple[type[AddonError], dict[str, Any]]] = [
+        (AlreadyBooked, {"client_id": client, "session_id": first.id}),
+        (NotFound, {"client_id": other, "session_id": first.id, "participant_id": stranger}),
+        (NotFound, {"client_id": other, "session_id": 999_999}),
+        (Overlap, {"client_id": client, "session_id": beside}),
+    ]
+    for error, asked in refused:
+        with pytest.raises(error):
+            studio.do("book", **asked)
+    assert studio.do("book", client_id=client, session_id=beside, confirm_overlap=True).state == "booked"
+    studio.do("cancel_session", session_id=second.id, reason="Storm")
+    with pytest.raises(SessionCancelled):
+        studio.book(other, second.id)
+    with studio.later(days=3), pytest.raises(SessionOver):
+        studio.book(other, first.id)
+    with pytest.raises(Overlap):
+        studio.do(
+            "create_appointment", client_id=other, event_type_id=studio.yoga_id, starts_at=first.starts_at,
+            team_member_id=studio.trainer_id,
+        )
+    assert studio.credits(other) == (5, 0, 0)
+    assert studio.credits(client) == (3, 2, 0)
+
+
+def test_the_same_request_twice_books_once(studio: Studio) -> None:
+    item = studio.sessions(studio.group())[0]
+    client = studio.client(5)
+    first = studio.book(client, item.id, idempotency_key="tap")
+    assert studio.book(client, item.id, idempotency_key="tap").id == first.id
+    done = studio.cancel(first.id, idempotency_key="off")
+    assert studio.cancel(first.id, idempotency_key="off") == done
+    assert studio.credits(client) == (5, 0, 0)
+
+
+@pytest.mark.databases("postgresql", "mariadb")
+def test_the_last_place_asked_for_by_thirty_at_once(studio: Studio, session_factory: sessionmaker[Session]) -> None:
+    item = studio.sessions(studio.group(capacity=2))[0].id
+    studio.book(studio.client(1), item)
+    clients = [studio.client(1) for _ in range(30)]
+    studio.session.rollback()
+
+    def ask(client_id: int) -> str:
+        with clock.frozen(MONDAY), session_factory() as session, unit_of_work(session):
+            return str(service.book(session, client_id=client_id, session_id=item, actor=SYSTEM).state)
+
+    with ThreadPoolExecutor(10) as pool:
+        states = list(pool.map(ask, clients))
+    assert states.count("booked") == 1
+    assert states.count("waitlisted") == 29
+
+
+@pytest.mark.all_databases
+def test_a_freed_place_goes_to_the_first_in_line_who_has_a_credit(studio: Studio) -> None:
+    item = studio.sessions(studio.group(capacity=1))[0].id
+    holder, spent, ready, last = studio.client(1), studio.client(1), studio.client(1), studio.client(1)
+    place = studio.book(holder, item)
+    queue = [studio.book(client, item).id for client in (spent, ready, last)]
+    assert [studio.state(key) for key in queue] == [BookingState.waitlisted] * 3
+    assert studio.credits(spent) == (1, 0, 0), "waiting costs nothing"
+    studio.book(spent, studio.sessions(studio.group(name="Other"))[1].id)
+
+    studio.cancel(place.id)
+    assert [str(studio.state(key)) for key in queue] == ["waitlisted", "booked", "waitlisted"]
+    assert studio.credits(ready) == (0, 1, 0)
+    studio.cancel(queue[0])
+    with pytest.raises(CapacityExceeded):
+        studio.do("take_place", booking_id=queue[2])
+    studio.do("update_session", id=item, capacity=2)
+    assert studio.state(queue[2]) == BookingState.booked, "a further place is the queue's"
+
+
+def test_a_held_place_waits_for_its_answer_and_then_goes_on(studio: Studio) -> None:
+    studio.decide(waitlist_hold_hours=4)
+    item = studio.sessions(studio.group(capacity=1))[0].id
+    place = studio.book(studio.client(1), item)
+    slow, quick, late = (studio.client(1) for _ in range(3))
+    first, second = studio.book(slow, item).id, studio.book(quick, item).id
+    studio.cancel(place.id)
+    assert studio.state(first) == BookingState.waitlisted
+    third = studio.book(late, item).id
+    assert studio.state(third) == BookingState.waitlisted, "a held place is taken"
+    with studio.later(hours=5):
+        after: int | None = 0
+        while after is not None:
+            after = studio.do("lapse_holds", after=after)
+        assert studio.state(first) == BookingState.cancelled
+        assert studio.do("take_place", booking_id=second).state == BookingState.booked
+    assert studio.credits(quick) == (0, 1, 0)
+    assert studio.credits(slow) == (1, 0, 0)
+
+
+def test_everybody_is_present_and_one_walks_in(studio: Studio) -> None:
+    item = studio.sessions(studio.group(capacity=3))[0].id
+    clients = [studio.client(1) for _ in range(2)]
+    keys = [studio.book(client, item).id for client in clients]
+    with studio.later(days=2, hours=10):
+        assert studio.do("all_present", session_id=item) == 2
+        guest = studio.client(1)
+        came = studio.do("walk_in", client_id=guest, session_id=item)
+        assert came.state == BookingState.attended
+        assert studio.credits(guest) == (0, 0, 1)
+        with pytest.raises(CapacityExceeded):
+            studio.do("walk_in", client_id=studio.client(1), session_id=item)
+        with pytest.raises(InvalidInput):
+            studio.attend(keys[0], "waitlisted")
+        studio.attend(keys[0], "late_cancel")
+    assert [studio.credits(client) for client in clients] == [(0, 0, 1), (0, 0, 1)]
+    live = studio.session.scalar(select(func.count()).where(Booking.session_id == item, Booking.live.is_(True)))
+    assert live == 2
+
+
+def test_an_enrollments_bookings_in_a_pause_are_cancelled_and_no_others(studio: Studio) -> None:
+    items = studio.sessions(studio.group())[:3]
+    client = studio.client()
+    with unit_of_work(studio.session):
+        enrollment = Enrollment(
+            kind="course", client_id=client, club_id=studio.club_id, total=5, price=0, currency="EUR",
+            begins_on=dt.date(2026, 3, 1),
+        )
+        studio.session.add(enrollment)
+        studio.session.flush()
+        factories.make_lot(
+            studio.session, studio.session.get_one(Client, client), studio.yoga, quantity=5,
+            enrollment_id=enrollment.id,
+        )
+        key = enrollment.id
+    booked = [studio.book(client, item.id, pay_with=PayWith(Pays.enrollment, enrollment_id=key)) for item in items]
+    assert [b.enrollment_id for b in booked] == [key] * 3
+    off = studio.do(
+        "cancel_enrollment_bookings", enrollment_id=key, begins=items[1].starts_at, ends=items[2].starts_at,
+        reason="Holiday",
+    )
+    assert off == [booked[1].id]
+    assert studio.credits(client) == (3, 2, 0)
