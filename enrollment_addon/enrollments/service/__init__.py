@@ -1,0 +1,28 @@
+"""The verbs on enrollments: the only writer of their tables."""
+
+from .attendance import guard_booking, settle_attendance
+from .create import create_enrollment, renew_enrollment
+from .finish import cancel_enrollment, complete_enrollment
+from .pauses import PauseLimits, pause_enrollment, resume_enrollment, turn_pauses
+from .remove import delete_enrollment, restore_enrollment
+from .sessions import update_sessions
+from .undo import UndoPlan, undo_enrollment, undo_plan
+
+__all__ = [
+    "PauseLimits",
+    "UndoPlan",
+    "cancel_enrollment",
+    "complete_enrollment",
+    "create_enrollment",
+    "delete_enrollment",
+    "guard_booking",
+    "pause_enrollment",
+    "renew_enrollment",
+    "restore_enrollment",
+    "resume_enrollment",
+    "settle_attendance",
+    "turn_pauses",
+    "undo_enrollment",
+    "undo_plan",
+    "update_sessions",
+]

@@ -1,0 +1,204 @@
+"""Resting: an enrollment is paused for some days, which are added to its end."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from ...core import clock
+from ...core.errors import InvalidInput
+from ...core.fields import REQUIRED, clean, date
+from ...core.scope import Actor
+from ...credits.service import hold_lots, shift_expiry
+from ...people.models import Club
+from ...schedule.service import cancel_enrollment_bookings
+from .. import queries
+from ..calc import Status, days_paused
+from ..errors import NothingPaused, PauseLimit, PauseOverlaps
+from ..models import Enrollment, EnrollmentPause
+from .create import FIRST_DAY, LATEST_BEGIN_DAYS
+from .steps import lock, note, once, reason_or_none, require_change, today_at
+
+
+@dataclass(frozen=True)
+class PauseLimits:
+    """How much an enrollment may rest in one calendar year."""
+
+    pauses: int
+    days: int
+
+
+def pause_enrollment(
+    session: Session,
+    *,
+    enrollment_id: int,
+    ends_on: dt.date | None,
+    actor: Actor,
+    limits: PauseLimits,
+    begins_on: dt.date | None = None,
+    reason: str | None = None,
+    idempotency_key: str | None = None,
+) -> Enrollment:
+    """Rest from today or a later day up to and on `ends_on`: bookings inside are cancelled, the end moves.
+
+    A pause that begins later is planned; `turn_pauses` starts it on its day.
+    Raises: NotFound, InvalidInput, StatusConflict, PauseOverlaps, PauseLimit.
+    """
+    rule = date(FIRST_DAY, lambda: clock.today("UTC") + dt.timedelta(days=LATEST_BEGIN_DAYS))
+    days = clean({"begins_on": begins_on, "ends_on": ends_on}, {"begins_on": rule, "ends_on": rule})
+    reason = reason_or_none(reason)
+
+    def pause() -> int:
+        item = lock(session, enrollment_id)
+        require_change(item, Status.paused)
+        today = today_at(item)
+        first, last = days["begins_on"] or today, days["ends_on"]
+        _check_days(item, first, last, today)
+        _check_limits(session, item, first, last, limits)
+        why = reason or f"Enrollment {item.id} paused"
+        cancelled = cancel_enrollment_bookings(
+            session, enrollment_id=item.id, begins=_midnight(item, first),
+            ends=_midnight(item, last + dt.timedelta(days=1)), actor=actor, reason=why,
+        )
+        count = days_paused(first, last)
+        _move_end(session, item, count, reason=why, actor=actor)
+        session.add(
+            EnrollmentPause(
+                enrollment_id=item.id, client_id=item.client_id, begins_on=first, ends_on=last, days=count,
+                reason=reason,
+            )
+        )
+        if first <= today:
+            _rest(session, item, actor)
+        note(
+            session, item, "pause_enrollment", Status.active, actor=actor, reason=reason, bookings=len(cancelled),
+            begins_on=first.isoformat(), ends_on=last.isoformat(), days=count,
+        )
+        return item.id
+
+    asked: dict[str, Any] = {"enrollment_id": enrollment_id, **days, "reason": reason}
+    return once(session, key=idempotency_key, verb="pause_enrollment", asked=asked, do=pause)
+
+
+def resume_enrollment(
+    session: Session, *, enrollment_id: int, actor: Actor, reason: str | None = None, idempotency_key: str | None = None
+) -> Enrollment:
+    """Go on from today, or give up a pause that is planned; the end keeps the days of actual rest only.
+
+    Raises: NotFound, NothingPaused.
+    """
+    reason = reason_or_none(reason)
+
+    def resume() -> int:
+        item = lock(session, enrollment_id)
+        pauses = queries.open_pauses(session, item.id)
+        if not pauses:
+            if item.status != Status.active:
+                require_change(item, Status.active)
+            raise NothingPaused
+        _end(session, item, pauses[0], today_at(item), reason=reason, actor=actor)
+        return item.id
+
+    asked = {"enrollment_id": enrollment_id, "reason": reason}
+    return once(session, key=idempotency_key, verb="resume_enrollment", asked=asked, do=resume)
+
+
+def turn_pauses(session: Session, *, size: int, actor: Actor, after: int = 0) -> tuple[int, int | None]:
+    """Start the planned pauses whose day has come and end those that are over: so many of them at once.
+
+    How many were looked at, and the key to go on behind; None when all are done.
+    """
+    clubs = session.execute(select(Club.id, Club.timezone)).all()
+    due = [
+        (Enrollment.club_id == club.id)
+        & or_(
+            (Enrollment.status == Status.active) & (EnrollmentPause.begins_on <= clock.today(club.timezone)),
+            EnrollmentPause.ends_on < clock.today(club.timezone),
+        )
+        for club in clubs
+    ]
+    found = session.execute(
+        select(EnrollmentPause.id, EnrollmentPause.enrollment_id)
+        .join(Enrollment, Enrollment.id == EnrollmentPause.enrollment_id)
+        .where(EnrollmentPause.id > after, EnrollmentPause.resumed_on.is_(None), or_(*due))
+        .order_by(EnrollmentPause.id).limit(size)
+    ).all() if due else []
+    for row in sorted(found, key=lambda row: row.enrollment_id):
+        item = session.get_one(Enrollment, row.enrollment_id, with_for_update=True)
+        pause = session.get_one(EnrollmentPause, row.id, populate_existing=True)
+        if pause.resumed_on is None:
+            _turn(session, item, pause, actor)
+    return len(found), found[-1].id if len(found) == size else None
+
+
+def _turn(session: Session, item: Enrollment, pause: EnrollmentPause, actor: Actor) -> None:
+    today = today_at(item)
+    if pause.ends_on < today:
+        _end(session, item, pause, pause.ends_on + dt.timedelta(days=1), reason=None, actor=actor)
+    elif item.status == Status.active:
+        _rest(session, item, actor)
+        note(session, item, "pause_enrollment", Status.active, actor=actor, reason=pause.reason, days=pause.days)
+
+
+def end_pauses(session: Session, item: Enrollment, *, actor: Actor) -> None:
+    """Give up what is planned, when an enrollment ends; its end goes back."""
+    for pause in queries.open_pauses(session, item.id):
+        _end(session, item, pause, today_at(item), reason=None, actor=actor)
+
+
+def _rest(session: Session, item: Enrollment, actor: Actor) -> None:
+    hold_lots(session, lot_ids=queries.lot_ids(session, item.id), held=True, actor=actor)
+    item.status = Status.paused
+
+
+def _end(
+    session: Session, item: Enrollment, pause: EnrollmentPause, on: dt.date, *, reason: str | None, actor: Actor
+) -> None:
+    """End a pause on its first day after; days that were not rested are taken off the end again."""
+    before = Status(item.status)
+    rested = days_paused(pause.begins_on, pause.ends_on, on)
+    back = pause.days - rested
+    pause.resumed_on, pause.days = max(on, pause.begins_on), rested
+    hold_lots(session, lot_ids=queries.lot_ids(session, item.id), held=False, actor=actor)
+    if back:
+        _move_end(session, item, -back, reason=reason or f"Enrollment {item.id} resumed", actor=actor)
+    item.status = Status.active
+    note(session, item, "resume_enrollment", before, actor=actor, reason=reason, days=rested, taken_off=back)
+
+
+def _move_end(session: Session, item: Enrollment, days: int, *, reason: str, actor: Actor) -> None:
+    keys = queries.lot_ids(session, item.id)
+    if keys:
+        shift_expiry(session, lot_ids=keys, days=days, reason=reason, actor=actor)
+    if item.ends_on is not None:
+        item.ends_on += dt.timedelta(days=days)
+
+
+def _check_days(item: Enrollment, first: dt.date, last: dt.date | None, today: dt.date) -> None:
+    if last is None:
+        raise InvalidInput(fields={"ends_on": REQUIRED})
+    if first < max(today, item.begins_on):
+        raise InvalidInput(fields={"begins_on": _l("A pause begins today or later, and not before the enrollment.")})
+    if last < first:
+        raise InvalidInput(fields={"ends_on": _l("The end must not be before the beginning.")})
+    if item.ends_on is not None and first > item.ends_on:
+        raise InvalidInput(fields={"begins_on": _l("The enrollment has ended by then.")})
+
+
+def _check_limits(session: Session, item: Enrollment, first: dt.date, last: dt.date, limits: PauseLimits) -> None:
+    for other in queries.open_pauses(session, item.id):
+        if other.begins_on <= last and first <= other.ends_on:
+            raise PauseOverlaps(first=other.begins_on, last=other.ends_on)
+    earlier = queries.pauses_in_year(session, item.id, first.year)
+    days = sum(pause.days for pause in earlier) + days_paused(first, last)
+    if len(earlier) >= limits.pauses or days > limits.days:
+        raise PauseLimit(pauses=limits.pauses, days=limits.days)
+
+
+def _midnight(item: Enrollment, day: dt.date) -> dt.datetime:
+    """When a day begins at the enrollment's club."""
+    return dt.datetime.combine(day, dt.time(), ZoneInfo(item.club.timezone))

@@ -1,0 +1,73 @@
+"""Deleting an enrollment that should not have been, and bringing it back."""
+
+import datetime as dt
+
+from sqlalchemy.orm import Session
+
+from ...core import clock, money
+from ...core.db import require
+from ...core.fields import reason_of
+from ...core.scope import Actor
+from ...schedule.service import cancel_enrollment_bookings
+from .. import queries
+from ..calc import Status
+from ..errors import MoneySettled, NotDeleted, RestoreTooLate
+from ..models import Enrollment
+from .pauses import end_pauses
+from .steps import add_sessions, charge, lock, note, reason_or_none, value_of_one, void_sessions, withdraw_charges
+
+
+def delete_enrollment(session: Session, *, enrollment_id: int, reason: str, actor: Actor) -> None:
+    """Take an enrollment away, for 30 days restorable: its bookings to come, sessions and open charges go with it.
+
+    Raises: NotFound, InvalidInput without a reason; MoneySettled while money is settled against it.
+    """
+    reason = reason_of(reason)
+    item = lock(session, enrollment_id)
+    paid = queries.money_of(session, item.id)
+    if (settled := paid.paid - paid.refunded) > 0:
+        raise MoneySettled(amount=str(money.to_decimal(settled, item.currency)), currency=item.currency)
+    end_pauses(session, item, actor=actor)
+    cancelled = cancel_enrollment_bookings(
+        session, enrollment_id=item.id, begins=clock.now(), actor=actor, reason=reason
+    )
+    left = queries.counts_of(session, item.id).remaining
+    voided = void_sessions(session, item, left, reason=reason, actor=actor)
+    withdrawn = withdraw_charges(session, item, reason=reason, actor=actor)
+    item.deleted_at = clock.now()
+    note(
+        session, item, "delete_enrollment", Status(item.status), actor=actor, reason=reason, voided=voided,
+        withdrawn=withdrawn, currency=item.currency, bookings=len(cancelled),
+    )
+
+
+def restore_enrollment(
+    session: Session, *, enrollment_id: int, actor: Actor, reason: str | None = None
+) -> Enrollment:
+    """Bring a deleted enrollment back with the sessions and charges it had; bookings are not made again.
+
+    Raises: NotFound, NotDeleted, RestoreTooLate.
+    """
+    reason = reason_or_none(reason)
+    item = require(session, Enrollment, enrollment_id, lock=True)
+    if item.deleted_at is None:
+        raise NotDeleted
+    if clock.now() - item.deleted_at > dt.timedelta(days=queries.RESTORE_DAYS):
+        raise RestoreTooLate(days=queries.RESTORE_DAYS)
+    deletion = queries.last_change(session, item.id)
+    assert deletion is not None, "a deletion is a step"
+    assert deletion.verb == "delete_enrollment", "nothing follows a deletion"
+    item.deleted_at, deletion.undone_at = None, clock.now()
+    session.flush()
+    given_back(session, item, deletion.details, actor=actor)
+    note(session, item, "restore_enrollment", Status(item.status), actor=actor, reason=reason)
+    return item
+
+
+def given_back(session: Session, item: Enrollment, details: dict[str, int], *, actor: Actor) -> tuple[int, int]:
+    """Open again what a step voided, and charge again what it withdrew or refunded: sessions and minor units."""
+    sessions = details.get("voided", 0)
+    owed = details.get("withdrawn", 0) + details.get("refunded", 0)
+    add_sessions(session, item, sessions, unit_value=value_of_one(item), actor=actor)
+    charge(session, item, item.package.name if item.package else "–", owed, actor=actor)
+    return sessions, owed

@@ -1,0 +1,61 @@
+"""Changing how many sessions an enrollment has."""
+
+from decimal import Decimal
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy.orm import Session
+
+from ...core.errors import InvalidInput
+from ...core.fields import clean, whole
+from ...core.scope import Actor
+from .. import queries
+from ..calc import Status
+from ..errors import TotalBelowFloor
+from ..models import Enrollment
+from .steps import add_sessions, charge, lock, minor, note, once, require_change, value_of_one, void_sessions
+
+MOST_SESSIONS = 1_000
+
+
+def update_sessions(
+    session: Session, *, enrollment_id: int, total: int, actor: Actor, charge_amount: Decimal | str | int | None = None,
+    idempotency_key: str | None = None,
+) -> Enrollment:
+    """Agree on a new total of sessions; more of them may be charged, fewer are taken back.
+
+    `charge_amount` in the enrollment's currency. Raises: NotFound, InvalidInput, StatusConflict; TotalBelowFloor
+    for fewer than are used and reserved.
+    """
+    total = clean({"total": total}, {"total": whole(0, MOST_SESSIONS)})["total"]
+
+    def change() -> int:
+        item = lock(session, enrollment_id)
+        if item.status != Status.active:
+            require_change(item, Status.active)
+            raise AssertionError("only an active enrollment can't become active")
+        before, counts = item.total, queries.counts_of(session, item.id)
+        if total < counts.used + counts.reserved:
+            refused = TotalBelowFloor(floor=counts.used + counts.reserved, used=counts.used, reserved=counts.reserved)
+            raise TotalBelowFloor(fields={"total": refused.text()}, **refused.params)
+        amount = 0 if charge_amount is None else minor(charge_amount, item.currency, "charge")
+        if amount and total <= before:
+            raise InvalidInput(fields={"charge": _l("Only more sessions can be charged.")})
+        taken = 0
+        if total > before:
+            added = total - before
+            unit_value = value_of_one(item) if charge_amount is None else amount // added
+            add_sessions(session, item, added, unit_value=unit_value, actor=actor)
+            charge(session, item, str(item.package or _l("Sessions")), amount, actor=actor)
+        else:
+            reason = f"Enrollment {item.id}: {before} → {total}"
+            taken = void_sessions(session, item, min(before - total, counts.remaining), reason=reason, actor=actor)
+        item.total, item.price = total, item.price + amount
+        note(
+            session, item, "update_sessions", Status.active, actor=actor, total_before=before, total=total, charged=amount,
+            currency=item.currency, taken_back=taken,
+        )
+        return item.id
+
+    asked: dict[str, Any] = {"enrollment_id": enrollment_id, "total": total, "charge": charge_amount}
+    return once(session, key=idempotency_key, verb="update_sessions", asked=asked, do=change)
