@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from ..core import clock
@@ -83,26 +83,24 @@ class ClientMoney:
 
 
 def client_money(session: Session, client_id: int) -> ClientMoney:
-    """What a client owes and has on account, the first charges due and the last payments, in four statements."""
+    """What a client owes and has on account, the first charges due and the last payments, in three statements."""
     sums = session.execute(
         select(Charge.currency, func.sum(_OPEN), func.count())
         .where(Charge.client_id == client_id, Charge.status == ChargeStatus.open)
         .group_by(Charge.currency)
-        .order_by(Charge.currency)
+        .union_all(
+            select(MoneyAccount.currency, MoneyAccount.on_account, literal(0)).where(
+                MoneyAccount.client_id == client_id, MoneyAccount.on_account > 0
+            )
+        )
     ).all()
-    held = session.execute(
-        select(MoneyAccount.currency, MoneyAccount.on_account)
-        .where(MoneyAccount.client_id == client_id, MoneyAccount.on_account > 0)
-        .order_by(MoneyAccount.currency)
-    ).all()
+    due = {currency: int(amount) for currency, amount, count in sums if count}
+    held = {currency: int(amount) for currency, amount, count in sums if not count}
     charges = session.scalars(charges_of(client_id).where(Charge.status == ChargeStatus.open).limit(SHOWN)).all()
     payments = session.scalars(
         select(Payment).where(Payment.client_id == client_id).order_by(Payment.id.desc()).limit(SHOWN)
     ).all()
-    return ClientMoney(
-        {row[0]: int(row[1]) for row in sums}, {row[0]: row[1] for row in held}, charges, sum(row[2] for row in sums),
-        payments,
-    )
+    return ClientMoney(due, held, charges, sum(count for _, _, count in sums), payments)
 
 
 def charges_of(client_id: int) -> Select[Charge]:

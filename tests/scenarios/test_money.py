@@ -63,7 +63,8 @@ def test_a_week_at_the_front_desk(ana: FlaskClient, jonas: FlaskClient, app: Fla
 
     # Two charges, one of them overdue; the first is paid in part, the second from its own page.
     issue = f"/enrollment/money/charge/{maya}"
-    for what, amount, due_on in (("Agility", "45.00", "2026-01-05"), ("Puppies", "1,030.50", str(clock.today("UTC") + 30 * DAY))):
+    soon = str(clock.today("UTC") + 30 * DAY)
+    for what, amount, due_on in (("Agility", "45.00", "2026-01-05"), ("Puppies", "1,030.50", soon)):
         answer = fill_in(ana, issue, what=what, amount=amount, tax_rate="19", due_on=due_on)
         assert answer.status_code == 302, answer.text
     agility, puppies = (charge.id for charge in stored(app, Charge))
