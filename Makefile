@@ -46,7 +46,7 @@ bench: $(BIN)/.test ## The promised speeds, measured side by side (BENCHMARKS="g
 .PHONY: messages
 messages: $(BIN)/.server ## Bring the catalogs up to date with the code
 	mkdir -p build
-	$(BIN)/pybabel -q extract -F babel.cfg -k _l --no-location --project enrollment-addon -o build/messages.pot .
+	$(BIN)/pybabel -q extract -F babel.cfg -k _l -k lazy_pgettext:1c,2 --no-location --project enrollment-addon -o build/messages.pot .
 	$(BIN)/pybabel -q update -i build/messages.pot -d translations --no-fuzzy-matching --ignore-obsolete \
 		--ignore-pot-creation-date --width 100
 	$(MAKE) compile

@@ -14,7 +14,7 @@ from babel.messages.pofile import read_po
 ROOT = Path(__file__).parents[2]
 LOCALES = ("ar", "de", "es", "fr")
 FOLDER = ROOT / "translations"
-KEYWORDS = {**extract.DEFAULT_KEYWORDS, "_l": None, "lazy_gettext": None}
+KEYWORDS = {**extract.DEFAULT_KEYWORDS, "_l": None, "lazy_gettext": None, "lazy_pgettext": ((1, "c"), 2)}
 
 
 @cache
