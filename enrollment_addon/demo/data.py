@@ -24,6 +24,7 @@ from ..credits import service as credits
 from ..credits.models import CreditLot
 from ..people import service as people
 from ..people.models import ParticipantKind, ReachChoice, Relationship
+from .money import add_money
 from .names import CULTURES, PET_NAMES, PETS, Culture
 
 CHUNK = 100
@@ -122,6 +123,7 @@ def load(
         _add_past_credits(demo)
         _add_credits(demo)
         _take_back(demo)
+        add_money(demo)
 
 
 def _add_places(demo: Demo, users: Mapping[str, int]) -> None:

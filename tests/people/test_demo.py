@@ -7,6 +7,8 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from enrollment_addon.billing.models import Charge, MoneyAccount, Refund
+from enrollment_addon.billing.service import check_money
 from enrollment_addon.core import scope
 from enrollment_addon.credits.models import CreditEntry, CreditLot, EntryKind
 from enrollment_addon.credits.service import check_ledger
@@ -40,6 +42,10 @@ def test_there_is_something_of_everything(session: Session) -> None:
     for state in ("available", "reserved", "used", "expired", "voided"):
         assert session.scalar(select(func.sum(getattr(CreditLot, state)))) > 0, state
     assert session.scalars(select(CreditLot.id).where(CreditLot.expires_on.is_(None))).first()
+    assert set(session.scalars(select(Charge.status))) == {"open", "paid", "void"}
+    assert session.scalar(select(func.sum(Refund.amount))) > 0
+    assert session.scalar(select(func.sum(MoneyAccount.on_account))) > 0
+    assert list(check_money(session)) == []
     portal = session.scalars(select(Client).where(Client.portal_user_id.is_not(None))).one()
     assert portal.full_name == "Maya Fischer"
     assert list(check_ledger(session)) == []
