@@ -173,3 +173,28 @@ def test_a_batch_tells_who_got_what_and_what_became_of_it(studio):
     assert (rows[0].client, spent, rows[0].taken_back, rows[0].available) == ("Anna Abel", 1, 1, 0)
     rest = queries.batch_rows(studio.session, batch_id, after=rows[-1].lot_id)
     assert [row.client_id for row in rest] == others[2:]
+
+
+def test_what_expires_soon_by_currency_in_the_time_of_the_clubs(studio):
+    today = studio.today
+    first, second = studio.clients(2)
+    with unit_of_work(studio.session):
+        overseas = factories.make_club(studio.session, timezone="America/New_York", currency="USD")
+        third = factories.make_client(studio.session, club=overseas)
+        for client, days, currency, over in (
+            (first, 0, "EUR", {}), (first, 30, "EUR", {}), (second, 31, "EUR", {}), (first, 5, "EUR", {"held": True}),
+            (first, -1, "EUR", {}), (second, None, "EUR", {}), (third.id, 9, "USD", {"unit_value": 700}),
+        ):
+            expires_on = None if days is None else today + dt.timedelta(days=days)
+            factories.make_lot(
+                studio.session, studio.session.get(factories.Client, client), studio.event_type, quantity=2,
+                **{"expires_on": expires_on, "unit_value": 500, "currency": currency, **over},
+            )
+    told = {days: queries.forfeited(studio.session, days) for days in (30, 60)}
+    assert told == {
+        30: [queries.Forfeit("EUR", 4, 2000), queries.Forfeit("USD", 2, 1400)],
+        60: [queries.Forfeit("EUR", 6, 3000), queries.Forfeit("USD", 2, 1400)],
+    }
+    staff = Actor(user_id=None, reach=Reach.own_clubs, club_ids=(studio.club_id,))
+    with scope.acting_as(studio.session, staff):
+        assert queries.forfeited(studio.session, 30) == told[30][:1]

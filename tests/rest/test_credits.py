@@ -90,6 +90,41 @@ def test_credits_are_given_looked_at_and_taken_back(owner: Caller, town: Town, s
     assert refusal(again) == (409, "state_conflict")
 
 
+def test_credits_are_transferred_converted_and_extended(owner: Caller, town: Town, swimmers: list[int]) -> None:
+    giver, taker = swimmers[:2]
+    reason = {"reason": "As agreed"}
+    owner.made("/credits/grant", {"client_ids": [giver], "event_type_id": town.yoga, "quantity": 6})
+    ends = {"from_client_id": giver, "to_client_id": taker, "event_type_id": town.yoga}
+    moved = owner.post("/credits/transfer", {**ends, "quantity": 4, **reason}, key="t1")
+    assert moved.get_json()["result"]["transferred"] == 4
+    again = owner.post("/credits/transfer", {**ends, "quantity": 4, **reason}, key="t1")
+    assert again.get_json() == moved.get_json()
+    assert (available(owner, giver), available(owner, taker)) == (2, 4)
+    assert refusal(owner.post("/credits/transfer", {**ends, "quantity": 3, **reason})) == (409, "not_enough_credits")
+    assert wrong_fields(owner.post("/credits/transfer", {**ends, "quantity": 1})) == {"reason"}
+    (lot,) = owner.result(f"/clients/{taker}/credits")["lots"]
+    (entry,) = owner.result(f"/credits/lots/{lot['id']}/entries")
+    assert (entry["kind"], entry["batch_id"]) == ("transfer_in", moved.get_json()["result"]["batch_id"])
+
+    swim = owner.made("/event_types/", {"name": "Swimming", "kind": "class", "duration_minutes": 45})["id"]
+    asked = {"client_id": taker, "from_event_type_id": town.yoga, "to_event_type_id": swim, "give": 3, "get": 2}
+    made = owner.post("/credits/convert", {**asked, "quantity": 4, **reason}).get_json()["result"]
+    assert {k: made[k] for k in ("converted", "received", "left")} == {"converted": 3, "received": 2, "left": 1}
+    day = (clock.today(ZONE) + dt.timedelta(days=40)).isoformat()
+    answer = owner.post("/credits/extend", {"lot_ids": [lot["id"]], "expires_on": day, **reason})
+    assert answer.get_json()["result"]["extended"] == 1
+    assert owner.result(f"/lots/{lot['id']}")["expires_on"] == day
+    entries = owner.result(f"/credits/lots/{lot['id']}/entries")
+    assert (entries[-1]["kind"], entries[-1]["new_expires_on"]) == ("extend", day)
+    owner.made("/credits/grant", {"client_ids": swimmers[:5], "event_type_id": town.yoga, "quantity": 1})
+    lots = [row["id"] for row in owner.get("/lots/", page_size=100).get_json()["result"] if row["available"]]
+    job = owner.post("/credits/extend", {"lot_ids": lots, "expires_on": None, **reason})
+    assert job.status_code == 202
+    assert set(job.get_json()["result"]) == {"batch_id", "job_id"}
+    undone = owner.post(f"/batches/{made['batch_id']}/undo", {"reason": "No"}).get_json()["result"]
+    assert undone["taken_back"] == 2
+
+
 @pytest.mark.databases("sqlite")
 def test_credits_as_of_a_past_day(owner: Caller, town: Town) -> None:
     path = f"/clients/{town.ann.client}/credits"

@@ -136,7 +136,11 @@ def grant_credits(
         "unit_value": unit_value,
         "note": note,
     }
-    sharing: dict[str, Any] = {"shared": shared, "member_cap": member_cap, "participant_ids": sorted(set(participant_ids))}
+    sharing: dict[str, Any] = {
+        "shared": shared,
+        "member_cap": member_cap,
+        "participant_ids": sorted(set(participant_ids)),
+    }
 
     def do() -> dict[str, Any]:
         selection = select_clients(session, clients, actor)

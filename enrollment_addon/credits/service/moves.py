@@ -115,13 +115,13 @@ def convert_credits(
     }
 
     def do() -> dict[str, Any]:
+        _require_open(session, client_id, actor)
         used = _check_ratio(quantity, give, get)
         if from_event_type_id == to_event_type_id:
             raise InvalidInput(fields={"to_event_type_id": _l("Please choose another event type.")})
         _event_type(session, from_event_type_id, "from_event_type_id")
         if not _event_type(session, to_event_type_id, "to_event_type_id").active:
             raise InvalidInput(fields={"to_event_type_id": _l("Please choose an active event type.")})
-        _require_open(session, client_id, actor)
         today = _today_of(session, client_id, actor)
         open_balances(session, [(client_id, key) for key in (from_event_type_id, to_event_type_id)])
         rows, takes = _unspent(session, client_id, from_event_type_id, used, today)

@@ -177,6 +177,10 @@ def _told(explained: queries.ExplainedLot) -> dict[str, Any]:
         facts.append(_("%(amount)s each", amount=render.amount(lot.unit_value, lot.currency)))
     if lot.shared:
         facts.append(_("shared with the household"))
+    if lot.participants:
+        facts.append(_("only for %(names)s", names=", ".join(name for _key, name in lot.participants)))
+    if lot.held:
+        facts.append(_("on hold"))
     if lot.note:
         facts.append(lot.note)
     badge = {"label": _("Expired"), "class": "bad"} if lot.lapsed or lot.expired else None

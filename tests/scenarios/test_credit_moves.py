@@ -1,0 +1,194 @@
+"""Credits that change hands, event type or last day, in the browser: seen, done, taken back, and not allowed."""
+
+import datetime as dt
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from enrollment_addon.core import clock
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.credits import service
+from tests import factories
+from tests.conftest import csrf_token
+from tests.scenarios.conftest import Studio, assert_ledger_is_consistent, balances
+
+DAY = dt.timedelta(days=1)
+pytestmark = pytest.mark.databases("sqlite")
+
+
+@pytest.fixture
+def soon() -> dt.date:
+    return clock.today("Europe/Berlin") + 20 * DAY
+
+
+@pytest.fixture
+def private(app: Flask, studio: Studio, soon: dt.date) -> int:
+    """Another event type; two clients, one of them Jonas’s, have ten yoga credits of 12.00 each that expire soon."""
+    with app.app_context():
+        session = app.appbuilder.session  # type: ignore[attr-defined]
+        with unit_of_work(session):
+            service.grant_credits(
+                session, clients=[studio.clients[0], studio.clients[20]], event_type_id=studio.yoga, quantity=10,
+                expires_on=soon, unit_value="12.00", actor=SYSTEM, threshold=500, chunk=100,
+            )
+            key: int = factories.make_event_type(session, name="Private lesson").id
+            return key
+
+
+def post(http: FlaskClient, url: str, page: str, **typed: Any) -> Any:
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+    return http.post(url, data={**hidden, "reason": "as agreed", **typed})
+
+
+def choose(http: FlaskClient, where: str, action: str, **selection: Any) -> Any:
+    token = csrf_token(http.get(f"/enrollment/{where}/list/").text)
+    return http.post(f"/enrollment/{where}/action_post", data={"csrf_token": token, "action": action, **selection})
+
+
+def undo(http: FlaskClient, page: str) -> Any:
+    """Follow the link of the notice to the batch, then undo it."""
+    match = re.search(r'href="[^"]*(/enrollment/batches/)show/(\d+)"', page)
+    assert match, "the notice leads to the batch"
+    url = f"{match[1]}undo/{match[2]}"
+    return post(http, url, http.get(url).text)
+
+
+def test_a_transfer_on_the_card_and_its_undo(ana: FlaskClient, app: Flask, studio: Studio, private: int) -> None:
+    giver, taker = studio.clients[0], studio.clients[5]
+    url = f"/enrollment/credit-moves/transfer/{giver}"
+    assert url in ana.get(f"/enrollment/clients/show/{giver}").text
+    form = ana.get(url).text
+    assert "Maya 00 Fischer" in form
+    asked = {"to_client_id": taker, "event_type_id": studio.yoga}
+    refused = post(ana, url, form, **asked, quantity=99)
+    assert refused.status_code == 422
+    assert 'value="99"' in refused.text, "what was typed stays"
+    done = post(ana, url, form, **asked, quantity=4)
+    assert done.status_code == 302
+    assert post(ana, url, form, **asked, quantity=4).status_code == 302, "a second click changes nothing"
+    assert (balances(app)[giver], balances(app)[taker]) == (6, 4)
+    card = ana.get(done.location).text
+    assert "4 credits now belong to Maya 05 Fischer" in card
+    assert "Given away by transfer" in ana.get(f"/enrollment/credits/explain/{giver}").text
+    assert undo(ana, card).status_code == 302
+    assert (balances(app)[giver], balances(app)[taker]) == (10, 0)
+    assert_ledger_is_consistent(app)
+
+
+def test_a_conversion_says_what_came_out_and_what_is_left(
+    ana: FlaskClient, app: Flask, studio: Studio, private: int
+) -> None:
+    url = f"/enrollment/credit-moves/convert/{studio.clients[0]}"
+    form = ana.get(url, query_string={"event_type_id": studio.yoga}).text
+    asked = {"from_event_type_id": studio.yoga, "to_event_type_id": private, "give": 2, "get": 1}
+    assert post(ana, url, form, **asked, quantity=1).status_code == 422
+    done = post(ana, url, form, **asked, quantity=5)
+    card = ana.get(done.location).text
+    assert "4 credits became 2; left as they were: 1." in card
+    assert balances(app)[studio.clients[0]] == 8
+    assert undo(ana, card).status_code == 302
+    assert balances(app)[studio.clients[0]] == 10
+    assert_ledger_is_consistent(app)
+
+
+def test_what_expires_soon_is_listed_with_its_value_exported_and_extended(
+    ana: FlaskClient, app: Flask, studio: Studio, private: int, soon: dt.date
+) -> None:
+    page = ana.get("/enrollment/expiring/list/").text
+    for told in ("Maya 00 Fischer", "Maya 20 Fischer", "€120.00", "20 credits", "€240.00"):
+        assert told in page, told
+    assert "Maya 00" in ana.get("/enrollment/expiring/list/?_flt_0_within=30").text
+    sheet = ana.get("/enrollment/expiring/export/csv").text
+    assert "Maya 20 Fischer" in sheet
+    assert "€120.00" in sheet
+    form = choose(ana, "expiring", "extend_credit_expiry", all="1", filter="")
+    assert "Set the last day of 20 credits" in form.text
+    later = (soon + 200 * DAY).isoformat()
+    url = "/enrollment/expiring/new-last-day"
+    empty = post(ana, url, form.text, expiry="date", expires_on="")
+    assert empty.status_code == 422
+    past = post(ana, url, form.text, expiry="date", expires_on="2020-01-01")
+    assert past.status_code == 422
+    done = post(ana, url, form.text, expiry="date", expires_on=later)
+    assert done.status_code == 302
+    after = ana.get(done.location).text
+    assert "2 lots have a new last day." in after
+    assert "Nothing expires in this time." in after
+    explained = ana.get(f"/enrollment/credits/explain/{studio.clients[0]}").text
+    assert "New last day" in explained
+    assert "as agreed" in explained
+    assert undo(ana, after).status_code == 302
+    assert "Maya 00 Fischer" in ana.get("/enrollment/expiring/list/").text
+    assert_ledger_is_consistent(app)
+
+
+def test_lots_are_voided_and_extended_from_their_list_and_the_clients(
+    ana: FlaskClient, app: Flask, studio: Studio, private: int
+) -> None:
+    form = choose(ana, "clients", "extend_credit_expiry", all="1", filter="search=fischer")
+    assert "Set the last day of 20 credits" in form.text
+    done = post(ana, "/enrollment/credit-moves/new-last-day", form.text, expiry="none")
+    assert done.status_code == 302
+    assert "New last day" in ana.get(done.location).text
+    assert "Nothing expires in this time." in ana.get("/enrollment/expiring/list/").text
+    form = choose(ana, "lots", "void_session_credits", all="1", filter="")
+    assert "Take back 20 credits" in form.text
+    done = post(ana, "/enrollment/lots/take-back", form.text)
+    assert "20 credits were taken back." in ana.get(done.location).text
+    assert set(balances(app).values()) == {0}
+    form = choose(ana, "lots", "extend_credit_expiry", all="1", filter="")
+    refused = post(ana, "/enrollment/lots/new-last-day", form.text, expiry="none")
+    assert refused.status_code == 409
+    assert "Nothing is left in these lots" in refused.text
+    assert_ledger_is_consistent(app)
+
+
+def test_shared_credits_with_a_cap_and_credits_for_one_participant(
+    ana: FlaskClient, app: Flask, studio: Studio, private: int
+) -> None:
+    with app.app_context():
+        session = app.appbuilder.session  # type: ignore[attr-defined]
+        with unit_of_work(session):
+            kim = factories.make_participant(
+                session, session.get(factories.Client, studio.clients[3]), name="Kim Fischer"
+            ).id
+    url = f"/enrollment/credits/add/{studio.clients[3]}"
+    typed = {
+        "event_type_id": private, "quantity": 2, "expiry": "none", "period_unit": "months", "shared": "y",
+        "member_cap": 1, "participant_ids": kim,
+    }
+    assert post(ana, "/enrollment/credits/save", ana.get(url).text, **typed).status_code == 302
+    lots = ana.get("/enrollment/lots/list/", query_string={"_flt_0_client_id": studio.clients[3]}).text
+    key = re.search(r"/enrollment/lots/show/(\d+)", lots)
+    assert key
+    page = ana.get(key[0]).text
+    assert "Kim Fischer" in page
+    assert "1 credit per member" in page
+    explained = ana.get(f"/enrollment/credits/explain/{studio.clients[3]}").text
+    assert "only for Kim Fischer" in explained
+    over = {**typed, "shared": ""}
+    assert post(ana, "/enrollment/credits/save", ana.get(url).text, **over).status_code == 422
+
+
+def test_a_team_member_may_do_none_of_it(jonas: FlaskClient, app: Flask, studio: Studio, private: int) -> None:
+    mine = studio.jonas_clients[0]
+    card = jonas.get(f"/enrollment/clients/show/{mine}").text
+    assert "credit-moves" not in card
+    for page in ("transfer", "convert", "extend"):
+        assert jonas.get(f"/enrollment/credit-moves/{page}/{mine}").status_code == 403, page
+    for where, action in (
+        ("clients", "extend_credit_expiry"), ("lots", "extend_credit_expiry"), ("lots", "void_session_credits"),
+        ("expiring", "extend_credit_expiry"),
+    ):
+        assert choose(jonas, where, action, all="1", filter="").status_code == 403, (where, action)
+    token = csrf_token(card)
+    for url in ("credit-moves/new-last-day", "lots/new-last-day", "lots/take-back", "expiring/new-last-day"):
+        assert jonas.post(f"/enrollment/{url}", data={"csrf_token": token}).status_code == 403, url
+    page = jonas.get("/enrollment/expiring/list/").text
+    assert "10 credits" in page, "the sums count only what is in reach"
+    assert "Maya 20 Fischer" not in page
+    assert balances(app)[mine] == 10
