@@ -140,6 +140,7 @@ def test_each_endpoint_takes_its_own_permission(
 def bodies(theirs: Possessions) -> dict[str, Any]:
     """What each verb is sent about somebody; verbs that are not named here get an empty change."""
     return {
+        "POST /credits/extend": {"lot_ids": [theirs.lot], "expires_on": None, "reason": "a reason"},
         "POST /credits/void": {"lot_ids": [theirs.lot], "reason": "a reason"},
         "POST /batches/<pk>/undo": {"reason": "a reason"},
         "POST /charges/<pk>/free": {"reason": "a reason"},
@@ -167,7 +168,7 @@ def about_one(endpoints: list[Endpoint], theirs: Possessions) -> list[tuple[Endp
 
 NEW_ROWS = {
     "POST /clients", "POST /participants", "POST /households", "POST /credits/grant", "POST /charges",
-    "POST /payments", "POST /refunds",
+    "POST /payments", "POST /refunds", "POST /credits/transfer", "POST /credits/convert",
 }
 """Tested below: the row is new, the rows it points to are somebody's."""
 
@@ -241,6 +242,21 @@ def test_new_rows_cannot_point_to_what_is_out_of_reach(
             {"client_id": town.ann.client, "charge_ids": [town.bob.charge], "amount": "1", "method": "account"},
         ),
         "refund": person.post("/refunds/", {"payment_id": town.bob.payment, "amount": "1", "reason": "X"}),
+        **{
+            f"credits {way}": person.post(
+                "/credits/transfer",
+                {"from_client_id": source, "to_client_id": target, "event_type_id": town.yoga, "quantity": 1,
+                 "reason": "X"},
+            )
+            for way, source, target in (
+                ("of theirs", town.bob.client, town.ann.client), ("to them", town.ann.client, town.bob.client),
+            )
+        },
+        "conversion": person.post(
+            "/credits/convert",
+            {"client_id": town.bob.client, "from_event_type_id": town.yoga, "to_event_type_id": town.yoga,
+             "quantity": 1, "give": 1, "get": 1, "reason": "X"},
+        ),
         "member": person.post(
             "/households/",
             {"name": "X", "head_id": town.ann.client,
