@@ -24,7 +24,7 @@ from .jobs import views as jobs_views
 from .people import api as people_api
 from .people import views as people_views
 from .schedule import api as schedule_api
-from .schedule import closure_views, group_views
+from .schedule import calendar_views, closure_views, group_views
 from .schedule import views as schedule_views
 from .settings import Settings
 from .training import api as training_api
@@ -201,6 +201,8 @@ MODULES: tuple[Module, ...] = (
                  _l("Cancel sessions for everybody in them, and undo that"), (OWNER, MANAGER)),
         ),
         views=(
+            _menu(calendar_views.CalendarView, "Schedule page", _l("Schedule"), "fa-calendar", "Schedule", SCHEDULE,
+                  "fa-calendar"),
             _menu(schedule_views.SessionView, "Sessions", _l("Sessions"), "fa-calendar-o", "Schedule", SCHEDULE,
                   "fa-calendar"),
             _menu(group_views.ClassGroupView, "Class groups", _l("Class groups"), "fa-repeat", "Schedule", SCHEDULE,
