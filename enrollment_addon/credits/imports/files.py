@@ -155,14 +155,14 @@ def _safe(text: str) -> str:
 @contextmanager
 def _workbook(file: BinaryIO) -> Iterator[Iterator[tuple[int, list[Cell]]]]:
     """Rows of the first sheet of a workbook. Raises: BadFile when it is damaged or unpacks to too much."""
-    from openpyxl import load_workbook  # not worth its share of every start
+    from .workbooks import read_workbook  # not worth its share of every start
 
     damaged = _l("The workbook is damaged or protected by a password.")
     try:
         with zipfile.ZipFile(file) as archive:
             if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED:
                 raise BadFile(_l("The workbook unpacks to more than %(most)s MB."), most=MOST_UNPACKED // 2**20)
-        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        book = read_workbook(file)
     except BadFile:
         raise
     except Exception:
