@@ -39,7 +39,7 @@ def plug_in() -> None:
     hooks.register_participant_holder(label, _participants_with_lots)
     hooks.register_merge_step("credits", CreditMerge())
     hooks.register_erasure("credits", erase_credit_texts)
-    hooks.register_timeline_source("credits", told_entries, records=("batch", "booking", "credit_lot"))
+    hooks.register_timeline_source("credits", told_entries, records=("batch", "credit_lot"))
     for name, table in (("credit_lots", _lots), ("credit_entries", _entries), ("credit_balances", _balances)):
         hooks.register_export_section(name, _exported(table))
 
