@@ -1,0 +1,225 @@
+"""A studio's day over HTTP: groups, bookings, the roster, a closure, and what a neighbour must not see."""
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from enrollment_addon.catalog.models import EventType
+from enrollment_addon.core import clock
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.people.models import Client, Participant, ParticipantKind, TeamMember
+from enrollment_addon.schedule.models import Booking, ScheduledSession
+from tests import factories
+from tests.conftest import csrf_token
+from tests.scenarios.conftest import Studio, assert_ledger_is_consistent, balances
+
+MONDAY = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
+GROUP = {
+    "name": "Evening yoga", "capacity": "2", "weekday_1": "2", "time_1": "18:00", "minutes_1": "60", "active": "y",
+    "dropin_price": "15.00",
+}
+
+
+@pytest.fixture(autouse=True)
+def monday() -> Iterator[None]:
+    with clock.frozen(MONDAY):
+        yield
+
+
+@pytest.fixture
+def people(app: Flask, studio: Studio) -> Studio:
+    """Everybody takes part themself; the first three have two credits each."""
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        for key in (*studio.clients[:12], *studio.downtown_clients[:2]):
+            client = session.get_one(Client, key)
+            factories.make_participant(session, client, kind=ParticipantKind.self, name=client.full_name)
+        for key in studio.clients[:3]:
+            factories.make_lot(
+                session, session.get_one(Client, key), session.get_one(EventType, studio.yoga), quantity=2
+            )
+    return studio
+
+
+def post(http: FlaskClient, url: str, status: int = 302, **typed: Any) -> Any:
+    """Open a form and send it, as a browser does."""
+    page = http.get(url).text
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+    answer = http.post(url, data={**hidden, **typed})
+    assert answer.status_code == status, answer.text
+    return answer
+
+
+def tap(http: FlaskClient, page_url: str, url: str, status: int = 302, **typed: Any) -> Any:
+    """Press a button of a page."""
+    answer = http.post(url, data={"csrf_token": csrf_token(http.get(page_url).text), **typed})
+    assert answer.status_code == status, answer.text
+    return answer
+
+
+def rows(app: Flask, model: Any) -> list[Any]:
+    with app.app_context():
+        found = app.appbuilder.session.scalars(select(model).order_by(model.id)).unique().all()  # type: ignore[attr-defined]
+        return [dict(item.__dict__) for item in found]
+
+
+def test_a_week_at_the_studio(ana: FlaskClient, app: Flask, people: Studio) -> None:
+    """A group is made, two clients book its two places, one waits, one cancels, attendance is taken."""
+    made = post(
+        ana, "/enrollment/class-groups/add", club_id=people.uptown, event_type_id=people.yoga,
+        team_member_id=people.jonas, **GROUP,
+    )
+    shown = ana.get(made.location).text
+    assert "Wednesday" in shown
+    assert "0 of 2 places" in shown
+    wrong = post(ana, "/enrollment/class-groups/add", 422, club_id=people.uptown, event_type_id=people.yoga,
+                 **{**GROUP, "minutes_1": "", "name": "Half"})
+    assert "Say weekday, time and minutes." in wrong.text
+    assert 'value="Half"' in wrong.text, "what was typed is still there"
+    sessions = rows(app, ScheduledSession)
+    assert len(sessions) == 12
+    first = sessions[0]["id"]
+    roster = f"/enrollment/sessions/show/{first}"
+    assert "Evening yoga" in ana.get("/enrollment/sessions/list/").text
+
+    for client in people.clients[:3]:
+        card = ana.get(f"/enrollment/clients/show/{client}").text
+        assert f"/enrollment/sessions/where/{client}" in card
+        chosen = post(ana, f"/enrollment/sessions/where/{client}", session_id=first)
+        post(ana, chosen.location, participant_id=own(app, client), pays="auto")
+    page = ana.get(roster).text
+    assert page.count("Booked</span>") == 2
+    assert "On the waitlist" in page
+    assert "Next bookings" in ana.get(f"/enrollment/clients/show/{people.clients[0]}").text
+
+    booked = [b["id"] for b in rows(app, Booking)]
+    question = ana.get(f"/enrollment/sessions/cancel_booking/{booked[0]}").text
+    assert "Maya 00 Fischer" in question
+    post(ana, f"/enrollment/sessions/cancel_booking/{booked[0]}", give_back="auto", reason="Ill")
+    assert [b["state"] for b in rows(app, Booking)] == ["cancelled", "booked", "booked"]
+    early = tap(ana, roster, f"/enrollment/sessions/attendance/{booked[1]}", 409, state="attended")
+    assert "from the day of the session on" in early.text
+
+    with clock.frozen(MONDAY + dt.timedelta(days=2, hours=9)):
+        tap(ana, roster, f"/enrollment/sessions/attendance/{booked[1]}", state="no_show")
+        tap(ana, roster, f"/enrollment/sessions/attendance/{booked[1]}", state="booked")
+        tap(ana, roster, f"/enrollment/sessions/all_present/{first}")
+    assert [b["state"] for b in rows(app, Booking)] == ["cancelled", "attended", "attended"]
+    assert [balances(app)[key] for key in people.clients[:3]] == [2, 1, 1]
+    assert "Attendance: Attended" in ana.get(f"/enrollment/clients/show/{people.clients[1]}").text
+    assert ana.get("/enrollment/bookings/export/csv").status_code == 200
+    assert_ledger_is_consistent(app)
+
+
+def own(app: Flask, client_id: int) -> int:
+    """The participant that a client is themself."""
+    with app.app_context():
+        key: int = app.appbuilder.session.scalars(  # type: ignore[attr-defined]
+            select(Participant.id).where(Participant.client_id == client_id)
+        ).first()
+        return key
+
+
+def make_group(ana: FlaskClient, people: Studio, **over: Any) -> None:
+    typed = {"club_id": people.uptown, "event_type_id": people.yoga, **GROUP, **over}
+    post(ana, "/enrollment/class-groups/add", **typed)
+
+
+def test_a_week_is_closed_and_opened_again_and_an_appointment_made(
+    ana: FlaskClient, app: Flask, people: Studio
+) -> None:
+    make_group(ana, people)
+    first = rows(app, ScheduledSession)[0]["id"]
+    for client in people.clients[:2]:
+        post(ana, f"/enrollment/sessions/book/{first}?client_id={client}", participant_id=own(app, client), pays="auto")
+    week = {"club_id": people.uptown, "first_date": "2026-03-02", "last_date": "2026-03-08", "reason": "Flood"}
+    preview = post(ana, "/enrollment/closures/close", 200, **week)
+    assert "Close 1 session for 2 people?" in preview.text
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', preview.text))
+    done = ana.post("/enrollment/closures/close", data=hidden)
+    assert done.status_code == 302
+    assert "Flood" in ana.get(done.location).text
+    assert balances(app)[people.clients[0]] == 2
+    refused = post(
+        ana, f"/enrollment/sessions/book/{first}?client_id={people.clients[2]}", 422,
+        participant_id=own(app, people.clients[2]), pays="auto",
+    )
+    assert "This session is cancelled." in refused.text
+
+    undo = done.location.replace("/show/", "/undo/")
+    assert "Undo this closure?" in ana.get(undo).text
+    post(ana, undo, reason="It dried up")
+    assert [b["state"] for b in rows(app, Booking)] == ["booked", "booked"]
+    assert balances(app)[people.clients[0]] == 1
+
+    late = post(
+        ana, f"/enrollment/sessions/appointment/{people.clients[5]}", 422, participant_id=own(app, people.clients[5]),
+        event_type_id=people.yoga, starts_at="2026-03-05T10:00", pays="auto",
+    )
+    assert "There are no credits left" in late.text
+    made = post(
+        ana, f"/enrollment/sessions/appointment/{people.clients[5]}", participant_id=own(app, people.clients[5]),
+        event_type_id=people.yoga, starts_at="2026-03-05T10:00", pays="charge", amount="30.00",
+    )
+    assert "Charge" in ana.get(made.location).text
+    assert "€30.00" in ana.get(f"/enrollment/clients/show/{people.clients[5]}").text
+    assert_ledger_is_consistent(app)
+
+
+def test_a_team_member_sees_nothing_of_the_neighbours(
+    ana: FlaskClient, jonas: FlaskClient, app: Flask, people: Studio
+) -> None:
+    """Jonas looks after ten clients; he meets others' only as a number, and downtown not at all."""
+    make_group(ana, people, capacity="5")
+    make_group(ana, people, club_id=people.downtown, name="Downtown yoga")
+    sessions = rows(app, ScheduledSession)
+    shared, downtown = sessions[0]["id"], sessions[12]["id"]
+    mine, other, away = people.clients[0], people.clients[11], people.downtown_clients[0]
+    for client, session_id in ((mine, shared), (other, shared), (away, downtown)):
+        post(
+            ana, f"/enrollment/sessions/book/{session_id}?client_id={client}", participant_id=own(app, client),
+            pays="nothing",
+        )
+    booking = {b["client_id"]: b["id"] for b in rows(app, Booking)}
+
+    listed = jonas.get("/enrollment/sessions/list/").text
+    assert "Evening yoga" in listed
+    assert "Downtown yoga" not in listed
+    roster = jonas.get(f"/enrollment/sessions/show/{shared}").text
+    assert "Maya 00 Fischer" in roster
+    assert "Maya 11 Fischer" not in roster
+    assert "1 more person" in roster
+    assert "Maya 11" not in jonas.get("/enrollment/bookings/list/").text
+    assert "Maya 11" not in jonas.get("/enrollment/bookings/export/csv").text
+    assert jonas.get("/enrollment/options/sessions?q=downtown").get_json()["results"] == []
+    api = "/api/v1/enrollment"
+    headers = {"X-CSRFToken": csrf_token(jonas.get(f"/enrollment/sessions/book/{shared}?client_id={mine}").text)}
+    for method, path, body in (
+        ("GET", f"/enrollment/sessions/show/{downtown}", None),
+        ("GET", f"/enrollment/sessions/cancel_booking/{booking[other]}", None),
+        ("GET", f"/enrollment/sessions/book/{shared}?client_id={other}", None),
+        ("GET", f"{api}/sessions/{downtown}", None),
+        ("GET", f"{api}/bookings/{booking[other]}", None),
+        ("POST", f"{api}/bookings", {"client_id": other, "session_id": shared}),
+        ("POST", f"{api}/bookings", {"client_id": mine, "session_id": downtown}),
+        ("POST", f"{api}/bookings", {"client_id": mine, "session_id": shared, "participant_id": own(app, other)}),
+        ("POST", f"{api}/bookings/{booking[other]}/cancel", {}),
+        ("POST", f"{api}/bookings/{booking[other]}/attendance", {"state": "late_cancel"}),
+        ("PUT", f"{api}/sessions/{downtown}", {"capacity": 3}),
+    ):
+        answer = jonas.open(path, method=method, json=body, headers=headers)
+        assert answer.status_code == 404, (method, path, answer.text)
+    assert {s["class_group_id"] for s in jonas.get(f"{api}/sessions").get_json()["result"]} == {1}
+    assert [b["client_id"] for b in jonas.get(f"{api}/bookings").get_json()["result"]] == [mine]
+    denied = jonas.post(f"{api}/closures", json={"session_ids": [shared], "reason": "x"}, headers=headers)
+    assert denied.status_code == 403, "closing is the managers'"
+    own_room = jonas.put(f"{api}/sessions/{shared}", json={"room": "Hall"}, headers=headers)
+    assert own_room.status_code == 404, "a session that somebody else gives is not his to change"
+    with app.app_context():
+        session = app.appbuilder.session  # type: ignore[attr-defined]
+        assert session.get_one(TeamMember, people.jonas).club_ids == []
