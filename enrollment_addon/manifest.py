@@ -19,6 +19,8 @@ from .core.web import access, health, options, team_permissions
 from .credits import api as credits_api
 from .credits import views as credits_views
 from .credits.imports import views as import_views
+from .enrollments import api as enrollment_api
+from .enrollments import views as enrollment_views
 from .jobs import api as jobs_api
 from .jobs import views as jobs_views
 from .people import api as people_api
@@ -214,7 +216,48 @@ MODULES: tuple[Module, ...] = (
         ),
         apis=(schedule_api.ClassGroupApi, schedule_api.SessionApi, schedule_api.BookingApi, schedule_api.ClosureApi),
     ),
-    Module("enrollments", wire_enrollments, verbs=(), views=(), apis=()),
+    Module(
+        "enrollments",
+        wire_enrollments,
+        verbs=(
+            Verb("create_enrollment", _l("Create enrollment"), ENROLLMENTS,
+                 _l("Sell a package to a client, and sell it again"), (OWNER, MANAGER, TEAM)),
+            Verb("update_sessions", _l("Update sessions"), ENROLLMENTS,
+                 _l("Change how many sessions an enrollment has"), (OWNER, MANAGER, TEAM)),
+            Verb("complete_enrollment", _l("Complete enrollment"), ENROLLMENTS,
+                 _l("Mark an enrollment as completed"), (OWNER, MANAGER, TEAM)),
+            Verb("cancel_enrollment", _l("Cancel enrollment"), ENROLLMENTS,
+                 _l("End an enrollment early and refund what is proposed"), (OWNER, MANAGER)),
+            Verb("adjust_refund_amount", _l("Adjust refund amount"), ENROLLMENTS,
+                 _l("Change the refund that is proposed, never above what was paid"), (OWNER, MANAGER)),
+            Verb("pause_enrollment", _l("Pause enrollment"), ENROLLMENTS,
+                 _l("Let an enrollment rest, and resume it"), (OWNER, MANAGER, TEAM)),
+            Verb("delete_enrollment", _l("Delete enrollment"), ENROLLMENTS,
+                 _l("Delete an enrollment without money on it, and restore it"), (OWNER,)),
+            Verb("undo_enrollment", _l("Undo enrollment"), ENROLLMENTS,
+                 _l("Take a cancellation or completion back"), (OWNER, MANAGER)),
+        ),
+        views=(
+            _menu(enrollment_views.EnrollmentView, "All enrollments", ENROLLMENTS, "fa-bookmark", "Enrollments",
+                  ENROLLMENTS, "fa-bookmark"),
+        ),
+        apis=(enrollment_api.EnrollmentApi,),
+    ),
+    Module(
+        "training",
+        wire_training,
+        verbs=(
+            Verb("write_training_reports", _l("Write training reports"), ENROLLMENTS,
+                 _l("Write, change and delete reports on participants"), (OWNER, MANAGER, TEAM)),
+        ),
+        views=(
+            _menu(training_views.TrainingReportView, "Training reports", _l("Training reports"), "fa-file-text-o",
+                  "Enrollments", ENROLLMENTS, "fa-graduation-cap"),
+            _menu(training_views.SkillView, "Skills", _l("Skills"), "fa-star-o", "Enrollments", ENROLLMENTS,
+                  "fa-graduation-cap"),
+        ),
+        apis=(training_api.TrainingReportApi, training_api.SkillApi),
+    ),
     Module(
         "training",
         wire_training,
@@ -257,6 +300,7 @@ _RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
                           "edit": (OWNER, MANAGER, TEAM), "delete": (OWNER, MANAGER)},
     "EnrollmentBooking": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentClosure": {"read": (OWNER, MANAGER, TEAM)},
+    "EnrollmentEnrollment": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentCredits": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentBatch": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentImport": {"read": (OWNER, MANAGER)},

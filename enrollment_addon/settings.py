@@ -79,6 +79,15 @@ class Settings:
         0, "hours a freed place is held for the first on the waitlist; 0: they get it at once", _whole(0, 168),
         "a number from 0 to 168",
     )
+    auto_complete: bool = setting(
+        True, "whether an enrollment is completed when its last session is used", _flag, "True or False"
+    )
+    pauses_per_year: int = setting(
+        4, "pauses that an enrollment may have in a calendar year", _whole(0, 366), "a number from 0 to 366"
+    )
+    pause_days_per_year: int = setting(
+        90, "days that an enrollment may be paused in a calendar year", _whole(0, 366), "a number from 0 to 366"
+    )
     count_cap: int = setting(
         10_000, "lists count matches exactly up to here", _whole(100, 1_000_000), "a number from 100 to 1000000"
     )

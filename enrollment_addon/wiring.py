@@ -1,5 +1,6 @@
 """Plugs the domains into the host and into each other, for the modules that are switched on."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -130,7 +131,19 @@ def wire_schedule(app: Flask, settings: Settings) -> None:
 
 
 def wire_enrollments(app: Flask, settings: Settings) -> None:
-    """What enrollments add."""
+    """What enrollments hold, add to the client pages, say to bookings and do every night."""
+    from .enrollments import jobs, parts, people_hooks
+    from .enrollments.service import guard_booking, settle_attendance
+    from .schedule import hooks as schedule
+
+    people_hooks.plug_in()
+    schedule.register_enrollment_guard("enrollments", guard_booking)
+    schedule.register_after_attendance(
+        "enrollments", functools.partial(settle_attendance, complete=settings.auto_complete)
+    )
+    extension: Extension = app.extensions["enrollment"]
+    extension.client_parts.append(parts.PART)
+    extension.due[jobs.PAUSES] = {"chunk": settings.sweep_chunk}
 
 
 def wire_training(app: Flask, settings: Settings) -> None:

@@ -8,12 +8,11 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import joinedload
-from wtforms import StringField
 
 from ..core import money
 from ..core.web import render
 from ..core.web.filters import Filter
-from ..core.web.forms import Form, Input
+from ..core.web.forms import Amount, Form, Input
 from ..core.web.views import Column
 from ..people.views import currency_choices
 from . import queries, service
@@ -61,7 +60,7 @@ class PackageView(TranslatedView):
         Input("description", _l("Description"), widget="textarea"),
         Input("event_type_id", _l("Event type"), _l("What the sessions are good for."), source="event_types"),
         Input("sessions", _l("Sessions"), low=1, high=1000),
-        Input("price", _l("Price"), _l("For all sessions together."), make=StringField, required=True,
+        Input("price", _l("Price"), _l("For all sessions together."), make=Amount, required=True,
               attributes={"inputmode": "decimal"}),
         Input("currency", _l("Currency"), choices=currency_choices),
         Input("valid_days", _l("Valid for days"), _l("Counted from the first day; empty: the sessions never expire."),
@@ -81,7 +80,7 @@ class PackageView(TranslatedView):
 
     def fill(self, form: Form, item: Package) -> None:
         super().fill(form, item)
-        form.price.data = str(money.to_decimal(item.price, item.currency))
+        form.price.data = money.to_decimal(item.price, item.currency)
 
     def show_page(self, item: Package) -> dict[str, Any]:
         page = super().show_page(item)

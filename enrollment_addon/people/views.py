@@ -39,7 +39,8 @@ def _languages() -> list[tuple[str, str]]:
     return [(code, Locale.parse(code).get_display_name(code) or code) for code in current_app.config["LANGUAGES"]]
 
 
-def _currencies() -> list[tuple[str, str]]:
+def currency_choices() -> list[tuple[str, str]]:
+    """All currencies by code, with their names in the reader's language."""
     names = Locale.parse(render.locale_name()).currencies
     return sorted((code, f"{code} – {names.get(code, code)}") for code in money.currencies())
 
@@ -69,7 +70,7 @@ class ClubView(RecordView):
         Input("name", _l("Name")),
         Input("timezone", _l("Time zone"), _l("It decides what “today” is for this club’s clients."),
               choices=lambda: [(z, z.replace("_", " ")) for z in sorted(clock.timezones())]),
-        Input("currency", _l("Currency"), choices=_currencies),
+        Input("currency", _l("Currency"), choices=currency_choices),
         Input("address", _l("Address"), widget="textarea"),
         Input("active", _l("Active")),
     )

@@ -52,8 +52,8 @@ def update_sessions(
             taken = void_sessions(session, item, min(before - total, counts.remaining), reason=reason, actor=actor)
         item.total, item.price = total, item.price + amount
         note(
-            session, item, "update_sessions", Status.active, actor=actor, total_before=before, total=total, charged=amount,
-            currency=item.currency, taken_back=taken,
+            session, item, "update_sessions", Status.active, actor=actor, total_before=before, total=total,
+            charged=amount, currency=item.currency, taken_back=taken,
         )
         return item.id
 

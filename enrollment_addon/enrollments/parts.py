@@ -1,0 +1,47 @@
+"""What enrollments add to the client card, and the sentences of the timeline."""
+
+from typing import Any
+
+from flask import url_for
+from flask_babel import gettext as _
+
+from ..catalog.queries import offered_packages
+from ..core.web import access, render
+from ..people.hooks import TimelineItem
+from ..people.models import Client
+from ..people.parts import ClientPart
+from . import labels, views
+from .texts import details_of
+
+
+def card(client: Client) -> dict[str, Any]:
+    """The client's enrollments with their progress, and the packages that can be sold to them."""
+    if not access.may("read", "EnrollmentEnrollment"):
+        return {}
+    sellable = access.can("create_enrollment") and not client.archived and client.merged_into_id is None
+    packages = offered_packages(access.current_session(), client.club_id) if sellable else []
+    return {
+        "sections": [
+            {
+                "template": "enrollment_addon/_client_enrollments.html", "enrollments": views.of_client(client),
+                "list_url": url_for("EnrollmentView.list", _flt_0_client_id=client.id),
+                "new_url": url_for("EnrollmentView.new", pk=client.id) if sellable else None,
+                "packages": [
+                    {"id": p.id, "label": _("%(package)s · %(price)s", package=p.label,
+                                            price=render.amount(p.price, p.currency))}
+                    for p in packages
+                ],
+            }
+        ]
+    }
+
+
+def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
+    """A step of an enrollment as a sentence."""
+    if item.record != "enrollment" or item.verb not in labels.VERBS:
+        return None
+    package = item.details.get("package", "")
+    return " · ".join(filter(None, (str(labels.VERBS[item.verb]), package, *details_of(item.details)))), None
+
+
+PART = ClientPart(card=card, tell=tell)

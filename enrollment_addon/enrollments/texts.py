@@ -1,0 +1,32 @@
+"""What a step of an enrollment did, in short sentences with numbers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from ..core.web.render import amount
+
+
+def details_of(details: Mapping[str, Any]) -> list[str]:
+    """The sentences for what was noted of a step."""
+    told = []
+    currency = details.get("currency", "")
+    if "total_before" in details:
+        told.append(_("%(before)s → %(after)s sessions", before=details["total_before"], after=details["total"]))
+    if details.get("charged"):
+        told.append(_("%(amount)s charged", amount=amount(details["charged"], currency)))
+    if details.get("refunded"):
+        told.append(_("%(amount)s refunded", amount=amount(details["refunded"], currency)))
+    if details.get("withdrawn"):
+        told.append(_("%(amount)s no longer due", amount=amount(details["withdrawn"], currency)))
+    if details.get("voided"):
+        told.append(ngettext("%(num)s session voided", "%(num)s sessions voided", details["voided"]))
+    if details.get("sessions"):
+        told.append(ngettext("%(num)s session is back", "%(num)s sessions are back", details["sessions"]))
+    if details.get("bookings"):
+        told.append(ngettext("%(num)s booking cancelled", "%(num)s bookings cancelled", details["bookings"]))
+    if details.get("days"):
+        told.append(ngettext("%(num)s day", "%(num)s days", details["days"]))
+    return told
