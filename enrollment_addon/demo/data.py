@@ -26,9 +26,10 @@ from ..people import service as people
 from ..people.models import ParticipantKind, ReachChoice, Relationship
 from .money import add_money
 from .names import CULTURES, PET_NAMES, PETS, Culture
+from .schedule import add_schedule, hold_class
 
 CHUNK = 100
-"""Clients, or bookings, per transaction."""
+"""Clients per transaction."""
 AT_ONCE: Mapping[str, Any] = {"threshold": 10**9, "chunk": 10_000}
 """A grant of the demo is never left to a background job: there may be nobody to run it."""
 
@@ -90,7 +91,6 @@ class Demo:
     event_type_ids: list[int] = field(default_factory=list)
     clients: dict[int, list[int]] = field(default_factory=dict)
     """Keys of active clients by their club."""
-    bookings: int = 0
 
     def probably(self, percent: int) -> bool:
         return self.chance.random() * 100 < percent
@@ -123,6 +123,7 @@ def load(
         _add_past_credits(demo)
         _add_credits(demo)
         _take_back(demo)
+        add_schedule(demo)
         add_money(demo)
 
 
@@ -258,11 +259,13 @@ def _some(demo: Demo, clients: Sequence[int], percent: int) -> list[int]:
 
 def _add_past_credits(demo: Demo) -> None:
     """Last season's credits: a part was used, the rest has expired."""
-    for clients in filter(None, demo.clients.values()):
+    for club_id, clients in demo.clients.items():
+        if not clients:
+            continue
         holders = _some(demo, clients, 35)
         with demo.days_ago(200):
             _grant(demo, holders, 0, 5, expires_in={"days": 90}, unit_value="12", note="Autumn five-pack")
-        _book(demo, holders, 0, 30, days=150)
+        hold_class(demo, club_id, _some(demo, holders, 30), demo.event_type_ids[0], days=150)
     with demo.days_ago(100):
         while not credits.expire_lots(demo.session, size=1000, actor=demo.actor).finished:
             pass
@@ -271,7 +274,7 @@ def _add_past_credits(demo: Demo) -> None:
 def _add_credits(demo: Demo) -> None:
     """This season's credits: paid packs, gifts that expire soon, lots that never do; some are booked."""
     everybody = [key for clients in demo.clients.values() for key in clients]
-    for place, clients in enumerate(demo.clients.values()):
+    for place, (club_id, clients) in enumerate(demo.clients.items()):
         if not clients:
             continue
         holders = _some(demo, clients, 60)
@@ -280,44 +283,13 @@ def _add_credits(demo: Demo) -> None:
                 demo, holders, place, 10, expires_in={"months": 6}, unit_value=("15", "18", "60")[place],
                 note="Ten-pack",
             )
-        _book(demo, holders, place, 60, days=45)
+        hold_class(demo, club_id, _some(demo, holders, 60), demo.event_type_ids[place], days=45)
     with demo.days_ago(20):
         _grant(demo, _some(demo, everybody, 30), 4, 1, expires_in={"days": 30}, note="Try personal training")
         _grant(demo, _some(demo, everybody, 10), 5, 4, shared=True, note="For the whole family")
     with demo.days_ago(3):
         for key in _some(demo, everybody, 3):
             _grant(demo, [key], 1, 1, priority=10, expires_in={"weeks": 4}, note="Make-up lesson")
-
-
-def _book(demo: Demo, clients: Sequence[int], event_type: int, percent: int, *, days: int) -> None:
-    """Bookings of some of these clients: most took place, some were cancelled, some are still to come."""
-    guests = _some(demo, clients, percent)
-    for start in range(0, len(guests), CHUNK):
-        booked = []
-        with demo.days_ago(days):
-            for client_id in guests[start : start + CHUNK]:
-                demo.bookings += 1
-                credits.reserve_credits(
-                    demo.session, client_id=client_id, event_type_id=demo.event_type_ids[event_type],
-                    booking_id=demo.bookings, on=clock.now().date(),
-                    quantity=demo.chance.choice((1, 1, 2, 3)), actor=demo.actor,
-                )
-                booked.append(demo.bookings)
-        with demo.days_ago(days - 7):
-            for booking_id in booked:
-                _end_booking(demo, booking_id, open_percent=15 if days < 100 else 0)
-
-
-def _end_booking(demo: Demo, booking_id: int, *, open_percent: int) -> None:
-    if demo.probably(open_percent):
-        return
-    if demo.probably(80):
-        credits.consume_credits(demo.session, booking_id=booking_id, actor=demo.actor)
-    else:
-        credits.release_credits(
-            demo.session, booking_id=booking_id, actor=demo.actor, today=clock.now().date(), grace_days=14,
-            reason="Cancelled in time",
-        )
 
 
 def _take_back(demo: Demo) -> None:
