@@ -43,7 +43,8 @@ class PaymentForm(forms.Form):
     paid_on = forms.DateField(_l("Paid on"), validators=[forms.Optional()], description=_l("Empty: today."))
 
 
-class RefundForm(ReasonForm):
+class RefundForm(forms.Form):
     """How much goes back, and why."""
 
     amount = forms.Amount(_l("Amount"), validators=[forms.InputRequired(forms.REQUIRED)], render_kw=_DECIMAL)
+    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])

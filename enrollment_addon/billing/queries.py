@@ -3,6 +3,8 @@
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, or_, select
 from sqlalchemy.orm import Session, joinedload
@@ -117,17 +119,86 @@ def on_account(session: Session, client_id: int, currency: str) -> int:
 
 def overdue_clause(session: Session) -> ColumnElement[bool]:
     """Open charges that were due before today, by the clock of each client's club."""
-    timezones = session.scalars(select(Club.timezone).distinct()).all()
-    days: dict[dt.date, list[str]] = {}
-    for timezone in timezones:
-        days.setdefault(clock.today(timezone), []).append(timezone)
     late = (
         (Charge.due_on < day) & Charge.client_id.in_(
             select(Client.id).join(Club, Club.id == Client.club_id).where(Club.timezone.in_(names))
         )
-        for day, names in days.items()
+        for day, names in _todays(session).items()
     )
     return and_(Charge.status == ChargeStatus.open, or_(false(), *late))
+
+
+def _todays(session: Session) -> dict[dt.date, list[str]]:
+    """The dates that it is now at the clubs, each with the time zones where it is."""
+    days: dict[dt.date, list[str]] = {}
+    for timezone in session.scalars(select(Club.timezone).distinct()):
+        days.setdefault(clock.today(timezone), []).append(timezone)
+    return days
+
+
+AGES = (0, 30, 60, 90)
+"""Days overdue up to which a charge counts in each column of the report; one more column for what is older."""
+
+
+@dataclass(frozen=True)
+class AgedDebt:
+    """What one client owes in one currency, by age: not due yet, up to 30, 60 and 90 days overdue, older."""
+
+    client_id: int
+    client: str
+    currency: str
+    by_age: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_age)
+
+
+def aged_debts(session: Session, *, after: tuple[int, str] = (0, ""), size: int) -> list[AgedDebt]:
+    """What clients owe by the age of the debt, in key order behind a client and currency; by each club's clock."""
+    days = _todays(session)
+    age_sums = _age_sums(days) if days else [literal(0)] * (len(AGES) + 1)
+    rows = session.execute(
+        select(Charge.client_id, Client.first_name, Client.last_name, Charge.currency, *age_sums)
+        .join(Client, Client.id == Charge.client_id)
+        .join(Club, Club.id == Client.club_id)
+        .where(
+            Charge.status == ChargeStatus.open,
+            or_(Charge.client_id > after[0], and_(Charge.client_id == after[0], Charge.currency > after[1])),
+        )
+        .group_by(Charge.client_id, Client.first_name, Client.last_name, Charge.currency)
+        .order_by(Charge.client_id, Charge.currency)
+        .limit(size)
+    )
+    return [AgedDebt(row[0], f"{row[1]} {row[2]}".strip(), row[3], tuple(map(int, row[4:]))) for row in rows]
+
+
+def debt_totals(session: Session) -> list[tuple[str, tuple[int, ...]]]:
+    """What all clients together owe by currency and age."""
+    if not (days := _todays(session)):
+        return []
+    rows = session.execute(
+        select(Charge.currency, *_age_sums(days))
+        .join(Client, Client.id == Charge.client_id)
+        .join(Club, Club.id == Client.club_id)
+        .where(Charge.status == ChargeStatus.open)
+        .group_by(Charge.currency)
+        .order_by(Charge.currency)
+    )
+    return [(row[0], tuple(map(int, row[1:]))) for row in rows]
+
+
+def _age_sums(days: dict[dt.date, list[str]]) -> list[ColumnElement[Any]]:
+    """One sum for each age."""
+
+    def not_older(age: int) -> ColumnElement[bool]:
+        return or_(*(
+            (Charge.due_on >= day - dt.timedelta(days=age)) & Club.timezone.in_(names) for day, names in days.items()
+        ))
+
+    limits = [not_older(age) for age in AGES]
+    counted = [limits[0], *(this & ~before for before, this in pairwise(limits)), ~limits[-1]]
+    return [func.sum(case((clause, _OPEN), else_=0)) for clause in counted]
 
 
 def settlements_of(

@@ -294,3 +294,26 @@ def test_overdue_goes_by_the_clock_of_the_club(till: Till, session: Session) -> 
     with unit_of_work(session):
         late = session.scalars(select(queries.Charge.id).where(queries.overdue_clause(session))).all()
     assert late == [here]
+
+
+@pytest.mark.all_databases
+def test_debts_by_age(till: Till, session: Session) -> None:
+    """One charge at each end of every age, some paid in part, in two currencies and for two people."""
+    for days, gross in ((-1, 1), (0, 2), (1, 4), (30, 8), (31, 16), (60, 32), (61, 64), (90, 128), (91, 256)):
+        till.charge(gross, due_on=till.today - days * DAY)
+    till.pay(156)
+    till.act("void_charge", charge_id=till.charge(5000), reason="x")
+    other = till.new_client(first_name="Zoe", last_name="Zed")
+    till.charge(700, client_id=other, currency="JPY", due_on=till.today - 40 * DAY)
+    till.charge(900, client_id=other)
+    with unit_of_work(session):
+        first = queries.aged_debts(session, size=2)
+        rest = queries.aged_debts(session, after=(first[-1].client_id, first[-1].currency), size=2)
+        assert [(d.client_id, d.currency, d.by_age) for d in (*first, *rest)] == [
+            (till.client, "EUR", (3, 12, 48, 192, 100)),
+            (other, "EUR", (900, 0, 0, 0, 0)),
+            (other, "JPY", (0, 0, 700, 0, 0)),
+        ]
+        assert queries.debt_totals(session) == [("EUR", (903, 12, 48, 192, 100)), ("JPY", (0, 0, 700, 0, 0))]
+    with acting_as(session, Actor(user_id=None, reach=Reach.own_clients, team_member_id=12_345)):
+        assert queries.aged_debts(session, size=2) == queries.debt_totals(session) == []

@@ -1,7 +1,7 @@
 """Handing out a list as a file: streamed at once, or prepared by a job when it is large."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app, redirect, request, send_file, stream_with_context, url_for
@@ -38,15 +38,18 @@ def deliver(view: "RecordView", fmt: str) -> Any:
     _count, too_many = lists.capped_count(view.session, statement, view.model, bound)
     if too_many and _large:
         return redirect(_large[0](view, fmt, query)) if request.method == "POST" else _ask(view, bound, query)
-    rows = view.export_rows(statement)
-    name = filename(view, fmt)
+    return send(filename(view, fmt), fmt, view.export_header(), view.export_rows(statement))
+
+
+def send(name: str, fmt: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Response:
+    """These rows as a file: CSV is streamed, a workbook written to a temporary file first."""
     if fmt == "csv":
-        lines = exports.csv_lines(view.export_header(), rows)
+        lines = exports.csv_lines(header, rows)
         answer = Response(stream_with_context(line.encode() for line in lines), mimetype="text/csv")
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
         return answer
     book = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed with the response that it is sent in
-    exports.write_xlsx(book, view.export_header(), rows)
+    exports.write_xlsx(book, header, rows)
     book.seek(0)
     return send_file(
         book, as_attachment=True, download_name=name,
