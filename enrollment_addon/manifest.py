@@ -9,6 +9,7 @@ from flask_babel import lazy_gettext as _l
 
 from .billing import api as billing_api
 from .billing import client_pages as billing_client_pages
+from .billing import report as billing_report
 from .billing import views as billing_views
 from .catalog import api as catalog_api
 from .catalog import class_api, class_views, package_views
@@ -185,6 +186,8 @@ MODULES: tuple[Module, ...] = (
             _menu(billing_views.ChargeView, "Charges", _l("Charges"), "fa-list", "Money", MONEY, "fa-credit-card"),
             _menu(billing_views.PaymentView, "Payments", _l("Payments"), "fa-credit-card", "Money", MONEY,
                   "fa-credit-card"),
+            _menu(billing_report.OpenChargesView, "Open charges", _l("Open charges by age"), "fa-hourglass-half", "Money",
+                  MONEY, "fa-credit-card"),
             View(billing_client_pages.MoneyView),
         ),
         apis=(billing_api.ChargeApi, billing_api.ClientChargesApi, billing_api.PaymentApi, billing_api.RefundApi),
