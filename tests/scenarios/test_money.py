@@ -109,6 +109,12 @@ def test_a_week_at_the_front_desk(ana: FlaskClient, jonas: FlaskClient, app: Fla
     assert "€45.00" in ana.get(f"{CARD}/{maya}").text
     assert_money_adds_up(app)
     assert_nothing_is_seen_by(jonas, maya, agility, transfer.id, app)
+    report = ana.get("/enrollment/open-charges/").text
+    assert "Over 90 days overdue" in report
+    assert "Maya 20 Fischer" in report
+    file = ana.get("/enrollment/open-charges/export/csv").text
+    assert file.splitlines()[1:] == [f"{maya},Maya 20 Fischer,EUR,0.00,0.00,0.00,0.00,45.00,45.00"]
+    assert ana.get("/enrollment/open-charges/export/xlsx").status_code == 200
     overdue = ana.get("/enrollment/charges/export/csv?_flt_0_status=overdue")
     [row] = csv.DictReader(io.StringIO(overdue.text.lstrip("\ufeff")))
     assert (row["What for"], row["Amount"], row["Tax"], row["Status"]) == ("Agility", "45.00", "7.18", "Overdue")
@@ -124,6 +130,8 @@ def assert_nothing_is_seen_by(jonas: FlaskClient, client: int, charge: int, paym
             assert words not in page.text.replace('value="Maya 20"', "")
         assert jonas.get(f"/enrollment/{name}/export/csv").text.count("\n") == 1
         assert jonas.get(f"{REST}/{name}/").json["count"] == 0  # type: ignore[index]
+    assert "Maya 20" not in jonas.get("/enrollment/open-charges/").text
+    assert jonas.get("/enrollment/open-charges/export/csv").text.count("\n") == 1
     for url in (
         f"/enrollment/charges/show/{charge}", f"/enrollment/payments/show/{payment}",
         f"/enrollment/money/charge/{client}", f"/enrollment/money/pay/{client}",
