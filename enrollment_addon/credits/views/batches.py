@@ -8,7 +8,7 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from ...core.batches import Batch, BatchState
 from ...core.errors import AddonError, NotFound
@@ -50,6 +50,10 @@ class BatchView(RecordView):
     )
     default_order = (Batch.id,)
     default_descending = True
+
+    def base_query(self) -> Select[Any]:
+        """The batches of credits; those of other domains have pages of their own."""
+        return select(Batch).where(Batch.kind.in_(labels.BATCH_KINDS))
 
     @expose("/show/<pk>")
     @needs("read")
