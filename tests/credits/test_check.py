@@ -1,23 +1,11 @@
 """The proof of the ledger, and what it does about a broken one."""
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
 from sqlalchemy import insert, text, update
 from sqlalchemy.exc import DBAPIError
 
 from enrollment_addon.core.db import unit_of_work
-from enrollment_addon.core.errors import Conflict
 from enrollment_addon.credits.models import EntryKind, balances, entries, lots
-from tests.credits.conftest import Studio
 
 pytestmark = pytest.mark.all_databases
 
@@ -198,65 +186,3 @@ def test_the_database_itself_keeps_the_ledger(studio, granted, statement):
     with pytest.raises(DBAPIError), unit_of_work(studio.session):
         studio.session.execute(text(statement))
     assert studio.findings() == []
-
-
-class Business(RuleBasedStateMachine):
-    """Any sequence of verbs on three clients, with refusals, leaves the ledger sound."""
-
-    session = None
-
-    @initialize()
-    def start(self):
-        self.studio = Studio(self.session)
-        self.clients = self.studio.clients(3)
-        self.booking = 0
-        self.batches = []
-
-    @rule(who=st.sets(st.integers(0, 2), min_size=1), quantity=st.integers(1, 3), days=st.none() | st.integers(0, 3))
-    def grant(self, who, quantity, days):
-        over = {"expires_in": {"days": days}} if days else {}
-        self.batches.append(self.studio.grant([self.clients[i] for i in who], quantity, **over)["batch_id"])
-
-    @rule(who=st.integers(0, 2), quantity=st.integers(1, 3))
-    def reserve(self, who, quantity):
-        self.booking += 1
-        self.attempt(lambda: self.studio.reserve(self.clients[who], self.booking, quantity=quantity))
-
-    @rule(verb=st.sampled_from(["consume", "restore", "release"]), booking=st.integers(1, 12))
-    def follow(self, verb, booking):
-        do = self.studio.release if verb == "release" else lambda key: self.studio.act(verb, key)
-        self.attempt(lambda: do(booking))
-
-    @precondition(lambda self: self.batches)
-    @rule(data=st.data())
-    def undo(self, data):
-        batch = data.draw(st.sampled_from(self.batches))
-        self.attempt(lambda: self.studio.undo(batch, chunk=2))
-
-    @rule(data=st.data())
-    def void(self, data):
-        keys = [lot.id for lot in self.studio.lots(*self.clients)]
-        if keys:
-            self.studio.void([data.draw(st.sampled_from(keys))])
-
-    def attempt(self, do):
-        try:
-            do()
-        except Conflict:
-            self.session.rollback()
-
-    @invariant()
-    def ledger_is_sound(self):
-        assert self.studio.findings() == []
-
-
-@pytest.mark.databases("sqlite", "postgresql")
-def test_any_order_of_verbs_leaves_the_ledger_sound(session):
-    machine = type("BusinessHere", (Business,), {"session": session})
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=15, stateful_step_count=25, deadline=None,
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-        ),
-    )

@@ -275,7 +275,9 @@ def _expired(session: Session, after: int, upto: int) -> Found:
     day = clock.now().date() - dt.timedelta(days=SWEEP_DAYS)
     rows = session.execute(
         select(lots.c.id, lots.c.client_id, lots.c.available, lots.c.expires_on)
-        .where(lots.c.id > after, lots.c.id <= upto, something_left, lots.c.expires_on < day)
+        .where(
+            lots.c.id > after, lots.c.id <= upto, something_left, lots.c.held.is_(False), lots.c.expires_on < day
+        )
         .order_by(lots.c.id)
     )
     return [
