@@ -27,7 +27,7 @@ from .jobs import views as jobs_views
 from .people import api as people_api
 from .people import views as people_views
 from .schedule import api as schedule_api
-from .schedule import calendar_views, closure_views, group_views
+from .schedule import calendar_views, closure_views, feed_views, group_views
 from .schedule import views as schedule_views
 from .settings import Settings
 from .training import api as training_api
@@ -204,6 +204,8 @@ MODULES: tuple[Module, ...] = (
                  _l("Say who came, who did not, and who cancelled late"), (OWNER, MANAGER, TEAM)),
             Verb("close_sessions", _l("Close days and sessions"), SCHEDULE,
                  _l("Cancel sessions for everybody in them, and undo that"), (OWNER, MANAGER)),
+            Verb("manage_calendar_links", _l("Manage calendar links"), SCHEDULE,
+                 _l("Make and end links that calendar programs subscribe to"), (OWNER, MANAGER, TEAM)),
         ),
         views=(
             _menu(calendar_views.CalendarView, "Schedule page", _l("Schedule"), "fa-calendar", "Schedule", SCHEDULE,
@@ -216,6 +218,8 @@ MODULES: tuple[Module, ...] = (
                   "fa-calendar"),
             _menu(closure_views.ClosureView, "Closures", _l("Closures"), "fa-ban", "Schedule", SCHEDULE,
                   "fa-calendar"),
+            View(feed_views.FeedView),
+            View(feed_views.CalendarFileView),
         ),
         apis=(schedule_api.ClassGroupApi, schedule_api.SessionApi, schedule_api.BookingApi, schedule_api.ClosureApi),
     ),
@@ -245,21 +249,6 @@ MODULES: tuple[Module, ...] = (
                   ENROLLMENTS, "fa-bookmark"),
         ),
         apis=(enrollment_api.EnrollmentApi,),
-    ),
-    Module(
-        "training",
-        wire_training,
-        verbs=(
-            Verb("write_training_reports", _l("Write training reports"), ENROLLMENTS,
-                 _l("Write, change and delete reports on participants"), (OWNER, MANAGER, TEAM)),
-        ),
-        views=(
-            _menu(training_views.TrainingReportView, "Training reports", _l("Training reports"), "fa-file-text-o",
-                  "Enrollments", ENROLLMENTS, "fa-graduation-cap"),
-            _menu(training_views.SkillView, "Skills", _l("Skills"), "fa-star-o", "Enrollments", ENROLLMENTS,
-                  "fa-graduation-cap"),
-        ),
-        apis=(training_api.TrainingReportApi, training_api.SkillApi),
     ),
     Module(
         "training",

@@ -17,6 +17,7 @@ from ..core.errors import AddonError
 from ..core.web import access, render
 from ..core.web.access import can, needs
 from ..core.web.filters import Applied, Filter
+from ..core.web.record_parts import record_parts
 from ..core.web.views import Column, RecordView
 from ..credits.models import CreditLot
 from ..people.models import Client
@@ -127,6 +128,7 @@ class EnrollmentView(VerbPages, RecordView):
             item=item, crumbs=self.crumbs(), counts=counts(item), facts=self._facts(item), mark=_mark(item),
             buttons=self._verbs(item), bookings=self._bookings(item), lots=self._lots(item),
             history=self._history(item), pauses=queries.open_pauses(self.session, item.id),
+            sections=record_parts("enrollment", item)["sections"],
             client_url=url_for("ClientView.show", pk=item.client_id)
             if access.may("read", "EnrollmentClient") else None,
         )

@@ -21,7 +21,7 @@ from ..calc import Status, days_paused
 from ..errors import NothingPaused, PauseLimit, PauseOverlaps
 from ..models import Enrollment, EnrollmentPause
 from .create import FIRST_DAY, LATEST_BEGIN_DAYS
-from .steps import lock, note, once, reason_or_none, require_change, today_at
+from .steps import lock, note, once, reason_or_none, refusal_of, require_change, today_at
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,7 @@ def resume_enrollment(
         item = lock(session, enrollment_id)
         pauses = queries.open_pauses(session, item.id)
         if not pauses:
-            if item.status != Status.active:
-                require_change(item, Status.active)
-            raise NothingPaused
+            raise NothingPaused if item.status == Status.active else refusal_of(item)
         _end(session, item, pauses[0], today_at(item), reason=reason, actor=actor)
         return item.id
 

@@ -13,7 +13,7 @@ from .. import queries
 from ..calc import Status
 from ..errors import TotalBelowFloor
 from ..models import Enrollment
-from .steps import add_sessions, charge, lock, minor, note, once, require_change, value_of_one, void_sessions
+from .steps import add_sessions, charge, lock, minor, note, once, refusal_of, value_of_one, void_sessions
 
 MOST_SESSIONS = 1_000
 
@@ -32,8 +32,7 @@ def update_sessions(
     def change() -> int:
         item = lock(session, enrollment_id)
         if item.status != Status.active:
-            require_change(item, Status.active)
-            raise AssertionError("only an active enrollment can't become active")
+            raise refusal_of(item)
         before, counts = item.total, queries.counts_of(session, item.id)
         if total < counts.used + counts.reserved:
             refused = TotalBelowFloor(floor=counts.used + counts.reserved, used=counts.used, reserved=counts.reserved)

@@ -39,14 +39,18 @@ def reason_or_none(reason: Any) -> str | None:
 
 def require_change(item: Enrollment, wanted: Status) -> None:
     """Raises: StatusConflict or StatusIsFinal unless the enrollment may become this; says what it may become."""
+    if wanted not in calc.possible_changes(item.kind, Status(item.status)):
+        raise refusal_of(item)
+
+
+def refusal_of(item: Enrollment) -> StatusConflict | StatusIsFinal:
+    """The refusal that says which changes are possible instead."""
     possible = calc.possible_changes(item.kind, Status(item.status))
-    if wanted in possible:
-        return
     names = dict(STATUSES)
     status = str(names[Status(item.status)])
     if not possible:
-        raise StatusIsFinal(status=status)
-    raise StatusConflict(status=status, possible=", ".join(str(names[each]) for each in possible))
+        return StatusIsFinal(status=status)
+    return StatusConflict(status=status, possible=", ".join(str(names[each]) for each in possible))
 
 
 def today_at(item: Enrollment) -> Any:
