@@ -1,6 +1,7 @@
 """How the fixed words of the ledger are called."""
 
 from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
 
 from ..core.batches import BatchState
 from .models import EntryKind, Origin
@@ -14,22 +15,22 @@ ORIGINS = (
     (Origin.imported, _l("Import")),
 )
 ENTRY_KINDS = (
-    (EntryKind.grant, _l("Added")),
-    (EntryKind.transfer_in, _l("Received by transfer")),
-    (EntryKind.reserve, _l("Reserved for a booking")),
-    (EntryKind.consume, _l("Used")),
-    (EntryKind.release, _l("Returned")),
-    (EntryKind.restore, _l("Attendance taken back")),
-    (EntryKind.expire, _l("Expired")),
-    (EntryKind.void, _l("Taken back")),
-    (EntryKind.transfer_out, _l("Given away by transfer")),
-    (EntryKind.extend, _l("New last day")),
+    (EntryKind.grant, lazy_pgettext("ledger entry", "Added")),
+    (EntryKind.transfer_in, lazy_pgettext("ledger entry", "Received by transfer")),
+    (EntryKind.reserve, lazy_pgettext("ledger entry", "Reserved for a booking")),
+    (EntryKind.consume, lazy_pgettext("ledger entry", "Used")),
+    (EntryKind.release, lazy_pgettext("ledger entry", "Returned")),
+    (EntryKind.restore, lazy_pgettext("ledger entry", "Attendance taken back")),
+    (EntryKind.expire, lazy_pgettext("ledger entry", "Expired")),
+    (EntryKind.void, lazy_pgettext("ledger entry", "Taken back")),
+    (EntryKind.transfer_out, lazy_pgettext("ledger entry", "Given away by transfer")),
+    (EntryKind.extend, lazy_pgettext("ledger entry", "New last day")),
 )
 BATCH_STATES = (
-    (BatchState.open, _l("In progress")),
-    (BatchState.done, _l("Done")),
-    (BatchState.undoing, _l("Being undone")),
-    (BatchState.undone, _l("Undone")),
+    (BatchState.open, lazy_pgettext("batch", "In progress")),
+    (BatchState.done, lazy_pgettext("batch", "Done")),
+    (BatchState.undoing, lazy_pgettext("batch", "Being undone")),
+    (BatchState.undone, lazy_pgettext("batch", "Undone")),
 )
 BATCH_CLASSES = {BatchState.done: "active", BatchState.open: "warn", BatchState.undoing: "warn"}
 SKIP_REASONS = {

@@ -1,14 +1,25 @@
 """The pure decisions of the ledger."""
 
 import datetime as dt
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from enrollment_addon.credits import calc
-from enrollment_addon.credits.calc import SpendableLot, Sums, Take, burn, corrections, expiry_after, grace_date
+from enrollment_addon.credits.calc import (
+    Portion,
+    SpendableLot,
+    Sums,
+    Take,
+    burn,
+    convert,
+    corrections,
+    expiry_after,
+    grace_date,
+    take_last,
+)
 
 TODAY = dt.date(2025, 3, 10)
 LONG_AGO = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
@@ -50,6 +61,42 @@ def test_a_lot_must_be_good_on_the_day_of_the_session_not_only_today():
 
 def test_too_few_credits_take_nothing():
     assert burn([lot(1, 2), lot(2, 2)], 5, TODAY) == []
+
+
+def test_own_lots_pay_before_those_of_the_household():
+    shared = replace(lot(1, priority=0, expires=0), own=False)
+    assert burn([shared, lot(2, priority=100)], 6, TODAY) == [Take(2, 5), Take(1, 1)]
+
+
+def test_the_last_to_be_spent_is_taken_back_first():
+    soon, later, expired = lot(1, expires=1), lot(2), lot(3, expires=-1)
+    assert take_last([soon, later, expired], 7) == [Take(2, 5), Take(1, 2)]
+    assert take_last([soon, later, expired], 15) == [Take(2, 5), Take(1, 5), Take(3, 5)]
+    assert take_last([soon, later], 11) == []
+
+
+def portion(key, quantity, expires=None, value=0):
+    return Portion(key, quantity, None if expires is None else TODAY + dt.timedelta(days=expires), value)
+
+
+@pytest.mark.parametrize(
+    ("portions", "give", "get", "made"),
+    [
+        ([portion(1, 5, value=100)], 2, 1, [portion(1, 2, value=200)]),
+        ([portion(1, 2, value=100)], 2, 3, [portion(1, 3, value=66)]),
+        ([portion(1, 3, expires=9, value=100), portion(2, 3, expires=2, value=50)], 2, 1,
+         [portion(1, 1, expires=9, value=200), portion(1, 1, expires=2, value=150),
+          portion(2, 1, expires=2, value=100)]),
+        ([portion(1, 1), portion(2, 1, expires=3)], 2, 1, [portion(1, 1, expires=3)]),
+        ([portion(1, 2), portion(2, 2)], 2, 1, [portion(1, 1), portion(2, 1)]),
+        ([portion(1, 1), portion(2, 2)], 1, 1, [portion(1, 1), portion(2, 2)]),
+        ([portion(1, 1)], 2, 1, []),
+    ],
+    ids=["a rest is left out", "rounded down", "steps across lots", "earliest last day", "by lot", "one to one",
+         "too little"],
+)
+def test_a_conversion_goes_step_by_step(portions, give, get, made):
+    assert convert(portions, give, get) == made
 
 
 lots_strategy = st.lists(
