@@ -416,6 +416,49 @@
     show();
   }
 
+  /* ---- Enrollments ---- */
+  /** A typed decimal number, whichever mark the language uses; nothing for what is none. */
+  function typedNumber(text) {
+    const plain = text.trim().replace(/\s/g, "").replace(",", ".");
+    return plain !== "" && Number.isFinite(Number(plain)) ? Number(plain) : null;
+  }
+
+  /** The share of a refund in what was paid follows the amount while it is typed. */
+  function wireShare() {
+    const place = one("[data-enr-share]");
+    if (!place) return;
+    const input = one("[name=amount]");
+    const percent = new Intl.NumberFormat(document.documentElement.lang || undefined, { style: "percent", maximumFractionDigits: 2 });
+    const show = () => {
+      const amount = typedNumber(input.value);
+      const paid = Number(place.dataset.paid);
+      place.textContent = amount === null || !paid ? "" : fill(place.dataset.text, { percentage: percent.format(amount / paid) });
+    };
+    input.addEventListener("input", show);
+    show();
+  }
+
+  /** What more sessions would cost at the price per session agreed, half up to the smallest coin. */
+  function wireProposal() {
+    const place = one("[data-enr-proposal]");
+    if (!place) return;
+    const input = one("[name=total]");
+    const charge = one("[name=charge]");
+    const { total, price, currency, text } = place.dataset;
+    const shown = new Intl.NumberFormat(document.documentElement.lang || undefined, { style: "currency", currency: currency });
+    const digits = shown.resolvedOptions().maximumFractionDigits;
+    let proposed = "";
+    const show = () => {
+      const more = Number(input.value) - Number(total);
+      const amount = more > 0 && Number(total) > 0 ? Math.floor((2 * Number(price) * more + Number(total)) / (2 * Number(total))) / 10 ** digits : 0;
+      place.textContent = amount ? fill(text, { amount: shown.format(amount) }) : "";
+      if (charge.value === proposed) charge.value = amount ? amount.toFixed(digits) : "";
+      proposed = amount ? amount.toFixed(digits) : "";
+    };
+    input.addEventListener("input", show);
+    show();
+  }
+
   mendNavigation();
   wireNotices();
   wireMenus();
@@ -428,6 +471,8 @@
   wireSearchKey();
   wireSelection();
   wireJob();
+  wireShare();
+  wireProposal();
   wireMatrix();
   wireSubmitOnce();
 }());
