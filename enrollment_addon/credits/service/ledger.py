@@ -195,7 +195,8 @@ def change_balance(session: Session, client_id: int, event_type_id: int, **chang
 
 def lock_balances(session: Session, lot_ids: Sequence[int]) -> None:
     """Lock the balances above these lots, in key order, until the transaction ends."""
-    keys = select(lots.c.client_id, lots.c.event_type_id).where(lots.c.id.in_(lot_ids)).distinct().subquery()
+    chosen = lots.c.id.in_(key_list(session, lot_ids))
+    keys = select(lots.c.client_id, lots.c.event_type_id).where(chosen).distinct().subquery()
     session.execute(
         select(balances.c.client_id)
         .join(

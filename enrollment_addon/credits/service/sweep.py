@@ -5,14 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, literal, or_, select
+from sqlalchemy import Select, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from ...core import audit, clock
+from ...core.db import UtcDateTime, dialect_of, key_list
 from ...core.scope import Actor
 from ...people.models import Client, Club
-from ..models import EntryKind, lots, something_left
-from .ledger import lock_balances, retire
+from ..models import EntryKind, balances, entries, lots, something_left
+from .ledger import Retired, lock_balances, retire
 
 clients_table: Any = Client.__table__
 
@@ -41,8 +42,11 @@ def expire_lots(session: Session, *, size: int, actor: Actor, today: Callable[[s
     if not found:
         return Swept(0, 0, finished=True)
     lock_balances(session, found)
-    still = list(session.execute(due.where(lots.c.id.in_(found))).scalars())
-    gone = retire(session, still, kind=EntryKind.expire, reason=None, actor=actor)
+    still = due.where(lots.c.id.in_(key_list(session, found)))
+    if dialect_of(session) == "postgresql":
+        gone = _expire_at_once(session, still, actor)
+    else:
+        gone = retire(session, list(session.execute(still).scalars()), kind=EntryKind.expire, reason=None, actor=actor)
     audit.record_event(
         session, actor=actor, verb="expire_lots", record="credit_lot", lots=gone.lots, credits=gone.credits
     )
@@ -54,11 +58,52 @@ def _due(days: dict[int, dt.date]) -> Select[Any]:
     by_day: dict[dt.date, list[int]] = {}
     for club, day in days.items():
         by_day.setdefault(day, []).append(club)
+    last = select(lots.c.id).where(something_left, lots.c.held.is_(False), lots.c.expires_on < literal(max(by_day)))
+    if len(by_day) == 1:  # it is the same day in all clubs: nobody asks whose client it is
+        return last
     passed = or_(
         *((lots.c.expires_on < literal(day)) & clients_table.c.club_id.in_(members) for day, members in by_day.items())
     )
-    return (
-        select(lots.c.id)
-        .join_from(lots, clients_table)
-        .where(something_left, lots.c.held.is_(False), lots.c.expires_on < literal(max(by_day)), passed)
+    return last.join(clients_table, clients_table.c.id == lots.c.client_id).where(passed)
+
+
+def _expire_at_once(session: Session, still: Select[Any], actor: Actor) -> Retired:
+    """What `retire` does with lots whose balances are locked, in one statement: half the time of its four."""
+    due = still.add_columns(lots.c.client_id, lots.c.event_type_id, lots.c.available).cte("due")
+    told = (
+        insert(entries)
+        .from_select(
+            ["lot_id", "client_id", "event_type_id", "kind", "available_change", "reserved_change", "at", "actor_id",
+             "turn"],
+            select(
+                due.c.id, due.c.client_id, due.c.event_type_id, literal(EntryKind.expire.value), -due.c.available,
+                literal(0), literal(clock.now(), UtcDateTime()), literal(actor.user_id, entries.c.actor_id.type),
+                literal(0),
+            ).order_by(due.c.id),
+            include_defaults=False,
+        )
+        .cte("told")
     )
+    by_balance = (
+        select(due.c.client_id, due.c.event_type_id, func.sum(due.c.available).label("credits"))
+        .group_by(due.c.client_id, due.c.event_type_id)
+        .subquery()
+    )
+    less = (
+        update(balances)
+        .where(
+            balances.c.client_id == by_balance.c.client_id, balances.c.event_type_id == by_balance.c.event_type_id
+        )
+        .values(available=balances.c.available - by_balance.c.credits)
+        .cte("less")
+    )
+    gone = (
+        update(lots)
+        .where(lots.c.id == due.c.id)
+        .values(expired=lots.c.expired + lots.c.available, available=0)
+        .returning(due.c.available)
+        .cte("gone")
+    )
+    count = select(func.count(), func.coalesce(func.sum(gone.c.available), 0)).select_from(gone)
+    row = session.execute(count.add_cte(told, less)).one()
+    return Retired(int(row[0]), int(row[1]))
