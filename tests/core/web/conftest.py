@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from enrollment_addon.core import roles
 from enrollment_addon.core.batches import Batch, BatchState
+from enrollment_addon.credits.imports.models import ClientImport
 from enrollment_addon.credits.models import CreditEntry
 from enrollment_addon.jobs.models import Job, JobState
 from enrollment_addon.people.models import Client, ReachChoice
@@ -143,7 +144,8 @@ def _belongings(session: Session, client: Client, event_type: Any, user_id: int)
         note=f"For {client.first_name}", input={"event_type_id": event_type.id, "quantity": 10, "left_out": {}},
     )
     job = Job(kind="credits.grant", state=JobState.done, input={}, result={}, created_by_id=user_id)
-    session.add_all([batch, job])
+    file = ClientImport(name=f"{client.first_name}.csv", digest="", header=["a", "b"], total=1, created_by_id=user_id)
+    session.add_all([batch, job, file])
     session.flush()
     charge = factories.make_charge(session, client, what=f"Lesson for {client.first_name}")
     payment = factories.make_payment(session, client, charge=charge)
@@ -152,6 +154,6 @@ def _belongings(session: Session, client: Client, event_type: Any, user_id: int)
     entry = session.scalars(select(CreditEntry.id).where(CreditEntry.lot_id == lot.id)).one()
     return {
         "ClientView": client.id, "CreditsView": client.id, "ParticipantView": child.id, "HouseholdView": home.id,
-        "LotView": lot.id, "EntryView": entry, "BatchView": batch.id, "JobView": job.id,
+        "LotView": lot.id, "EntryView": entry, "BatchView": batch.id, "JobView": job.id, "ImportView": file.id,
         "MoneyView": client.id, "ChargeView": charge.id, "PaymentView": payment.id,
     }
