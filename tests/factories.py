@@ -11,8 +11,9 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy.orm import Session
 
 from enrollment_addon.billing.models import Charge, MoneyAccount, Payment, Settlement
-from enrollment_addon.catalog.models import EventKind, EventType
+from enrollment_addon.catalog.models import ActivityLevel, ClassCategory, EventKind, EventType, Package, Semester
 from enrollment_addon.credits.models import CreditBalance, CreditEntry, CreditLot, EntryKind
+from enrollment_addon.enrollments.models import Enrollment
 from enrollment_addon.people.models import (
     Client,
     Club,
@@ -23,6 +24,9 @@ from enrollment_addon.people.models import (
     Relationship,
     TeamMember,
 )
+from enrollment_addon.schedule.calc import BookingState, Pays, SessionKind
+from enrollment_addon.schedule.models import Booking, ClassGroup, ClassGroupSlot, ScheduledSession
+from enrollment_addon.training.models import Skill, TrainingReport
 
 _numbers = itertools.count(1)
 
@@ -153,3 +157,83 @@ def make_lot(
     balance.available += quantity
     session.flush()
     return lot
+
+
+def make_package(session: Session, event_type: EventType, **over: Any) -> Package:
+    values = {
+        "name": f"Package {next(_numbers)}", "event_type_id": event_type.id, "sessions": 10, "price": 10_000,
+        "currency": "EUR",
+    }
+    package: Package = _add(session, Package, values, over)
+    return package
+
+
+def make_enrollment(session: Session, client: Client, package: Package, **over: Any) -> Enrollment:
+    """An enrollment in a package as a record only: without its lot and its charge."""
+    values = {
+        "client_id": client.id, "club_id": client.club_id, "package_id": package.id,
+        "event_type_id": package.event_type_id, "total": package.sessions, "price": package.price,
+        "currency": package.currency, "begins_on": dt.date(2026, 3, 1),
+    }
+    enrollment: Enrollment = _add(session, Enrollment, values, over)
+    return enrollment
+
+
+def make_session(session: Session, club: Club, event_type: EventType, **over: Any) -> ScheduledSession:
+    """An appointment of one hour."""
+    starts_at = over.pop("starts_at", dt.datetime(2026, 3, 2, 16, tzinfo=dt.UTC))
+    values = {
+        "kind": SessionKind.appointment, "event_type_id": event_type.id, "club_id": club.id,
+        "starts_at": starts_at, "ends_at": starts_at + dt.timedelta(hours=1),
+    }
+    item: ScheduledSession = _add(session, ScheduledSession, values, over)
+    return item
+
+
+def make_booking(session: Session, item: ScheduledSession, participant: Participant, **over: Any) -> Booking:
+    """A place that nothing pays for, of somebody who was there."""
+    values = {
+        "client_id": participant.client_id, "participant_id": participant.id, "session_id": item.id,
+        "state": BookingState.attended, "live": True, "pays": Pays.nothing,
+    }
+    booking: Booking = _add(session, Booking, values, over)
+    return booking
+
+
+def make_skill(session: Session, **over: Any) -> Skill:
+    skill: Skill = _add(session, Skill, {"name": f"Skill {next(_numbers)}"}, over)
+    return skill
+
+
+def make_training_report(session: Session, participant: Participant, **over: Any) -> TrainingReport:
+    """A report on a session or an enrollment, which `over` names."""
+    values = {
+        "client_id": participant.client_id, "participant_id": participant.id, "held_on": dt.date(2026, 3, 2),
+        "worked_on": "Turning on both sides",
+    }
+    report: TrainingReport = _add(session, TrainingReport, values, over)
+    return report
+
+
+def make_class_group(session: Session, club: Club, event_type: EventType, **over: Any) -> ClassGroup:
+    """A class on Mondays at 17:00, as a record only: without sessions."""
+    values = {
+        "name": f"Group {next(_numbers)}", "club_id": club.id, "event_type_id": event_type.id, "capacity": 10,
+        "first_date": dt.date(2026, 3, 2),
+    }
+    group: ClassGroup = _add(session, ClassGroup, values, over)
+    _add(
+        session, ClassGroupSlot,
+        {"class_group_id": group.id, "weekday": 0, "starts_at_time": dt.time(17), "duration_minutes": 60}, {},
+    )
+    session.refresh(group)
+    return group
+
+
+def make_class_records(session: Session) -> dict[str, int]:
+    """A class category, an activity level and a semester; their keys by page."""
+    category = _add(session, ClassCategory, {"name": f"Category {next(_numbers)}"}, {})
+    level = _add(session, ActivityLevel, {"name": f"Level {next(_numbers)}"}, {})
+    days = {"first_date": dt.date(2026, 1, 1), "last_date": dt.date(2026, 6, 30)}
+    semester = _add(session, Semester, {"name": f"Semester {next(_numbers)}", **days}, {})
+    return {"ClassCategoryView": category.id, "ActivityLevelView": level.id, "SemesterView": semester.id}

@@ -65,13 +65,12 @@ class BookingMerge:
 
     def plan(self, session: Session, *, source_id: int, target_id: int) -> hooks.MergePart:
         """How many bookings would move. Credits that are reserved for one are an obstacle of the credits."""
-        counts: dict[int, int] = dict(
-            session.connection().execute(
-                select(_bookings.c.client_id, func.count())
-                .where(_bookings.c.client_id.in_((source_id, target_id)))
-                .group_by(_bookings.c.client_id)
-            ).tuples().all()
+        found = session.connection().execute(
+            select(_bookings.c.client_id, func.count())
+            .where(_bookings.c.client_id.in_((source_id, target_id)))
+            .group_by(_bookings.c.client_id)
         )
+        counts: dict[int, int] = {row[0]: row[1] for row in found}
         moving = counts.get(source_id, 0)
         row = {"label": _l("Bookings"), "source": moving, "after": moving + counts.get(target_id, 0)}
         return hooks.MergePart((row,) if moving else ())

@@ -17,6 +17,7 @@ from ..core.web import access, render
 from ..core.web.access import can, may, needs
 from ..core.web.filters import Applied, Filter
 from ..core.web.forms import Flag, Form, Input, LocalDateTime
+from ..core.web.record_parts import record_parts
 from ..core.web.views import Column, ListAction, RecordView
 from . import queries, service
 from .booking_pages import BookingPages
@@ -184,6 +185,7 @@ class SessionView(BookingPages, RecordView):
             if live and can("cancel_bookings") else None,
             "take_url": url_for("SessionView.take_place", pk=booking.id)
             if open_ and state == BookingState.waitlisted and can("book_sessions") else None,
+            "links": record_parts("booking", booking)["links"],
         }
 
     def session_verbs(self, item: ScheduledSession) -> dict[str, str | None]:

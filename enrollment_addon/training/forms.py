@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from ..core.web import forms, render
+from ..enrollments.views import named
 from .models import Skill, TrainingReport
 from .queries import Subject
 
@@ -110,18 +111,12 @@ def described(subject: Subject) -> str:
     if item is not None:
         return f"{name} – {item.label}, {render.moment(item.starts_at, item.club.timezone)}"
     assert enrollment is not None
-    bought, since = enrollment_name(enrollment), render.date(enrollment.begins_on)
+    bought, since = named(enrollment), render.date(enrollment.begins_on)
     return str(_("%(name)s – %(enrollment)s since %(date)s", name=name, enrollment=bought, date=since))
-
-
-def enrollment_name(enrollment: Any) -> str:
-    """What somebody is enrolled in."""
-    named = enrollment.package or enrollment.event_type
-    return str(named) if named else _("Enrollment %(number)s", number=enrollment.id)
 
 
 def subject_of(report: TrainingReport) -> str:
     """What a report is about, in the reader's language."""
     if report.session is not None:
         return f"{report.session.label}, {render.moment(report.session.starts_at, report.session.club.timezone)}"
-    return enrollment_name(report.enrollment) if report.enrollment else ""
+    return named(report.enrollment) if report.enrollment else ""

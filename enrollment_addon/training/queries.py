@@ -24,12 +24,11 @@ _SESSION = (
     joinedload(ScheduledSession.group).options(lazyload(ClassGroup.slots)),
     joinedload(ScheduledSession.event_type), joinedload(ScheduledSession.club),
 )
-_ENROLLMENT = (joinedload(Enrollment.package), joinedload(Enrollment.event_type))
 SHOWN = (
     joinedload(TrainingReport.client).joinedload(Client.club),
     joinedload(TrainingReport.participant),
     joinedload(TrainingReport.session).options(*_SESSION),
-    joinedload(TrainingReport.enrollment).options(*_ENROLLMENT),
+    joinedload(TrainingReport.enrollment).joinedload(Enrollment.package),
     selectinload(TrainingReport.ratings).joinedload(SkillRating.skill),
 )
 """What pages show of a report, loaded for many at once."""
@@ -107,7 +106,7 @@ def enrollment_subjects(
     statement = (
         select(Enrollment)
         .where(Enrollment.client_id == client_id, Enrollment.deleted_at.is_(None))
-        .options(*_ENROLLMENT)
+        .options(joinedload(Enrollment.package))
         .order_by(Enrollment.id.desc())
         .limit(MOST_CHOICES)
     )

@@ -183,13 +183,16 @@ class Possessions:
     job: int
     charge: int
     payment: int
+    report: int
+    enrollment: int
 
     def key_for(self, path: str) -> int | None:
         """The key that goes into a path about something of this client's."""
         kinds = {
             "/clients/": self.client, "/participants/": self.participant, "/households/": self.household,
             "/lots/": self.lot, "/credits/lots/": self.lot, "/batches/": self.batch, "/jobs/": self.job,
-            "/charges/": self.charge, "/payments/": self.payment,
+            "/charges/": self.charge, "/payments/": self.payment, "/training_reports/": self.report,
+            "/enrollments/": self.enrollment,
         }
         return next((key for start, key in kinds.items() if path.startswith(start)), None)
 
@@ -203,16 +206,22 @@ def _possessions(session: Session, yoga: Any, user_id: int, **client: Any) -> Po
     job = Job(kind="credits.grant", input={"batch_id": 0}, created_by_id=user_id, state=JobState.queued)
     session.add_all([batch, job])
     session.flush()
+    participant = factories.make_participant(session, person)
+    enrollment = factories.make_enrollment(session, person, factories.make_package(session, yoga))
     charge = factories.make_charge(session, person)
     return Possessions(
         client=person.id,
-        participant=factories.make_participant(session, person).id,
+        participant=participant.id,
         household=factories.make_household(session, person).id,
         lot=factories.make_lot(session, person, yoga, batch_id=batch.id).id,
         batch=batch.id,
         job=job.id,
         charge=charge.id,
+        enrollment=enrollment.id,
         payment=factories.make_payment(session, person, charge=charge).id,
+        report=factories.make_training_report(
+            session, participant, enrollment_id=enrollment.id, visible_to_client=True
+        ).id,
     )
 
 

@@ -16,7 +16,7 @@ from tests.rest.conftest import BASE, REACHES, Caller, Endpoint, Possessions, To
 
 KEY = 4_711
 """A key of nothing."""
-SHARED = ("/clubs", "/team_members", "/event_types")
+SHARED = ("/clubs", "/team_members", "/skills", "/event_types")
 """Records that belong to no client: whoever has the permission sees all of them."""
 
 LogIn = Callable[[str], Caller]
@@ -148,6 +148,7 @@ def bodies(theirs: Possessions) -> dict[str, Any]:
         "PUT /clients/<pk>": {"first_name": "Mallory"},
         "PUT /participants/<pk>": {"name": "Mallory"},
         "PUT /households/<pk>": {"name": "Mallory"},
+        "PUT /training_reports/<pk>": {"worked_on": "Mallory"},
     }
 
 
@@ -168,7 +169,7 @@ def about_one(endpoints: list[Endpoint], theirs: Possessions) -> list[tuple[Endp
 
 NEW_ROWS = {
     "POST /clients", "POST /participants", "POST /households", "POST /credits/grant", "POST /charges",
-    "POST /payments", "POST /refunds", "POST /credits/transfer", "POST /credits/convert",
+    "POST /payments", "POST /refunds", "POST /training_reports", "POST /credits/transfer", "POST /credits/convert",
 }
 """Tested below: the row is new, the rows it points to are somebody's."""
 
@@ -206,6 +207,7 @@ def test_lists_show_and_count_only_what_is_in_reach(
     ]
     assert {e.path for e in lists} == {
         "/batches", "/charges", "/clients", "/households", "/jobs", "/lots", "/participants", "/payments",
+        "/training_reports",
     }
     reaches_ann = request.node.callspec.params["person"] != "nothing"
     for endpoint in lists:
@@ -240,6 +242,9 @@ def test_new_rows_cannot_point_to_what_is_out_of_reach(
         "payment of theirs": person.post(
             "/payments/",
             {"client_id": town.ann.client, "charge_ids": [town.bob.charge], "amount": "1", "method": "account"},
+        ),
+        "report": person.post(
+            "/training_reports/", {"participant_id": town.bob.participant, "worked_on": "X", "enrollment_id": 1}
         ),
         "refund": person.post("/refunds/", {"payment_id": town.bob.payment, "amount": "1", "reason": "X"}),
         **{

@@ -25,7 +25,7 @@ from enrollment_addon.schedule.models import Booking, ScheduledSession
 from enrollment_addon.training import people_hooks, queries, service
 from enrollment_addon.training.models import SkillRating, TrainingReport
 from tests import factories
-from tests.training.conftest import DAY, Family, make_booking, make_enrollment, make_family
+from tests.training.conftest import DAY, Family, make_family
 
 people_hooks.plug_in()
 
@@ -91,8 +91,8 @@ def test_a_report_on_an_enrollment_is_for_whoever_it_is_for(
         alone = write(session_id=None, enrollment_id=family.enrollment)
     assert (alone.session_id, alone.held_on) == (None, dt.date(2026, 4, 2))
     package = session.scalars(select(Package)).one()
-    shared = make_enrollment(session, session.get_one(Client, family.client), package)
-    gone = make_enrollment(
+    shared = factories.make_enrollment(session, session.get_one(Client, family.client), package)
+    gone = factories.make_enrollment(
         session, session.get_one(Client, family.client), package, deleted_at=dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
     )
     session.commit()
@@ -220,7 +220,7 @@ def test_reports_follow_their_client_through_merge_export_and_erasure(
 ) -> None:
     target = make_family(session, first_name="Anne")
     session.commit()
-    own = make_booking(
+    own = factories.make_booking(
         session, session.get_one(ScheduledSession, family.session), session.get_one(Participant, family.ann)
     )
     session.commit()
