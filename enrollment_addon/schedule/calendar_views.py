@@ -12,7 +12,7 @@ from ..core import clock
 from ..core.db import require
 from ..core.errors import AddonError, InvalidInput
 from ..core.web import render
-from ..core.web.access import may, needs
+from ..core.web.access import can, may, needs
 from ..core.web.api import key_of
 from ..core.web.forms import REQUIRED, Flag, Form, InputRequired, LocalDateTime, Reference, sources
 from ..core.web.views import PageView
@@ -76,6 +76,7 @@ class CalendarView(PageView):
             day=_day(request.args.get("date")) or clock.today(current_app.extensions["enrollment"].settings.timezone),
             events_url=url_for("CalendarView.events", **chosen),
             table_url=url_for("SessionView.list", **asked),
+            links_url=url_for("FeedView.links") if can("manage_calendar_links") else None,
             add_url=url_for("SessionView.add") if may("add", "EnrollmentSession") else None,
             move_url=url_for("CalendarView.move", pk=0) if may("edit", "EnrollmentSession") else "",
             filtered=bool(chosen), clear_url=url_for("CalendarView.calendar"),

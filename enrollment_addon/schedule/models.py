@@ -273,5 +273,48 @@ class ClosureEffect(Base):
     batch: Mapped[Batch] = relationship(viewonly=True)
 
 
+@scoped
+class CalendarFeed(Tracked, Base):
+    """A link that calendars subscribe to: of one team member, client or class group.
+
+    Of the secret in the link only a hash is kept. Written by set-based SQL alone, by `feeds`.
+    """
+
+    __tablename__ = "enrollment_calendar_feed"
+    __table_args__ = (
+        CheckConstraint(
+            "(CASE WHEN team_member_id IS NULL THEN 0 ELSE 1 END) + (CASE WHEN client_id IS NULL THEN 0 ELSE 1 END)"
+            " + (CASE WHEN class_group_id IS NULL THEN 0 ELSE 1 END) = 1",
+            name="one_target",
+        ),
+    )
+    __scope__ = "client_id"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    team_member_id: Mapped[int | None] = mapped_column(
+        ForeignKey("enrollment_team_member.id", ondelete="CASCADE"), unique=True
+    )
+    client_id: Mapped[int | None] = mapped_column(ForeignKey("enrollment_client.id", ondelete="CASCADE"), unique=True)
+    class_group_id: Mapped[int | None] = mapped_column(
+        ForeignKey("enrollment_class_group.id", ondelete="CASCADE"), unique=True
+    )
+    secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
+
+    team_member: Mapped[TeamMember | None] = relationship(viewonly=True)
+    client: Mapped[Client | None] = relationship(viewonly=True)
+    class_group: Mapped[ClassGroup | None] = relationship(viewonly=True)
+
+    @classmethod
+    def within(cls, actor: Actor) -> ColumnElement[bool]:
+        if actor.sees_everything:
+            return true()
+        clients = client_model().__table__
+        return or_(
+            cls.client_id.in_(select(clients.c.id).where(reach_of(actor))),
+            cls.team_member_id == (actor.team_member_id or 0),
+            cls.class_group_id.in_(select(ClassGroup.id).where(ClassGroup.within(actor))),
+        )
+
+
 _sessions = ScheduledSession.__table__
 _bookings = Booking.__table__

@@ -26,6 +26,7 @@ TABLES = (
     "enrollment_session",
     "enrollment_booking",
     "enrollment_closure_effect",
+    "enrollment_calendar_feed",
 )
 
 
@@ -38,6 +39,7 @@ def upgrade() -> None:
     _create_session()
     _create_booking()
     _create_closure_effect()
+    _create_calendar_feed()
 
 
 def downgrade() -> None:
@@ -372,3 +374,45 @@ def _create_closure_effect() -> None:
         **TABLE,
     )
     op.create_index("ix_enrollment_closure_effect_lot_id", "enrollment_closure_effect", ["lot_id"])
+
+
+def _create_calendar_feed() -> None:
+    op.create_table(
+        "enrollment_calendar_feed",
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("team_member_id", KEY, nullable=True),
+        sa.Column("client_id", KEY, nullable=True),
+        sa.Column("class_group_id", KEY, nullable=True),
+        sa.Column("secret_hash", sa.String(64), nullable=False),
+        sa.Column("created_at", INSTANT, nullable=False),
+        sa.Column("updated_at", INSTANT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_enrollment_calendar_feed"),
+        sa.ForeignKeyConstraint(
+            ["team_member_id"],
+            ["enrollment_team_member.id"],
+            name="fk_enrollment_calendar_feed_team_member_id",
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["client_id"],
+            ["enrollment_client.id"],
+            name="fk_enrollment_calendar_feed_client_id",
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["class_group_id"],
+            ["enrollment_class_group.id"],
+            name="fk_enrollment_calendar_feed_class_group_id",
+            ondelete="CASCADE",
+        ),
+        sa.UniqueConstraint("team_member_id", name="uq_enrollment_calendar_feed_team_member_id"),
+        sa.UniqueConstraint("client_id", name="uq_enrollment_calendar_feed_client_id"),
+        sa.UniqueConstraint("class_group_id", name="uq_enrollment_calendar_feed_class_group_id"),
+        sa.UniqueConstraint("secret_hash", name="uq_enrollment_calendar_feed_secret_hash"),
+        sa.CheckConstraint(
+            "(CASE WHEN team_member_id IS NULL THEN 0 ELSE 1 END) + (CASE WHEN client_id IS NULL THEN 0 ELSE 1 END)"
+            " + (CASE WHEN class_group_id IS NULL THEN 0 ELSE 1 END) = 1",
+            name="ck_enrollment_calendar_feed_one_target",
+        ),
+        **TABLE,
+    )

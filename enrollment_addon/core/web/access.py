@@ -199,6 +199,12 @@ def needs(permission: str, menu: str | None = None) -> Callable[[Callable[..., A
     return decorate
 
 
+def anyone(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator of a page that asks for no log-in, because it changes nothing and asks for a secret of its own."""
+    method.enrollment_open = True  # type: ignore[attr-defined]
+    return method
+
+
 def verb(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorator of a page or endpoint that carries out a business verb."""
     return needs(name, MENU)

@@ -47,9 +47,10 @@ def all_routes(app: Flask) -> Iterator[Route]:
             continue
         spec = getattr(method, "enrollment_operation", None)
         needs = (spec.permission, spec.menu) if spec else getattr(method, "enrollment_needs", None)
+        anyone = bool(spec and spec.open) or getattr(method, "enrollment_open", False)
         for verb in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             yield Route(
-                rule.rule, verb, rule.endpoint, view, needs, bool(spec and spec.open), frozenset(rule.arguments)
+                rule.rule, verb, rule.endpoint, view, needs, anyone, frozenset(rule.arguments)
             )
 
 

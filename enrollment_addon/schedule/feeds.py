@@ -1,0 +1,165 @@
+"""Calendar links: iCalendar feeds of a team member, a client or a class group, each behind a secret.
+
+The link is shown once, when it is made; making it anew ends the old one. Whoever has it can read, so a feed says
+what takes place when and where, and nobody's name.
+"""
+
+import datetime as dt
+import hashlib
+import secrets
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from icalendar import Calendar, Event
+from sqlalchemy import ColumnElement, Table, case, delete, func, insert, literal, select
+from sqlalchemy.orm import Session, joinedload, lazyload
+
+from ..core import clock
+from ..core.audit import record_event
+from ..core.db import require
+from ..core.errors import NotFound
+from ..core.scope import SYSTEM, Actor, acting_as
+from ..people.errors import ClientClosed
+from ..people.models import Client, TeamMember
+from .calc import SessionStatus
+from .models import Booking, CalendarFeed, ClassGroup, ScheduledSession
+from .queries import SESSION_PARTS
+
+PAST, AHEAD = dt.timedelta(days=60), dt.timedelta(days=400)
+"""What a feed covers around now."""
+MOST = 5_000
+_feeds: Table = CalendarFeed.__table__  # type: ignore[assignment]
+
+
+class FeedKind(StrEnum):
+    """Whose sessions a feed has."""
+
+    team_member = "team_member"
+    client = "client"
+    class_group = "class_group"
+
+
+def rotate_feed(session: Session, *, kind: FeedKind, target_id: int, actor: Actor) -> str:
+    """Make a link, or a new one in place of the old, which ends; the secret, which nobody can look up later.
+
+    Raises: NotFound, ClientClosed.
+    """
+    _require_target(session, kind, target_id, actor)
+    secret, column, now = secrets.token_urlsafe(32), _column(kind), clock.now()
+    session.execute(delete(_feeds).where(column == target_id))
+    session.execute(
+        insert(_feeds).values({column: target_id, "secret_hash": _hash(secret), "created_at": now, "updated_at": now})
+    )
+    _record(session, "rotate_calendar_link", kind, target_id, actor)
+    return secret
+
+
+def end_feed(session: Session, *, feed_id: int, actor: Actor) -> None:
+    """Let a link stop working. Raises: NotFound."""
+    feed = require(session, CalendarFeed, feed_id)
+    kind = next(kind for kind in FeedKind if getattr(feed, f"{kind}_id") is not None)
+    target_id = getattr(feed, f"{kind}_id")
+    session.execute(delete(_feeds).where(_feeds.c.id == feed_id))
+    session.expunge(feed)
+    _record(session, "end_calendar_link", kind, target_id, actor)
+
+
+def feeds_in_reach(session: Session, limit: int = 100) -> Sequence[CalendarFeed]:
+    """The links that the actor may change, the newest first."""
+    return session.scalars(
+        select(CalendarFeed)
+        .options(
+            joinedload(CalendarFeed.client), joinedload(CalendarFeed.class_group).options(lazyload(ClassGroup.slots)),
+            joinedload(CalendarFeed.team_member).options(lazyload(TeamMember.clubs)),
+        )
+        .order_by(CalendarFeed.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def calendar_of(session: Session, secret: str) -> bytes:
+    """The feed behind a secret as iCalendar. Raises: NotFound, also when whose it is has left or was erased."""
+    with acting_as(session, SYSTEM):
+        feed = session.scalars(select(CalendarFeed).where(CalendarFeed.secret_hash == _hash(secret))).one_or_none()
+        if feed is None:
+            raise NotFound
+        name, mine, changes = _subject(session, feed)
+        rows = session.execute(
+            select(ScheduledSession, changes)
+            .where(mine, ScheduledSession.starts_at.between(clock.now() - PAST, clock.now() + AHEAD))
+            .options(*SESSION_PARTS)
+            .order_by(ScheduledSession.starts_at, ScheduledSession.id)
+            .limit(MOST)
+        ).unique().all()
+        calendar = Calendar.new(name=name, prodid="-//enrollment_addon//Schedule//EN")
+        for item, changed, live in ((row[0], *divmod(int(row[1]), 1_000_000)) for row in rows):
+            calendar.add_component(_event(item, changed, off=not live))
+    if rows:
+        first, last = (rows[at][0].starts_at.date() for at in (0, -1))
+        calendar.add_missing_timezones(first - dt.timedelta(days=366), last + dt.timedelta(days=366))
+    return bytes(calendar.to_ical())
+
+
+def _subject(session: Session, feed: CalendarFeed) -> tuple[str, ColumnElement[bool], ColumnElement[int]]:
+    """Whose feed it is, which sessions are theirs, and how often their part in one changed.
+
+    The last is a number of changes times a million, plus the places they have.
+    """
+    always = literal(1).label("changes")
+    if feed.team_member_id is not None:
+        member = session.get_one(TeamMember, feed.team_member_id)
+        if not member.active:
+            raise NotFound
+        return member.name, ScheduledSession.team_member_id == member.id, always
+    if feed.class_group_id is not None:
+        group = session.get_one(ClassGroup, feed.class_group_id)
+        return group.name, ScheduledSession.class_group_id == group.id, always
+    client = session.get_one(Client, feed.client_id)
+    if client.erased_at or client.merged_into_id:
+        raise NotFound
+    theirs = (Booking.session_id == ScheduledSession.id, Booking.client_id == client.id)
+    # A booking counts once, a cancelled one twice: the sum grows with whatever happens to a place.
+    steps = func.sum(case((Booking.live.is_(True), 1_000_001), else_=2_000_000))
+    changes = select(steps).where(*theirs).correlate(ScheduledSession).scalar_subquery()
+    return client.full_name, select(Booking.id).where(*theirs).exists(), changes.label("changes")
+
+
+def _event(item: ScheduledSession, changed: int, *, off: bool) -> Event:
+    """A session as an event; its sequence only grows, so that calendars take over every change."""
+    zone = ZoneInfo(item.club.timezone)
+    cancelled = off or item.status == SessionStatus.cancelled
+    place = ", ".join(part for part in (item.room, item.club.name, item.club.address) if part)
+    return Event.new(
+        uid=f"session-{item.id}@enrollment-addon", summary=item.label, location=place,
+        start=item.starts_at.astimezone(zone), end=item.ends_at.astimezone(zone), stamp=item.updated_at,
+        last_modified=item.updated_at, sequence=item.sequence + changed,
+        status="CANCELLED" if cancelled else "CONFIRMED",  # type: ignore[arg-type]
+    )
+
+
+def _require_target(session: Session, kind: FeedKind, target_id: int, actor: Actor) -> None:
+    if kind is FeedKind.client:
+        client = require(session, Client, target_id)
+        if client.erased_at or client.merged_into_id:
+            raise ClientClosed
+    elif kind is FeedKind.class_group:
+        require(session, ClassGroup, target_id)
+    else:
+        require(session, TeamMember, target_id)
+        if not actor.sees_everything and actor.team_member_id != target_id:
+            raise NotFound
+
+
+def _record(session: Session, verb: str, kind: FeedKind, target_id: int, actor: Actor) -> None:
+    client_id = target_id if kind is FeedKind.client else None
+    record_event(session, actor=actor, verb=verb, record=str(kind), record_id=target_id, client_id=client_id)
+
+
+def _column(kind: FeedKind) -> Any:
+    return _feeds.c[f"{kind}_id"]
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
