@@ -38,13 +38,14 @@ def lot(key, available=5, *, priority=50, expires=None, value=0, age=0):
         (lot(2, priority=10), lot(1, priority=20, expires=1)),
         (lot(2, expires=5), lot(1, expires=6)),
         (lot(2, expires=3000), lot(1)),
+        (lot(2, expires=(dt.date.max - TODAY).days), lot(1)),
         (lot(2, expires=5), lot(1, expires=5, value=1)),
         (lot(2, value=0), lot(1, value=900, age=90)),
         (lot(2, age=2), lot(1, age=1)),
         (lot(1), lot(2)),
     ],
-    ids=["priority", "priority before expiry", "earlier expiry", "never expires last", "gift before paid",
-         "gift before older", "older", "lower key"],
+    ids=["priority", "priority before expiry", "earlier expiry", "never expires last", "never after the last day of all",
+         "gift before paid", "gift before older", "older", "lower key"],
 )
 def test_burn_order(first, second):
     assert burn([second, first], 6, TODAY) == [Take(first.id, 5), Take(second.id, 1)]
@@ -83,6 +84,7 @@ def portion(key, quantity, expires=None, value=0):
     ("portions", "give", "get", "made"),
     [
         ([portion(1, 5, value=100)], 2, 1, [portion(1, 2, value=200)]),
+        ([portion(1, 7)], 2, 1, [portion(1, 3)]),
         ([portion(1, 2, value=100)], 2, 3, [portion(1, 3, value=66)]),
         ([portion(1, 3, expires=9, value=100), portion(2, 3, expires=2, value=50)], 2, 1,
          [portion(1, 1, expires=9, value=200), portion(1, 1, expires=2, value=150),
@@ -92,7 +94,7 @@ def portion(key, quantity, expires=None, value=0):
         ([portion(1, 1), portion(2, 2)], 1, 1, [portion(1, 1), portion(2, 2)]),
         ([portion(1, 1)], 2, 1, []),
     ],
-    ids=["a rest is left out", "rounded down", "steps across lots", "earliest last day", "by lot", "one to one",
+    ids=["a rest is left out", "three alike", "rounded down", "steps across lots", "earliest last day", "by lot", "one to one",
          "too little"],
 )
 def test_a_conversion_goes_step_by_step(portions, give, get, made):
