@@ -341,6 +341,10 @@ def _create_booking() -> None:
         ),
         **TABLE,
     )
+    _index_booking()
+
+
+def _index_booking() -> None:
     op.create_index("ix_enrollment_booking_client_id_id", "enrollment_booking", ["client_id", "id"])
     op.create_index("ix_enrollment_booking_closed_by_id", "enrollment_booking", ["closed_by_id"])
     op.create_index("ix_enrollment_booking_created_by_id", "enrollment_booking", ["created_by_id"])
