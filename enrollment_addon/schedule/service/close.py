@@ -18,7 +18,7 @@ from ...core.audit import record_event
 from ...core.batches import BatchState, BatchTarget, advance, batches, next_slice, open_batch
 from ...core.db import idempotent, key_list, require
 from ...core.errors import InvalidInput
-from ...core.fields import clean, flag, key, reason_of, text, whole
+from ...core.fields import clean, date, flag, key, reason_of, text, whole
 from ...core.scope import Actor
 from ...credits.models import Origin, entries, lots
 from ...credits.service import open_lot, shift_expiry
@@ -28,6 +28,7 @@ from ..calc import BY_CREDIT, BookingState, EffectKind, Pays, SessionStatus
 from ..errors import NothingToClose
 from ..models import Booking, ClosureEffect, ScheduledSession
 from .cancel import CANCELLABLE
+from .groups import FIRST_DAY, last_day
 from .pay import give_back, set_state
 from .places import bookings, for_everybody, lock_accounts, lock_sessions
 
@@ -65,8 +66,8 @@ def _days(value: Any) -> int:
 _RULES = {
     "session_ids": lambda value: sorted({key(required=True)(item) for item in value}),
     "club_id": key(required=True),
-    "first_date": lambda value: value,
-    "last_date": lambda value: value,
+    "first_date": date(FIRST_DAY, last_day),
+    "last_date": date(FIRST_DAY, last_day),
     "extend_days": _days,
     "makeups": flag,
     "note": text(500),

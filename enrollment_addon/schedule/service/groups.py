@@ -27,7 +27,7 @@ FIRST_DAY = dt.date(2000, 1, 1)
 SLOT_FIELDS = ("weekday", "starts_at_time", "duration_minutes")
 
 
-def _last_day() -> dt.date:
+def last_day() -> dt.date:
     return clock.now().date() + dt.timedelta(days=3660)
 
 
@@ -71,8 +71,8 @@ _RULES = {
     "team_member_id": key(),
     "event_type_id": key(required=True),
     "semester_id": key(),
-    "first_date": date(FIRST_DAY, _last_day),
-    "last_date": date(FIRST_DAY, _last_day),
+    "first_date": date(FIRST_DAY, last_day),
+    "last_date": date(FIRST_DAY, last_day),
     "capacity": whole(1, 10_000),
     "dropin_price": _price,
     "colour": colour,

@@ -122,7 +122,9 @@ def world(session: Session, make_user: Callable[..., int]) -> World:
         session, club=north, team_member_id=nora.id, first_name="Ann", last_name="Archer", portal_user_id=portal_user
     )
     bob = factories.make_client(session, club=south, team_member_id=sam.id, first_name="Bob", last_name="Baker")
-    common = {"ClubView": north.id, "TeamMemberView": sam.id, "EventTypeView": yoga.id}
+    kinds = factories.make_class_records(session)
+    package = factories.make_package(session, yoga)
+    common = {"ClubView": north.id, "TeamMemberView": sam.id, "EventTypeView": yoga.id, "PackageView": package.id, **kinds}
     keys = [
         {**common, **_belongings(session, client, yoga, user)} for client, user in ((ann, nora_user), (bob, sam_user))
     ]
@@ -147,13 +149,25 @@ def _belongings(session: Session, client: Client, event_type: Any, user_id: int)
     file = ClientImport(name=f"{client.first_name}.csv", digest="", header=["a", "b"], total=1, created_by_id=user_id)
     session.add_all([batch, job, file])
     session.flush()
+    enrollment = factories.make_enrollment(session, client, factories.make_package(session, event_type))
     charge = factories.make_charge(session, client, what=f"Lesson for {client.first_name}")
     payment = factories.make_payment(session, client, charge=charge)
     lot.batch_id = batch.id
+    group = factories.make_class_group(session, client.club, event_type, team_member_id=client.team_member_id)
+    lesson = factories.make_session(
+        session, client.club, event_type, class_group_id=group.id, team_member_id=client.team_member_id, capacity=5
+    )
+    booking = factories.make_booking(session, lesson, child)
+    closure = Batch(
+        kind="schedule.close", state=BatchState.done, created_by_id=user_id, total=1, done=1, skipped=[],
+        note=f"Closed for {client.first_name}", input={"booked": 1, "clients": 1, "credits": 0},
+    )
+    session.add(closure)
     session.flush()
     entry = session.scalars(select(CreditEntry.id).where(CreditEntry.lot_id == lot.id)).one()
     return {
         "ClientView": client.id, "CreditsView": client.id, "ParticipantView": child.id, "HouseholdView": home.id,
-        "LotView": lot.id, "EntryView": entry, "BatchView": batch.id, "JobView": job.id, "ImportView": file.id,
+        "EnrollmentView": enrollment.id, "LotView": lot.id, "EntryView": entry, "BatchView": batch.id, "JobView": job.id, "ImportView": file.id,
+        "ClassGroupView": group.id, "SessionView": lesson.id, "BookingView": booking.id, "ClosureView": closure.id,
         "MoneyView": client.id, "ChargeView": charge.id, "PaymentView": payment.id,
     }

@@ -57,8 +57,12 @@ def all_routes(app: Flask) -> Iterator[Route]:
 API_VIEWS: Mapping[str, str] = {
     "ClubApi": "ClubView", "ClientApi": "ClientView", "ParticipantApi": "ParticipantView",
     "HouseholdApi": "HouseholdView", "TeamMemberApi": "TeamMemberView", "EventTypeApi": "EventTypeView",
+    "PackageApi": "PackageView", "EnrollmentApi": "EnrollmentView",
     "CreditsApi": "LotView", "LotApi": "LotView", "ClientCreditsApi": "ClientView", "BatchApi": "BatchView",
     "JobApi": "JobView", "ChargeApi": "ChargeView", "ClientChargesApi": "ClientView", "PaymentApi": "PaymentView",
+    "ClassGroupApi": "ClassGroupView", "SessionApi": "SessionView", "BookingApi": "BookingView",
+    "ClosureApi": "ClosureView", "ClassCategoryApi": "ClassCategoryView", "ActivityLevelApi": "ActivityLevelView",
+    "SemesterApi": "SemesterView",
 }
 """The page that shows the same records as a REST class."""
 

@@ -1,14 +1,17 @@
 """How many queries a page takes: few, and as many with fifty rows as with five."""
 
+import datetime as dt
 from collections.abc import Mapping
 
 from flask import Flask
 from sqlalchemy.orm import Session
 
+from enrollment_addon.core import clock
 from enrollment_addon.core.audit import record_event
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.jobs.models import Job, JobError
 from enrollment_addon.people.models import Client
+from enrollment_addon.schedule.models import ScheduledSession
 from tests import factories
 from tests.core.web.conftest import AsUser, World
 from tests.hosts import QueryCount
@@ -33,7 +36,13 @@ def _grow(session: Session, keys: Mapping[str, int], user_id: int, rows: int) ->
         )
         factories.make_lot(session, client, event_type, batch_id=keys["BatchView"])
         factories.make_lot(session, head, event_type)
-        factories.make_participant(session, head)
+        child = factories.make_participant(session, head)
+        factories.make_booking(session, session.get_one(ScheduledSession, keys["SessionView"]), child)
+        lesson = factories.make_session(
+            session, head.club, event_type, team_member_id=head.team_member_id, class_group_id=keys["ClassGroupView"],
+            starts_at=clock.now() + dt.timedelta(days=1 + number),
+        )
+        factories.make_booking(session, lesson, child, state="booked")
         for owing in (client, head):
             factories.make_payment(session, owing, charge=factories.make_charge(session, owing))
         factories.make_household(session, factories.make_client(
@@ -48,8 +57,12 @@ def pages(keys: Mapping[str, int]) -> list[str]:
     return [
         *(f"/enrollment/{name}/list/" for name in (
             "clients", "lots", "ledger", "participants", "batches", "jobs", "households", "clubs", "team-members",
-            "event-types", "charges", "payments",
+            "event-types", "charges", "payments", "sessions", "class-groups", "bookings", "closures",
+            "class-categories",
         )),
+        "/enrollment/sessions/list/?_flt_0_period=all",
+        f"/enrollment/sessions/show/{keys['SessionView']}",
+        f"/enrollment/class-groups/show/{keys['ClassGroupView']}",
         "/enrollment/clients/list/?psize_ClientView=100&_flt_0_club_id=1&search=cl",
         f"/enrollment/clients/show/{keys['ClientView']}",
         f"/enrollment/clients/edit/{keys['ClientView']}",

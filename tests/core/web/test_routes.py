@@ -16,6 +16,11 @@ from tests.core.web.routes import Route, all_routes, key_for
 
 pytestmark = pytest.mark.databases("sqlite")
 
+EVERYBODYS = (
+    "ClubView", "TeamMemberView", "EventTypeView", "PackageView", "ClassCategoryView", "ActivityLevelView",
+    "SemesterView",
+)
+"""The pages of records that belong to no client."""
 UNSAFE = ("POST", "PUT", "DELETE", "PATCH")
 
 
@@ -155,7 +160,7 @@ def test_rows_out_of_reach_do_not_exist(app: Flask, world: World, as_user: AsUse
 
     def foreign(route: Route) -> bool:
         name = route.name.replace("Api", "View")
-        return "pk" in route.places and name not in ("ClubView", "TeamMemberView", "EventTypeView")
+        return "pk" in route.places and name not in EVERYBODYS
 
     def read_only(route: Route) -> bool:
         """The forms of records that nobody may add, edit or delete have a permission that nobody can hold."""
