@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.audit import record_event
-from ...core.db import insert_new, require
+from ...core.db import insert_new, require, write_lock
 from ...core.errors import AddonError, InvalidInput
 from ...core.scope import Actor, Reach
 from ...jobs.errors import untranslated
@@ -208,7 +208,11 @@ def check_step(session: Session, *, import_id: int, position: Any, actor: Actor)
 
 
 def write_step(session: Session, *, import_id: int, position: Any, actor: Actor) -> Stride:
-    """The next people of an import; whoever is refused now leaves no trace but the reason."""
+    """The next people of an import; whoever is refused now leaves no trace but the reason.
+
+    One import writes at a time: two files about the same people must see what the other one gave them.
+    """
+    session.execute(select(write_lock.c.id).with_for_update())
     item = require(session, ClientImport, import_id)
     after = (position or {"after": ""})["after"]
     stride = _walk(session, item, after, actor, lambda plan: _write(session, item, plan, actor))
