@@ -1,5 +1,6 @@
 """Every page of ours: readable for assistive technology, no sideways scrolling, right-to-left where it belongs."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ from playwright.sync_api import Page
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits import service
+from enrollment_addon.credits.imports import service as imports
+from enrollment_addon.credits.imports.calc import Options
+from enrollment_addon.credits.imports.upload import upload
 from tests.scenarios.conftest import Studio
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -32,6 +36,7 @@ def pages(app: Flask, studio: Studio) -> dict[str, list[str]]:
             )
             first, second = (session.get(_client(), key) for key in studio.clients[:2])
             household = factories.make_household(session, first, second).id
+        _check_file(session, studio)
         batch = made["batch_id"]
     one = studio.clients[0]
     team = [
@@ -49,9 +54,19 @@ def pages(app: Flask, studio: Studio) -> dict[str, list[str]]:
         f"/enrollment/batches/show/{batch}", f"/enrollment/batches/undo/{batch}", "/enrollment/lots/void/1",
         "/enrollment/clubs/add", f"/enrollment/clubs/show/{studio.uptown}", "/enrollment/team-members/add",
         "/enrollment/event-types/add", f"/enrollment/event-types/edit/{studio.yoga}", "/enrollment/team-permissions/",
-        "/enrollment/clients/show/999999",
+        "/enrollment/imports/list/", "/enrollment/imports/add", "/enrollment/imports/columns/1",
+        "/enrollment/imports/show/1", "/enrollment/clients/show/999999",
     ]
     return {"ana": owner, "jonas": team}
+
+
+def _check_file(session: Any, studio: Studio) -> None:
+    """A file whose dry run says something of every kind."""
+    content = b"First name,Last name,E-mail\nIda,Long-Name-Without-An-End,ida@example.org\nJo,,jo@example.org\n"
+    key = upload(session, file=io.BytesIO(content), name="a-long-name-of-a-file-of-clients.csv", actor=SYSTEM)
+    options = Options({"first_name": 0, "last_name": 1, "email": 2}, studio.uptown)
+    with unit_of_work(session):
+        imports.check_import(session, import_id=key, options=options, actor=SYSTEM, threshold=100)
 
 
 def _client() -> Any:
