@@ -20,6 +20,7 @@ from ..people.parts import ClientPart
 from . import labels, queries
 from .models import CreditBalance, EntryKind
 from .views import add_to_selection
+from .views.common import explained
 from .views.moves import extend_of_clients
 
 SOON_DAYS = 30
@@ -30,6 +31,13 @@ _NOTHING = queries.Summary()
 def _summary(client: Client) -> queries.Summary:
     found: queries.Summary = g.get("enrollment_balances", {}).get(client.id, _NOTHING)
     return found
+
+
+def _explained(client: Client) -> Any:
+    """The number with the way to its explanation, for those who may see it."""
+    if not access.may("read", "EnrollmentCredits"):
+        return render.number(_summary(client).available)
+    return explained(_summary(client).available, client.id)
 
 
 def prepare(clients: Sequence[Client]) -> None:
@@ -51,10 +59,10 @@ def card(client: Client) -> dict[str, Any]:
     """Balances by event type, the figures on top, and where to go from here."""
     if not access.may("read", "EnrollmentCredits"):
         return {}
-    credits = queries.client_credits(access.current_session(), client.id)
-    available = sum(b.available for b in credits.balances)
-    reserved = sum(b.reserved for b in credits.balances)
-    expiring = [b for b in credits.balances if b.next_expiry]
+    balances = queries.client_balances(access.current_session(), client.id)
+    available = sum(b.available for b in balances)
+    reserved = sum(b.reserved for b in balances)
+    expiring = [b for b in balances if b.next_expiry]
     first = min(expiring, key=lambda b: b.next_expiry or dt.date.max, default=None)
     today = clock.today(client.club.timezone)
     add_url = None
@@ -62,7 +70,8 @@ def card(client: Client) -> dict[str, Any]:
         add_url = url_for("CreditsView.add", pk=client.id)
     stats = [
         {"label": _("Sessions available"), "value": render.number(available),
-         "note": ngettext("%(num)s reserved", "%(num)s reserved", reserved)},
+         "note": ngettext("%(num)s reserved", "%(num)s reserved", reserved),
+         "url": url_for("CreditsView.explain", pk=client.id)},
         {"label": _("Next expiry"), "value": render.date(first.next_expiry) if first else "–",
          "note": first.event_type if first else _("nothing expires")},
     ]
@@ -77,7 +86,7 @@ def card(client: Client) -> dict[str, Any]:
                 "expiring_soon": b.next_expiry is not None and b.next_expiry <= today + dt.timedelta(days=SOON_DAYS),
                 "explain_url": url_for("CreditsView.explain", pk=client.id, event_type_id=b.event_type_id),
             }
-            for b in credits.balances
+            for b in balances
         ],
     }
 
@@ -120,7 +129,8 @@ def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
 
 PART = ClientPart(
     columns=(
-        Column("credits", _l("Credits"), value=lambda c: _summary(c).available, kind="number", phone="end"),
+        Column("credits", _l("Credits"), value=lambda c: _summary(c).available, show=_explained, kind="number",
+               phone="end"),
         Column("next_expiry", _l("Next expiry"), value=lambda c: _summary(c).next_expiry, kind="date"),
     ),
     filters=(Filter("credits", _l("Credits"), "number", apply=_compare, operators=("lt", "gt", "eq")),),

@@ -44,8 +44,8 @@ def lot(key, available=5, *, priority=50, expires=None, value=0, age=0):
         (lot(2, age=2), lot(1, age=1)),
         (lot(1), lot(2)),
     ],
-    ids=["priority", "priority before expiry", "earlier expiry", "never expires last", "never after the last day of all",
-         "gift before paid", "gift before older", "older", "lower key"],
+    ids=["priority", "priority before expiry", "earlier expiry", "never expires last",
+         "never after the last day of all", "gift before paid", "gift before older", "older", "lower key"],
 )
 def test_burn_order(first, second):
     assert burn([second, first], 6, TODAY) == [Take(first.id, 5), Take(second.id, 1)]
@@ -94,8 +94,8 @@ def portion(key, quantity, expires=None, value=0):
         ([portion(1, 1), portion(2, 2)], 1, 1, [portion(1, 1), portion(2, 2)]),
         ([portion(1, 1)], 2, 1, []),
     ],
-    ids=["a rest is left out", "three alike", "rounded down", "steps across lots", "earliest last day", "by lot", "one to one",
-         "too little"],
+    ids=["a rest is left out", "three alike", "rounded down", "steps across lots", "earliest last day", "by lot",
+         "one to one", "too little"],
 )
 def test_a_conversion_goes_step_by_step(portions, give, get, made):
     assert convert(portions, give, get) == made

@@ -63,6 +63,7 @@ class BatchView(RecordView):
         rows = queries.batch_rows(self.session, batch.id, after=after, size=ROWS + 1)
         more = len(rows) > ROWS
         readable = access.may("read", "EnrollmentClient")
+        explainable = access.may("read", "EnrollmentCredits")
         state = BatchState(batch.state)
         return self.render_template(
             "enrollment_addon/batch.html", crumbs=self.crumbs(), total=batch.clients,
@@ -80,6 +81,7 @@ class BatchView(RecordView):
                     "used": r.used, "voided": r.taken_back,
                     "client_url": url_for("ClientView.show", pk=r.client_id) if readable else None,
                     "lot_url": url_for("LotView.show", pk=r.lot_id),
+                    "explain_url": url_for("CreditsView.explain", pk=r.client_id) if explainable else None,
                 }
                 for r in rows[:ROWS]
             ],

@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from flask import current_app
+from flask import current_app, url_for
+from markupsafe import Markup
 
+from ...core.web import render
 from ...core.web.views import RecordView
 
 ROWS = 50
@@ -23,3 +25,9 @@ def client_view() -> RecordView:
 def number_of(text: str | None) -> int | None:
     """A key in the address; None for anything else."""
     return int(text) if text and text.isdecimal() and len(text) < 19 else None
+
+
+def explained(number: int, client_id: int, event_type_id: int | None = None) -> Markup:
+    """A number of credits as a link to how it came about."""
+    url = url_for("CreditsView.explain", pk=client_id, event_type_id=event_type_id)
+    return Markup('<a class="enr-touch" href="{}">{}</a>').format(url, render.number(number))

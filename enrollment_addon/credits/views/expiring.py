@@ -19,6 +19,7 @@ from ...people.models import Client
 from .. import queries
 from ..forms import ExtendForm
 from ..models import CreditLot
+from .common import explained
 from .lots import extend_form, extend_now, totals_of
 
 WINDOWS = (("30", _l("30 days")), ("60", _l("60 days")), ("90", _l("90 days")))
@@ -43,7 +44,8 @@ class ExpiringView(RecordView):
         Column("client", _l("Client"), value=lambda lot: lot.client.full_name, kind="link", phone="title",
                order=(Client.last_name, Client.first_name, CreditLot.expires_on)),
         Column("event_type", _l("Event type"), value=lambda lot: lot.event_type.label),
-        Column("available", _l("Credits"), kind="number", order=(CreditLot.available,), phone="end"),
+        Column("available", _l("Credits"), kind="number", order=(CreditLot.available,), phone="end",
+               show=lambda lot: explained(lot.available, lot.client_id, lot.event_type_id)),
         Column("forfeited", _l("Value forfeited"),
                value=lambda lot: render.amount(lot.available * lot.unit_value, lot.currency)),
         Column("expires_on", _l("Expires"), kind="date", order=(CreditLot.expires_on,)),

@@ -22,7 +22,7 @@ from ...core.web.views import Column, ListAction, RecordView, Selection, notice,
 from .. import labels, service
 from ..forms import ExtendForm, VoidForm
 from ..models import CreditEntry, CreditLot
-from .common import settings
+from .common import explained, settings
 
 
 def _void_selected(view: RecordView, selection: Selection) -> Any:
@@ -31,6 +31,10 @@ def _void_selected(view: RecordView, selection: Selection) -> Any:
 
 def _extend_selected(view: RecordView, selection: Selection) -> Any:
     return view.extend_page(selection)  # type: ignore[attr-defined]
+
+
+def _explained(name: str) -> Callable[[CreditLot], Any]:
+    return lambda lot: explained(getattr(lot, name), lot.client_id, lot.event_type_id)
 
 
 class LotView(RecordView):
@@ -47,9 +51,11 @@ class LotView(RecordView):
         Column("client", _l("Client"), value=lambda lot: lot.client.full_name, kind="link", phone="title"),
         Column("event_type", _l("Event type"), value=lambda lot: lot.event_type.label),
         Column("quantity", _l("Added"), kind="number", order=(CreditLot.quantity,), phone="hide"),
-        Column("available", _l("Available"), kind="number", order=(CreditLot.available,), phone="end"),
-        Column("reserved", _l("Reserved"), kind="number", order=(CreditLot.reserved,), phone="hide"),
-        Column("used", _l("Used"), kind="number", order=(CreditLot.used,), phone="hide"),
+        Column("available", _l("Available"), show=_explained("available"), kind="number",
+               order=(CreditLot.available,), phone="end"),
+        Column("reserved", _l("Reserved"), show=_explained("reserved"), kind="number", order=(CreditLot.reserved,),
+               phone="hide"),
+        Column("used", _l("Used"), show=_explained("used"), kind="number", order=(CreditLot.used,), phone="hide"),
         Column("expires_on", _l("Expires"), kind="date", order=(CreditLot.expires_on,)),
         Column("origin", _l("Origin"), value=lambda lot: str(dict(labels.ORIGINS)[lot.origin]), phone="hide"),
     )
