@@ -293,10 +293,7 @@ def _create_booking() -> None:
             ["client_id"], ["enrollment_client.id"], name="fk_enrollment_booking_client_id", ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
-            ["closed_by_id"],
-            ["enrollment_batch.id"],
-            name="fk_enrollment_booking_closed_by_id",
-            ondelete="RESTRICT",
+            ["closed_by_id"], ["enrollment_batch.id"], name="fk_enrollment_booking_closed_by_id", ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
             ["created_by_id"], ["ab_user.id"], name="fk_enrollment_booking_created_by_id", ondelete="SET NULL",
@@ -317,10 +314,7 @@ def _create_booking() -> None:
             ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
-            ["session_id"],
-            ["enrollment_session.id"],
-            name="fk_enrollment_booking_session_id",
-            ondelete="RESTRICT",
+            ["session_id"], ["enrollment_session.id"], name="fk_enrollment_booking_session_id", ondelete="RESTRICT",
         ),
         sa.CheckConstraint("amount >= 0", name="ck_enrollment_booking_amount"),
         sa.CheckConstraint(

@@ -47,6 +47,7 @@ def pages(app: Flask, studio: Studio) -> dict[str, list[str]]:
         "/enrollment/participants/list/", "/enrollment/participants/add", "/enrollment/lots/list/",
         "/enrollment/lots/show/1", "/enrollment/ledger/list/", "/enrollment/batches/list/", "/enrollment/jobs/list/",
         "/enrollment/clubs/list/", "/enrollment/team-members/list/", "/enrollment/event-types/list/",
+        "/enrollment/schedule/", "/enrollment/calendar-links/",
     ]
     owner = [
         *team, f"/enrollment/clients/merge/{one}", f"/enrollment/clients/merge/{one}?other_id={studio.clients[1]}",
