@@ -10,7 +10,6 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment_addon.core import roles
-from enrollment_addon.people.models import Client, Participant
 from tests import factories
 from tests.conftest import csrf_token
 from tests.rest.conftest import Caller, refusal, wrong_fields
@@ -180,8 +179,10 @@ def test_bad_input_is_refused_by_its_field(
     }
     assert wrong_fields(owner.post("/enrollments/", {**body, "begins_on": "tomorrow"})) == {"begins_on"}
     path = f"/enrollments/{item['id']}/update_sessions"
-    for wrong, field in (({"total": -1}, "total"), ({"total": 1001}, "total"), ({"total": 12, "charge": "-1"}, "charge"),
-                         ({"total": 12, "charge": "1.005"}, "charge"), ({"total": 9, "charge": "1"}, "charge")):
+    for wrong, field in (
+        ({"total": -1}, "total"), ({"total": 1001}, "total"), ({"total": 12, "charge": "-1"}, "charge"),
+        ({"total": 12, "charge": "1.005"}, "charge"), ({"total": 9, "charge": "1"}, "charge"),
+    ):
         assert wrong_fields(owner.post(path, wrong)) == {field}, wrong
     assert wrong_fields(owner.get(f"/enrollments/{item['id']}/refund_quote", kind="some")) == {"kind"}
     yen = owner.made("/packages/", {"name": "Elsewhere", "event_type_id": studio["yoga"], "sessions": 1,

@@ -1,0 +1,149 @@
+"""Enrollments and the schedule: what can be booked, and what attendance, pauses and cancellations do to bookings."""
+
+import datetime as dt
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from enrollment_addon.billing import service as billing
+from enrollment_addon.core import clock
+from enrollment_addon.core.errors import Conflict
+from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.credits.service import check_ledger
+from enrollment_addon.enrollments import people_hooks, queries, service
+from enrollment_addon.enrollments.calc import Refund, Status
+from enrollment_addon.enrollments.models import Enrollment
+from enrollment_addon.people import hooks as people
+from enrollment_addon.people.service import merge_clients
+from enrollment_addon.schedule import hooks
+from enrollment_addon.schedule import service as schedule
+from enrollment_addon.schedule.calc import BookingState, Pays, PayWith
+from enrollment_addon.schedule.models import Booking
+from tests import factories
+
+NOW = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
+LIMITS = service.PauseLimits(4, 90)
+
+
+@pytest.fixture(autouse=True)
+def plugged(session: Session) -> Iterator[None]:
+    """The hooks as the wiring sets them, and the clock on a Monday morning."""
+    hooks.register_enrollment_guard("enrollments", service.guard_booking)
+    hooks.register_after_attendance("enrollments", partial(service.settle_attendance, complete=True))
+    people_hooks.plug_in()
+    with clock.frozen(NOW):
+        yield
+
+
+@pytest.fixture
+def sold(session: Session) -> Enrollment:
+    """Four sessions for 100 euros, paid, for Kim; and a session on each of the next ten days."""
+    club = factories.make_club(session, timezone="UTC")
+    client = factories.make_client(session, club=club)
+    kim = factories.make_participant(session, client)
+    package = factories.make_package(session, factories.make_event_type(session), sessions=4, valid_days=30)
+    item = service.create_enrollment(
+        session, client_id=client.id, package_id=package.id, participant_id=kim.id, actor=SYSTEM
+    )
+    billing.take_payment(session, client_id=client.id, amount=10_000, method="cash", actor=SYSTEM)
+    return item
+
+
+def book(session: Session, item: Enrollment, days: int, **over: Any) -> Booking:
+    """A place in a session so many days from now, paid by the enrollment."""
+    assert item.event_type
+    held = factories.make_session(
+        session, item.club, item.event_type, starts_at=NOW + dt.timedelta(days=days), capacity=5
+    )
+    asked = {"client_id": item.client_id, "participant_id": item.participant_id, "session_id": held.id}
+    pay_with = PayWith(Pays.enrollment, enrollment_id=item.id)
+    return schedule.book(session, **{**asked, **over}, pay_with=pay_with, actor=SYSTEM)
+
+
+def figures(session: Session, item: Enrollment) -> tuple[str, int, int, int]:
+    counts = queries.counts_of(session, item.id)
+    return str(item.status), counts.used, counts.reserved, counts.remaining
+
+
+def test_attendance_uses_sessions_completes_and_reopens(session: Session, sold: Enrollment) -> None:
+    booked = [book(session, sold, day) for day in range(1, 5)]
+    assert figures(session, sold) == ("active", 0, 4, 0)
+    with clock.frozen(NOW + dt.timedelta(days=6)):
+        for booking in booked[:3]:
+            schedule.record_attendance(session, booking_id=booking.id, state=BookingState.attended, actor=SYSTEM)
+        assert figures(session, sold) == ("active", 3, 1, 0)
+        schedule.record_attendance(session, booking_id=booked[3].id, state=BookingState.no_show, actor=SYSTEM)
+        assert figures(session, sold) == ("completed", 4, 0, 0), "the last session completes it"
+        schedule.record_attendance(session, booking_id=booked[3].id, state=BookingState.booked, actor=SYSTEM)
+    assert figures(session, sold) == ("active", 3, 1, 0), "and taking it back reopens it"
+    assert [step.verb for step in queries.history(session, sold.id)][:2] == [
+        "reopen_enrollment", "auto_complete_enrollment",
+    ]
+
+
+def test_a_cancellation_takes_its_bookings_along_and_refunds_their_share(session: Session, sold: Enrollment) -> None:
+    past, to_come = book(session, sold, 1), book(session, sold, 5)
+    with clock.frozen(NOW + dt.timedelta(days=2)):
+        schedule.record_attendance(session, booking_id=past.id, state=BookingState.attended, actor=SYSTEM)
+        quote = queries.refund_quote(session, sold, Refund.partial)
+        assert (quote.remaining, quote.amount) == (3, 7_500), "one booked for later counts as left"
+        service.cancel_enrollment(session, enrollment_id=sold.id, refund="partial", actor=SYSTEM)
+    session.expire_all()
+    assert to_come.state == BookingState.cancelled
+    assert figures(session, sold) == ("cancelled", 1, 0, 0)
+    assert queries.money_of(session, sold.id).refunded == 7_500
+    with pytest.raises(Conflict, match="Cancelled"):
+        book(session, sold, 6)
+    assert list(check_ledger(session)) == []
+
+
+def test_a_planned_pause_cancels_what_is_inside_begins_and_ends_by_itself(session: Session, sold: Enrollment) -> None:
+    inside, after = book(session, sold, 4), book(session, sold, 9)
+    first, last = NOW.date() + dt.timedelta(days=3), NOW.date() + dt.timedelta(days=7)
+    service.pause_enrollment(
+        session, enrollment_id=sold.id, begins_on=first, ends_on=last, reason="Holiday", actor=SYSTEM, limits=LIMITS
+    )
+    session.expire_all()
+    assert (inside.state, after.state) == (BookingState.cancelled, BookingState.booked)
+    assert sold.ends_on == NOW.date() + dt.timedelta(days=35)
+    assert figures(session, sold) == ("active", 0, 1, 3)
+    with pytest.raises(Conflict, match="paused from"):
+        book(session, sold, 5)
+    with clock.frozen(NOW + dt.timedelta(days=3)):
+        assert service.turn_pauses(session, size=10, actor=SYSTEM) == (1, None)
+        assert sold.status == Status.paused
+        assert service.turn_pauses(session, size=10, actor=SYSTEM) == (0, None), "done already"
+        with pytest.raises(Conflict):
+            book(session, sold, 10)
+    with clock.frozen(NOW + dt.timedelta(days=8)):
+        service.turn_pauses(session, size=10, actor=SYSTEM)
+        assert sold.status == Status.active
+        book(session, sold, 11)
+    assert sold.ends_on == NOW.date() + dt.timedelta(days=35), "all five days were rested"
+
+
+def test_only_its_own_participant_and_days_can_be_booked(session: Session, sold: Enrollment) -> None:
+    other = factories.make_participant(session, sold.client)
+    with pytest.raises(Conflict, match="another participant"):
+        book(session, sold, 1, participant_id=other.id)
+    later = service.renew_enrollment(session, enrollment_id=sold.id, actor=SYSTEM)
+    with pytest.raises(Conflict, match="begins on"):
+        book(session, later, 1)
+
+
+def test_a_merged_client_keeps_enrollments_and_a_held_one_cannot_be_deleted(session: Session, sold: Enrollment) -> None:
+    target = factories.make_client(session, club=sold.club)
+    assert "enrollments" in map(str, people.client_holders.of(session, [sold.client_id]))
+    merge_clients(
+        session, source_id=sold.client_id, target_id=target.id, keep={}, reason="The same person", actor=SYSTEM
+    )
+    session.expire_all()
+    assert sold.client_id == target.id
+    assert figures(session, sold) == ("active", 0, 0, 4)
+    rows = people.export_sections["enrollments"](session, [target.id])
+    assert [row["id"] for row in rows] == [sold.id]
+    people.erasures["enrollments"](session, client_id=target.id, needles=["Cleo"])
+    assert {step.reason for step in queries.history(session, sold.id)} <= {None, "[erased]"}
