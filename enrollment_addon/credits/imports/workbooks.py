@@ -4,10 +4,10 @@ import tempfile
 from array import array
 from collections.abc import Sequence
 from typing import IO, Any, BinaryIO, overload
-from xml.etree.ElementTree import Element, iterparse
 
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS
+from openpyxl.xml.functions import iterparse
 
 _ITEM, _RUN, _TEXT = (f"{{{SHEET_MAIN_NS}}}{name}" for name in ("si", "r", "t"))
 
@@ -18,7 +18,7 @@ class Strings(Sequence[str]):
     def __init__(self, source: IO[bytes]) -> None:
         self.file = tempfile.TemporaryFile()  # noqa: SIM115 - read for as long as the workbook is
         self.ends = array("Q", (0,))
-        events = iterparse(source, events=("start", "end"))  # noqa: S314 - expat itself stops entity bombs
+        events = iterparse(source, events=("start", "end"))
         _, root = next(events)
         for event, node in events:
             if event == "end" and node.tag == _ITEM:
@@ -41,7 +41,7 @@ class Strings(Sequence[str]):
         return self.file.read(self.ends[place + 1] - self.ends[place]).decode()
 
 
-def _text(item: Element) -> str:
+def _text(item: Any) -> str:
     """A text with its runs of different looks joined; how it is pronounced is left out."""
     parts = (node for part in item for node in ([part] if part.tag == _TEXT else part if part.tag == _RUN else ()))
     return "".join(node.text or "" for node in parts if node.tag == _TEXT)
