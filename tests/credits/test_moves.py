@@ -82,9 +82,10 @@ def test_what_cannot_be_transferred(studio, pair, sound):
     with pytest.raises(NotEnoughCredits):
         transfer(studio, pair, 3)
     for over in ({"to_client_id": pair[0]}, {"to_client_id": elsewhere}, {"quantity": 0}, {"quantity": True},
-                 {"reason": " "}, {"event_type_id": 9_999}):
-        with pytest.raises(InvalidInput):
+                 {"quantity": 1_001}, {"reason": " "}, {"event_type_id": 9_999}):
+        with pytest.raises(InvalidInput) as refusal:
             transfer(studio, pair, **{"quantity": 1, **over})
+        assert set(refusal.value.fields) == set(over)
     staff = Actor(reach=Reach.own_clubs, club_ids=(studio.club_id,))
     for over in ({"to_client_id": stranger}, {"from_client_id": stranger}):
         with pytest.raises(NotFound):
@@ -97,8 +98,17 @@ def test_what_cannot_be_transferred(studio, pair, sound):
 def test_a_conversion_makes_whole_credits_says_what_is_left_and_goes_back_in_whole_steps(studio, pair, sound):
     with unit_of_work(studio.session):
         private = factories.make_event_type(studio.session).id
+        retired = factories.make_event_type(studio.session, active=False).id
     asked = {"client_id": pair[0], "from_event_type_id": studio.type_id, "to_event_type_id": private}
-    made = studio.move("convert_credits", **asked, quantity=5, give=2, get=1)
+    ratio = {"quantity": 5, "give": 2, "get": 1}
+    made = studio.move("convert_credits", **asked, **ratio, idempotency_key="k")
+    assert studio.move("convert_credits", **asked, **ratio, idempotency_key="k") == made
+    with pytest.raises(IdempotencyMismatch):
+        studio.move("convert_credits", **asked, **{**ratio, "get": 2}, idempotency_key="k")
+    summary = queries.batch_summary(studio.session, made["batch_id"])
+    assert summary.input == {**asked, **ratio, "left_out": {}}
+    assert (summary.note, summary.state, summary.clients, summary.credits) == ("as agreed", "done", 1, 2)
+    studio.session.rollback()
     assert {k: made[k] for k in ("converted", "received", "left")} == {"converted": 4, "received": 2, "left": 1}
     assert studio.balance(pair[0]) == (1, 0, 0)
     new = sorted((lot for lot in studio.lots(pair[0]) if lot.event_type_id == private), key=lambda lot: lot.id)
@@ -107,9 +117,13 @@ def test_a_conversion_makes_whole_credits_says_what_is_left_and_goes_back_in_who
     studio.reserve(pair[0], 1, event_type_id=private)
     assert studio.undo(made["batch_id"])["taken_back"] == 1
     assert studio.balance(pair[0]) == (3, 0, 0)
-    for wrong in ({"quantity": 1}, {"give": 0}, {"get": 101}, {"to_event_type_id": studio.type_id}):
-        with pytest.raises(InvalidInput):
+    for wrong in ({"quantity": 1}, {"give": 0}, {"get": 101}, {"to_event_type_id": studio.type_id},
+                  {"to_event_type_id": retired}, {"from_event_type_id": 9_999}, {"reason": ""}):
+        with pytest.raises(InvalidInput) as refusal:
             studio.move("convert_credits", **{**asked, "quantity": 2, "give": 2, "get": 1, **wrong})
+        assert set(refusal.value.fields) == set(wrong)
+    with pytest.raises(NotEnoughCredits):
+        studio.move("convert_credits", **asked, quantity=4, give=2, get=1)
     assert sound()
 
 
@@ -129,6 +143,9 @@ def test_extending_one_or_many_is_in_the_ledger_and_can_be_undone(studio, pair, 
     with pytest.raises(NotEnoughCredits):
         studio.reserve(pair[0], 2, on=later + DAY)
     studio.move("extend_lots", lot_ids=[first], expires_on=None)
+    with unit_of_work(studio.session):
+        plan = service.undo_plan(studio.session, batch_id=made["batch_id"], actor=SYSTEM)
+    assert plan == service.UndoPlan(clients=1, credits=5, taken_back=1, kept_spent=1, clients_spent=1, reserved=1)
     assert studio.undo(made["batch_id"])["taken_back"] == 1, "the first lot got yet another day since"
     assert [lot.expires_on for lot in studio.lots(pair[0])] == [None, soon]
     assert studio.kinds(pair[0]).count("extend") == 4
