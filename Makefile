@@ -9,6 +9,7 @@ PORT ?= 8080
 CLIENTS ?= 1000
 TESTS ?=
 BENCHMARKS ?=
+MUTANTS ?=
 BIN := $(VENV)/bin
 PYTHON ?= $(firstword $(foreach name,python3 python3.11 python3.12 python3.13,$(shell \
 	$(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
@@ -42,6 +43,11 @@ check: $(BIN)/.dev ## Style, types, imports, security, templates, dead code, cat
 .PHONY: bench
 bench: $(BIN)/.test ## The promised speeds, measured side by side (BENCHMARKS="grant spending")
 	$(BIN)/python -m benchmarks $(BENCHMARKS)
+
+.PHONY: mutants
+mutants: $(BIN)/.dev ## Changed lines of the ledger that no test notices (MUTANTS="enrollment_addon.credits.calc.*"); docs/mutants.md
+	$(BIN)/mutmut run --max-children 2 $(MUTANTS)
+	$(BIN)/mutmut results
 
 .PHONY: messages
 messages: $(BIN)/.server ## Bring the catalogs up to date with the code
