@@ -198,7 +198,7 @@ def test_imported_people_stay_known_through_merge_and_are_forgotten_when_erased(
     clients = session.scalar(select(func.count()).select_from(Client))
     key = importer.check(FILE)
     assert set(importer.reasons(key)) == {5, 6}, importer.reasons(key)
-    assert importer.run(FILE) == {"unchanged": 4, "refused": 2}, "the rows of the merged client mean the one who is left"
+    assert importer.run(FILE) == {"unchanged": 4, "refused": 2}, "the merged client’s row means who is left"
     assert session.scalar(select(func.count()).select_from(Client)) == clients
     with unit_of_work(session):
         erase_client(session, client_id=maya, reason="asked", typed_name="Maya Fischer", actor=SYSTEM)

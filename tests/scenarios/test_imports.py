@@ -40,9 +40,11 @@ def test_from_upload_to_error_file(ana: FlaskClient, app: Flask, studio: Studio)
     page = ana.get(uploaded.location).text
     assert "Ida" in page
     assert page.count(" selected ") >= 5, "columns are recognized by their names"
-    wrong = choose(ana, uploaded.location, club_id="", email="1", dates="dmy")
+    wrong = choose(ana, uploaded.location, club_id="", first_name="", email="1", dates="dmy")
     assert wrong.status_code == 422
     assert "chosen twice" in wrong.text
+    assert "A client needs this column." in wrong.text
+    assert "Choose the club of the clients" in wrong.text
     assert '<option selected value="dmy">' in wrong.text, "what was chosen stays"
 
     checked = choose(ana, uploaded.location, club_id=str(studio.uptown))
