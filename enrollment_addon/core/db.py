@@ -255,6 +255,20 @@ def insert_new(session: Session, table: Table, values: Mapping[str, Any], keys: 
     return session.execute(statement.returning(table.c[keys[0]])).first() is not None
 
 
+def ensure_row(session: Session, table: Table, values: Mapping[str, Any], keys: list[str]) -> None:
+    """Insert one row unless there is one with the same unique key; for a row that is locked right after.
+
+    On MariaDB an insert that fails keeps a shared lock, and two callers who then ask for the row would wait for
+    each other; this one takes the exclusive lock at once.
+    """
+    if dialect_of(session) == "mysql":
+        statement = mysql.insert(table).values(**values)
+        same = {keys[0]: table.c[keys[0]]}
+        session.connection().execute(statement.on_duplicate_key_update(**same))
+    else:
+        insert_new(session, table, values, keys)
+
+
 _KEY_LISTS = {
     "sqlite": "SELECT value AS id FROM json_each(:keys)",
     "postgresql": "SELECT CAST(value AS bigint) AS id FROM json_array_elements_text(CAST(:keys AS json))",

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session, joinedload
 
 from ...core import clock
-from ...core.db import insert_new, require
+from ...core.db import ensure_row, require
 from ...core.errors import Busy
 from ...people.models import Client
 from .. import calc
@@ -32,7 +32,7 @@ def lock_account(session: Session, client_id: int, currency: str) -> MoneyAccoun
     account = session.scalars(one).one_or_none()
     if account is None:
         key = {"client_id": client_id, "currency": currency}
-        insert_new(session, accounts, {**key, "on_account": 0}, list(key))
+        ensure_row(session, accounts, {**key, "on_account": 0}, list(key))
         account = session.scalars(one).one()
     # Asked again behind the lock: a merge may have been what was waited for.
     if session.execute(select(Client.merged_into_id).where(Client.id == client_id)).scalar_one() is not None:
