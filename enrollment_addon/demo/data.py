@@ -24,6 +24,7 @@ from ..credits import service as credits
 from ..credits.models import CreditLot
 from ..people import service as people
 from ..people.models import ParticipantKind, ReachChoice, Relationship
+from .enrollments import add_enrollments
 from .money import add_money
 from .names import CULTURES, PET_NAMES, PETS, Culture
 from .schedule import add_schedule, hold_class
@@ -125,6 +126,7 @@ def load(
         _take_back(demo)
         add_schedule(demo)
         add_money(demo)
+        add_enrollments(demo)
 
 
 def _add_places(demo: Demo, users: Mapping[str, int]) -> None:

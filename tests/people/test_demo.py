@@ -13,6 +13,7 @@ from enrollment_addon.core import scope
 from enrollment_addon.credits.models import CreditEntry, CreditLot, EntryKind
 from enrollment_addon.credits.service import check_ledger
 from enrollment_addon.demo import data
+from enrollment_addon.enrollments.models import Enrollment
 from enrollment_addon.people.models import Client, Club, Household, Participant, ReachChoice, TeamMember
 from enrollment_addon.schedule.models import Booking
 from tests import factories
@@ -38,7 +39,7 @@ def test_there_is_something_of_everything(session: Session) -> None:
     assert set(session.scalars(select(Participant.kind))) == {"self", "child", "pet"}
     assert session.scalar(select(func.count(Household.id))) > 3
     assert set(session.scalars(select(CreditEntry.kind))) == set(EntryKind) - {
-        EntryKind.transfer_in, EntryKind.transfer_out, EntryKind.restore, EntryKind.extend,
+        EntryKind.transfer_in, EntryKind.transfer_out, EntryKind.restore,
     }
     for state in ("available", "reserved", "used", "expired", "voided"):
         assert session.scalar(select(func.sum(getattr(CreditLot, state)))) > 0, state
@@ -48,6 +49,8 @@ def test_there_is_something_of_everything(session: Session) -> None:
     assert session.scalar(select(func.sum(MoneyAccount.on_account))) > 0
     assert list(check_money(session)) == []
     assert set(session.scalars(select(Booking.state))) >= {"booked", "waitlisted", "attended", "no_show", "cancelled"}
+    assert set(session.scalars(select(Enrollment.status))) == {"active", "paused", "completed", "cancelled"}
+    assert session.scalars(select(Enrollment.id).where(Enrollment.deleted_at.is_not(None))).first()
     portal = session.scalars(select(Client).where(Client.portal_user_id.is_not(None))).one()
     assert portal.full_name == "Maya Fischer"
     assert list(check_ledger(session)) == []
