@@ -206,8 +206,6 @@ MODULES: tuple[Module, ...] = (
                  _l("Cancel sessions for everybody in them, and undo that"), (OWNER, MANAGER)),
             Verb("manage_calendar_links", _l("Manage calendar links"), SCHEDULE,
                  _l("Make and end links that calendar programs subscribe to"), (OWNER, MANAGER, TEAM)),
-            Verb("manage_calendar_links", _l("Manage calendar links"), SCHEDULE,
-                 _l("Make and end links that calendar programs subscribe to"), (OWNER, MANAGER, TEAM)),
         ),
         views=(
             _menu(calendar_views.CalendarView, "Schedule page", _l("Schedule"), "fa-calendar", "Schedule", SCHEDULE,
@@ -220,8 +218,6 @@ MODULES: tuple[Module, ...] = (
                   "fa-calendar"),
             _menu(closure_views.ClosureView, "Closures", _l("Closures"), "fa-ban", "Schedule", SCHEDULE,
                   "fa-calendar"),
-            View(feed_views.FeedView),
-            View(feed_views.CalendarFileView),
             View(feed_views.FeedView),
             View(feed_views.CalendarFileView),
         ),

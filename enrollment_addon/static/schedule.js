@@ -92,6 +92,14 @@
     }).catch((error) => { info.revert(); complain(error.message); });
   }
 
+  /** What scrolls within the calendar is reached by keyboard too. */
+  function openScrollers() {
+    place.querySelectorAll("div").forEach((part) => {
+      if (part.scrollHeight <= part.clientHeight || !/auto|scroll/.test(getComputedStyle(part).overflowY)) return;
+      part.tabIndex = 0;
+    });
+  }
+
   const calendar = new window.FullCalendar.Calendar(place, {
     locale: texts.locale || "en",
     direction: document.documentElement.dir || "ltr",
@@ -114,7 +122,7 @@
     eventDurationEditable: false,
     noEventsContent: texts.empty,
     events: load,
-    datesSet: remember,
+    datesSet: (info) => { remember(info); window.setTimeout(openScrollers); },
     eventDrop: moved,
     eventDidMount: (info) => {
       info.el.title = info.event.title + " · " + info.event.extendedProps.about;
@@ -122,4 +130,5 @@
     },
   });
   calendar.render();
+  openScrollers();
 })();
