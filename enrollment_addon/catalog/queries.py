@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Select, or_, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, joinedload, lazyload
 
 from ..core.search import asked_words, words_of
 from ..core.translations import Translation
@@ -68,7 +68,7 @@ def offered_packages(session: Session, club_id: int) -> Sequence[Package]:
     return session.scalars(
         select(Package)
         .where(Package.active, sold_at(club_id))
-        .options(joinedload(Package.event_type))
+        .options(joinedload(Package.event_type), lazyload(Package.clubs))
         .order_by(Package.name, Package.id)
     ).unique().all()
 

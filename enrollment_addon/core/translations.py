@@ -36,22 +36,21 @@ def reader_locale(session: Session) -> str | None:
 
 
 def translated(item: Any, field: str) -> str:
-    """The field in the reader's language, else as the record has it. One query per record type and session."""
+    """The field in the reader's language, else as the record has it. One query per language and session."""
     own: str = getattr(item, field)
     session = object_session(item)
     locale = reader_locale(session) if session else None
     if session is None or not locale or item.id is None:
         return own
     cache = session.info.setdefault(_CACHE, {})
-    record = item.__tablename__
-    if (record, locale) not in cache:
+    if locale not in cache:
         rows = session.connection().execute(
-            select(Translation.record_id, Translation.field, Translation.text).where(
-                Translation.record == record, Translation.locale == locale
+            select(Translation.record, Translation.record_id, Translation.field, Translation.text).where(
+                Translation.locale == locale
             )
         )
-        cache[record, locale] = {(row.record_id, row.field): row.text for row in rows}
-    return cache[record, locale].get((item.id, field)) or own
+        cache[locale] = {(row.record, row.record_id, row.field): row.text for row in rows}
+    return cache[locale].get((item.__tablename__, item.id, field)) or own
 
 
 def translations_of(session: Session, item: Any) -> dict[str, dict[str, str]]:

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import Session, joinedload, lazyload
 
 from ..billing.models import Charge
 from ..billing.queries import EnrollmentMoney, enrollment_money
+from ..catalog.models import Package
 from ..core import clock
 from ..core.db import key_list
 from ..credits.models import CreditLot, lots
@@ -160,6 +161,6 @@ def enrollments_of(session: Session, client_id: int, limit: int = 10) -> Sequenc
     return session.scalars(
         select(Enrollment)
         .where(Enrollment.client_id == client_id, Enrollment.deleted_at.is_(None))
-        .options(joinedload(Enrollment.package), joinedload(Enrollment.participant))
+        .options(joinedload(Enrollment.package).options(lazyload(Package.clubs)), joinedload(Enrollment.participant))
         .order_by(Enrollment.id.desc()).limit(limit)
     ).unique().all()

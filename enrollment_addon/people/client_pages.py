@@ -88,7 +88,7 @@ class ClientPages:
             "add_participant_url": url_for("ParticipantView.add", client_id=client.id)
             if may("add", "EnrollmentParticipant") and client.erased_at is None else None,
             "household": _household(client, shown.members),
-            "timeline": self.told(queries.timeline(self.session, client.id, TIMELINE)),  # type: ignore[attr-defined]
+            "timeline": self.told(queries.story(self.session, client.id, TIMELINE)),  # type: ignore[attr-defined]
             "more": self.more(client), "sections": [], "side_sections": [],
         }
         for part in client_parts():

@@ -72,6 +72,11 @@ def identities(session: Session, client_id: int) -> list[int]:
 def timeline(session: Session, client_id: int, limit: int = 50) -> list[hooks.TimelineItem]:
     """What happened to a client, the newest first, over every domain. Raises: NotFound."""
     require_client(session, client_id)
+    return story(session, client_id, limit)
+
+
+def story(session: Session, client_id: int, limit: int) -> list[hooks.TimelineItem]:
+    """The timeline of a client whom the caller has found in reach."""
     keys = identities(session, client_id)
     told_elsewhere = [record for _, records in hooks.timeline_sources.values() for record in records]
     audit = [

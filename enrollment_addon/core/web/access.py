@@ -5,7 +5,8 @@ Business verbs are permissions on one menu, `Enrollment`, named as staff would s
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,9 +62,21 @@ def current_session() -> Session:
     return session
 
 
+@contextmanager
+def _reading_accounts() -> Iterator[None]:
+    """While accounts and permissions themselves are read nobody's reach is asked for: that would read them again."""
+    outer = g.get("enrollment_resolving", False)
+    g.enrollment_resolving = True
+    try:
+        yield
+    finally:
+        g.enrollment_resolving = outer
+
+
 def _current_user() -> Any:
     user = getattr(g, "user", None)
-    return user if user is not None and getattr(user, "is_authenticated", False) and user.is_active else None
+    with _reading_accounts():
+        return user if user is not None and getattr(user, "is_authenticated", False) and user.is_active else None
 
 
 def actor_for_user(session: Session, user: Any) -> Actor:
@@ -84,8 +97,7 @@ def current_actor() -> Actor:
     """
     if not has_request_context() or g.get("enrollment_resolving"):
         return SYSTEM
-    g.enrollment_resolving = True
-    try:
+    with _reading_accounts():
         user = _current_user()
         if user is None:
             return NOBODY
@@ -93,8 +105,6 @@ def current_actor() -> Actor:
         if user.id not in known:
             known[user.id] = actor_for_user(current_session(), user)
         return known[user.id]
-    finally:
-        g.enrollment_resolving = False
 
 
 def acting_user_id() -> int | None:
@@ -106,7 +116,8 @@ def permissions_of(user: Any) -> frozenset[tuple[str, str]]:
     """All (permission, menu) pairs a user holds through roles and groups; one query, kept for the request."""
     held: dict[int, frozenset[tuple[str, str]]] = g.setdefault("enrollment_permissions", {})
     if user.id not in held:
-        roles = current_app.appbuilder.sm.get_user_roles_permissions(user) if user.roles or user.groups else {}  # type: ignore[attr-defined]
+        with _reading_accounts():
+            roles = current_app.appbuilder.sm.get_user_roles_permissions(user) if user.roles or user.groups else {}  # type: ignore[attr-defined]
         held[user.id] = frozenset(pair for pairs in roles.values() for pair in pairs)
     return held[user.id]
 

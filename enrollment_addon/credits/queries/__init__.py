@@ -4,7 +4,7 @@
 taken yet are shown as `lapsed` and counted nowhere else.
 """
 
-from .balances import BalanceRow, ClientCredits, Summary, balances_for, client_credits
+from .balances import BalanceRow, ClientCredits, Summary, balances_for, client_balances, client_credits
 from .batches import GRANT, BatchRow, BatchSummary, batch_rows, batch_summary
 from .expiring import Forfeit, expiring_within, forfeited
 from .history import EntryRow, ExplainedLot, Explanation, explain, lot_entries
@@ -25,6 +25,7 @@ __all__ = [
     "balances_for",
     "batch_rows",
     "batch_summary",
+    "client_balances",
     "client_credits",
     "entry_sums",
     "expiring_within",
