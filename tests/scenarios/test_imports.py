@@ -111,9 +111,9 @@ def test_import_and_export_on_the_command_line(app: Flask, studio: Studio, tmp_p
     assert json.loads(dry.stdout)["create"] == 1
     assert "row 3: There is no active event type “Judo”." in dry.stderr
     assert balances(app) == {}
-    assert json.loads(run(*told).stdout) == {
-        "dry_run": False, "import_id": 1, "create": 1, "update": 0, "unchanged": 0, "refused": 2,
-    }
+    told_once = json.loads(run(*told).stdout)
+    assert told_once.pop("import_id")
+    assert told_once == {"dry_run": False, "create": 1, "update": 0, "unchanged": 0, "refused": 2}
     assert json.loads(run(*told).stdout)["unchanged"] == 1
     assert list(balances(app).values()) == [5]
     for wrong in (("--map", "mail=Mail address"), ("--map", "email=Mail"), ("--club", "Nowhere")):
