@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import current_app, request
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import selectinload
 
 from ..core.batches import Batch
@@ -17,6 +17,7 @@ from ..core.web.api import Api, idempotency_key, key_of, operation
 from ..core.web.records import readable
 from ..people.views import ClientView
 from . import queries, service
+from .labels import BATCH_KINDS
 from .models import CreditLot
 from .schemas import (
     BatchSchema,
@@ -142,10 +143,11 @@ class CreditsApi(Api):
             return self.result({"batch_id": made["batch_id"], "job_id": made["job_id"]}, 202)
         return self.result({name: made[name] for name in told})
 
-    @operation("/lots/<pk>/entries", summary="The ledger of one lot, in order", permission="read",
-               answers={200: EntrySchema}, many=True)
+    @operation("/lots/<pk>/entries", summary="The ledger of one lot in order, also as of a past day",
+               permission="read", answers={200: EntrySchema}, many=True, refusals=(422,),
+               query=(("as_of", "string", "A day, ISO 8601"),))
     def entries(self, pk: str) -> Any:
-        rows = queries.lot_entries(self.session, key_of(pk))
+        rows = queries.lot_entries(self.session, key_of(pk), _day("as_of"))
         return self.answer(200, {"count": len(rows), "result": EntrySchema(many=True).dump(rows)})
 
 
@@ -193,6 +195,10 @@ class BatchApi(readable(BatchSchema)):  # type: ignore[misc]
     openapi_spec_tag = "Batches"
     filters = BatchView.filters
     orders = {"created_at": (Batch.id,)}
+
+    def base_query(self) -> Select[Any]:
+        """The batches of credits; those of other domains have endpoints of their own."""
+        return select(Batch).where(Batch.kind.in_(BATCH_KINDS))
 
     @operation("/<pk>/undo", "POST", summary="Take back what nobody has spent; with preview only say so",
                permission="undo_batch", menu=MENU, body=UndoInput, answers={200: UndoAnswer, 202: UndoJobAnswer},

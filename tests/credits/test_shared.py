@@ -3,7 +3,7 @@
 import datetime as dt
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import InUse, InvalidInput, NotFound
@@ -220,3 +220,23 @@ def test_lots_of_an_enrollment_are_taken_back_shifted_held_and_moved(studio, sou
         open_lot(studio, client, actor=staff)
     assert do(studio, "move_restriction", from_enrollment_id=8, to_enrollment_id=9, actor=staff) == 0
     assert sound()
+
+
+@pytest.mark.databases("postgresql")
+def test_the_usual_booking_is_two_statements_also_with_an_enrollment_and_a_participant(studio, engine):
+    client = studio.clients(1)[0]
+    with unit_of_work(studio.session):
+        kim = factories.make_participant(studio.session, studio.session.get(factories.Client, client)).id
+    lot = open_lot(studio, client, 5, participant_ids=[kim], enrollment_id=7)
+    studio.grant([client], 5)
+    sent = []
+    event.listen(engine, "before_cursor_execute", lambda conn, cursor, statement, *_: sent.append(statement))
+    for number, over in enumerate(({}, {"participant_id": kim, "enrollment_id": 7})):
+        sent.clear()
+        with unit_of_work(studio.session):
+            service.reserve_credits(
+                studio.session, client_id=client, event_type_id=studio.type_id, booking_id=number, on=studio.today,
+                actor=SYSTEM, **over,
+            )
+        assert [statement.split()[0] for statement in sent] == ["UPDATE", "WITH"]
+    assert {row.id: row.reserved for row in studio.lots(client)}[lot] == 1

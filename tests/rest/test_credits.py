@@ -132,6 +132,9 @@ def test_credits_as_of_a_past_day(owner: Caller, town: Town) -> None:
     assert available(owner, town.ann.client) == 10
     assert owner.result(path, as_of=today.isoformat())["balances"][0]["available"] == 10
     assert owner.result(path, as_of=(today - dt.timedelta(days=2)).isoformat()) == {"balances": [], "lots": []}
+    entries = f"/credits/lots/{town.ann.lot}/entries"
+    assert len(owner.result(entries, as_of=today.isoformat())) == len(owner.result(entries)) == 1
+    assert owner.result(entries, as_of=(today - dt.timedelta(days=2)).isoformat()) == []
     for day in ("0001-01-01", "9999-12-31"):
         assert owner.get(path, as_of=day).status_code == 200, day
     for junk in ("", "yesterday", "2026-02-30", "2026-13-01", "\x00"):

@@ -62,16 +62,17 @@ class Explanation:
     next_after: int | None
 
 
-def lot_entries(session: Session, lot_id: int) -> list[EntryRow]:
-    """The ledger of one lot, in order. Raises: NotFound."""
-    reached = session.execute(
-        select(lots.c.id)
+def lot_entries(session: Session, lot_id: int, as_of: dt.date | None = None) -> list[EntryRow]:
+    """The ledger of one lot in order, up to now or to the end of a day. Raises: NotFound."""
+    client_id = session.execute(
+        select(lots.c.client_id)
         .join_from(lots, clients_table)
         .where(lots.c.id == lot_id, reach_of(actor_of(session)))
-    ).first()
-    if reached is None:
+    ).scalar()
+    if client_id is None:
         raise NotFound
-    return _entries(session, [lot_id], until=None)[lot_id]
+    until = end_of(as_of, timezone_of(session, client_id)) if as_of else None
+    return _entries(session, [lot_id], until=until)[lot_id]
 
 
 def explain(
