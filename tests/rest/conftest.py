@@ -184,6 +184,10 @@ class Possessions:
     charge: int
     payment: int
     report: int
+    group: int
+    session: int
+    booking: int
+    closure: int
     enrollment: int
 
     def key_for(self, path: str) -> int | None:
@@ -193,6 +197,8 @@ class Possessions:
             "/lots/": self.lot, "/credits/lots/": self.lot, "/batches/": self.batch, "/jobs/": self.job,
             "/charges/": self.charge, "/payments/": self.payment, "/training_reports/": self.report,
             "/enrollments/": self.enrollment,
+            "/class_groups/": self.group, "/sessions/": self.session, "/bookings/": self.booking,
+            "/closures/": self.closure,
         }
         return next((key for start, key in kinds.items() if path.startswith(start)), None)
 
@@ -204,11 +210,19 @@ def _possessions(session: Session, yoga: Any, user_id: int, **client: Any) -> Po
         input={"event_type_id": yoga.id, "quantity": 10, "left_out": {}},
     )
     job = Job(kind="credits.grant", input={"batch_id": 0}, created_by_id=user_id, state=JobState.queued)
-    session.add_all([batch, job])
+    closure = Batch(
+        kind="schedule.close", created_by_id=user_id, state=BatchState.done, total=0, done=0, skipped=[],
+        input={"booked": 0, "clients": 0, "credits": 0},
+    )
+    session.add_all([batch, job, closure])
     session.flush()
     participant = factories.make_participant(session, person)
     enrollment = factories.make_enrollment(session, person, factories.make_package(session, yoga))
     charge = factories.make_charge(session, person)
+    group = factories.make_class_group(session, person.club, yoga, team_member_id=person.team_member_id)
+    lesson = factories.make_session(
+        session, person.club, yoga, class_group_id=group.id, team_member_id=person.team_member_id
+    )
     return Possessions(
         client=person.id,
         participant=participant.id,
@@ -219,6 +233,10 @@ def _possessions(session: Session, yoga: Any, user_id: int, **client: Any) -> Po
         charge=charge.id,
         enrollment=enrollment.id,
         payment=factories.make_payment(session, person, charge=charge).id,
+        group=group.id,
+        session=lesson.id,
+        booking=factories.make_booking(session, lesson, participant, state="booked").id,
+        closure=closure.id,
         report=factories.make_training_report(
             session, participant, enrollment_id=enrollment.id, visible_to_client=True
         ).id,
@@ -287,6 +305,7 @@ def reaching(
         elif reach == "portal":
             session.execute(update(Client).where(Client.id == town.ann.client).values(portal_user_id=user_id))
         if reach != "nothing":
-            session.execute(update(batches).where(batches.c.id == town.ann.batch).values(created_by_id=user_id))
+            own = batches.c.id.in_((town.ann.batch, town.ann.closure))
+            session.execute(update(batches).where(own).values(created_by_id=user_id))
             session.execute(update(jobs).where(jobs.c.id == town.ann.job).values(created_by_id=user_id))
     return log_in(reach)

@@ -1,5 +1,6 @@
 """Who gets in, with what, and how far: log-in, tokens of browsers, permissions, and what is out of reach."""
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -9,14 +10,17 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_jwt_extended import create_refresh_token
 
-from enrollment_addon.core import roles
+from enrollment_addon.core import clock, roles
 from enrollment_addon.core.web import access
 from tests.conftest import csrf_token
 from tests.rest.conftest import BASE, REACHES, Caller, Endpoint, Possessions, Town, reaching, refusal
 
 KEY = 4_711
 """A key of nothing."""
-SHARED = ("/clubs", "/team_members", "/skills", "/event_types")
+SHARED = (
+    "/clubs", "/team_members", "/skills", "/event_types",
+    "/class_categories", "/activity_levels", "/semesters",
+)
 """Records that belong to no client: whoever has the permission sees all of them."""
 
 LogIn = Callable[[str], Caller]
@@ -148,6 +152,10 @@ def bodies(theirs: Possessions) -> dict[str, Any]:
         "PUT /clients/<pk>": {"first_name": "Mallory"},
         "PUT /participants/<pk>": {"name": "Mallory"},
         "PUT /households/<pk>": {"name": "Mallory"},
+        "POST /bookings/<pk>/attendance": {"state": "booked"},
+        "POST /closures/<pk>/undo": {"reason": "a reason"},
+        "PUT /class_groups/<pk>": {"name": "Mallory"},
+        "PUT /sessions/<pk>": {"room": "Mallory"},
         "PUT /training_reports/<pk>": {"worked_on": "Mallory"},
     }
 
@@ -167,7 +175,10 @@ def about_one(endpoints: list[Endpoint], theirs: Possessions) -> list[tuple[Endp
     return asked
 
 
+STAFF_ONLY = ("PUT /class_groups/<pk>", "PUT /sessions/<pk>")
+"""Clients see where they are booked, and change nothing of it but their booking."""
 NEW_ROWS = {
+    "POST /class_groups", "POST /sessions", "POST /bookings", "POST /closures",
     "POST /clients", "POST /participants", "POST /households", "POST /credits/grant", "POST /charges",
     "POST /payments", "POST /refunds", "POST /training_reports", "POST /credits/transfer", "POST /credits/convert",
 }
@@ -191,9 +202,12 @@ def test_what_is_out_of_reach_is_not_there(
 
 @pytest.mark.databases("sqlite")
 @pytest.mark.parametrize("person", REACHES[:3], indirect=True)
-def test_what_is_in_reach_is_there(person: Caller, endpoints: list[Endpoint], town: Town) -> None:
+def test_what_is_in_reach_is_there(
+    person: Caller, endpoints: list[Endpoint], town: Town, request: pytest.FixtureRequest
+) -> None:
+    is_client = request.node.callspec.params["person"] == "portal"
     for endpoint, path, body in about_one(endpoints, town.ann):
-        if endpoint.method != "DELETE":
+        if endpoint.method != "DELETE" and not (is_client and endpoint.name in STAFF_ONLY):
             assert person(endpoint.method, path, body).status_code == 200, endpoint.name
 
 
@@ -206,8 +220,8 @@ def test_lists_show_and_count_only_what_is_in_reach(
         if e.operation.many and "<pk>" not in e.path and not e.path.startswith(SHARED)
     ]
     assert {e.path for e in lists} == {
-        "/batches", "/charges", "/clients", "/households", "/jobs", "/lots", "/participants", "/payments",
-        "/training_reports",
+        "/batches", "/bookings", "/charges", "/class_groups", "/clients", "/households", "/jobs", "/lots",
+        "/participants", "/payments", "/sessions", "/training_reports",
     }
     reaches_ann = request.node.callspec.params["person"] != "nothing"
     for endpoint in lists:
@@ -274,6 +288,24 @@ def test_new_rows_cannot_point_to_what_is_out_of_reach(
             "/clients/", {**client, "club_id": town.south, "team_member_id": town.sam}
         ),
     }
+    starts_at = (clock.now() + dt.timedelta(days=3)).isoformat()
+    answers |= {
+        "booking": person.post("/bookings/", {"client_id": town.bob.client, "session_id": town.ann.session}),
+        "booking there": person.post("/bookings/", {"client_id": town.ann.client, "session_id": town.bob.session}),
+        "session of theirs": person.post(
+            "/sessions/", {"class_group_id": town.bob.group, "starts_at": starts_at}
+        ),
+        "session there": person.post(
+            "/sessions/", {"club_id": town.south, "event_type_id": town.yoga, "starts_at": starts_at}
+        ),
+        "group there": person.post(
+            "/class_groups/",
+            {"name": "X", "club_id": town.south, "event_type_id": town.yoga, "weekday": 1, "starts_at_time": "18:00",
+             "duration_minutes": 60},
+        ),
+    }
+    closed_there = person.post("/closures/", {"session_ids": [town.bob.session], "reason": "X"})
+    assert refusal(closed_there) == (422, "nothing_to_close")
     if request.node.callspec.params["person"] != "own_clients":  # who may have clients of their own anywhere
         answers["client in their club"] = person.post("/clients/", {**client, "club_id": town.south})
     for name, answer in answers.items():
