@@ -177,6 +177,9 @@ def test_many_lots_are_a_job_whose_batch_goes_on_where_it_stopped(studio, sound)
     assert [studio.balance(client) for client in clients] == [(0, 0, 0)] * 5
     with pytest.raises(NotUndoable):
         studio.undo(voided["batch_id"])
+    with unit_of_work(studio.session):
+        plan = service.undo_plan(studio.session, batch_id=extended["batch_id"], actor=SYSTEM)
+    assert (plan.clients, plan.clients_spent, plan.kept_spent) == (5, 0, 0)
     job = studio.undo(extended["batch_id"], threshold=2, chunk=2)["job_id"]
     assert job
     while True:
