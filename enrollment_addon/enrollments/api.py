@@ -17,13 +17,13 @@ from . import queries, service
 from .calc import Refund
 from .models import Enrollment
 from .schemas import (
-    CancelInput,
+    CancelEnrollmentInput,
     CompleteInput,
     EnrollmentInput,
+    EnrollmentReasonInput,
     EnrollmentSchema,
     PauseInput,
     QuoteSchema,
-    ReasonInput,
     RenewInput,
     ResumeInput,
     SessionsInput,
@@ -118,7 +118,7 @@ class EnrollmentApi(readable(EnrollmentSchema)):  # type: ignore[misc]
         )
 
     @operation("/<pk>/cancel", "POST", summary="End early, with no, a partial or the full refund",
-               permission="cancel_enrollment", body=CancelInput, **_VERB)
+               permission="cancel_enrollment", body=CancelEnrollmentInput, **_VERB)
     def cancel(self, pk: str, data: dict[str, Any]) -> Any:
         return self._done(
             lambda: service.cancel_enrollment(
@@ -149,7 +149,7 @@ class EnrollmentApi(readable(EnrollmentSchema)):  # type: ignore[misc]
         )
 
     @operation("/<pk>/undo", "POST", summary="Take a cancellation or completion back",
-               permission="undo_enrollment", body=ReasonInput, **_VERB)
+               permission="undo_enrollment", body=EnrollmentReasonInput, **_VERB)
     def undo(self, pk: str, data: dict[str, Any]) -> Any:
         return self._done(
             lambda: service.undo_enrollment(
@@ -168,7 +168,7 @@ class EnrollmentApi(readable(EnrollmentSchema)):  # type: ignore[misc]
         )
 
     @operation("/<pk>/delete", "POST", summary="Delete, for 30 days restorable", permission="delete_enrollment",
-               body=ReasonInput, menu=MENU, answers={200: None}, refusals=(404, 409))
+               body=EnrollmentReasonInput, menu=MENU, answers={200: None}, refusals=(404, 409))
     def delete(self, pk: str, data: dict[str, Any]) -> Any:
         self.work(lambda: service.delete_enrollment(self.session, enrollment_id=key_of(pk), actor=self.actor, **data))
         return self.result({})

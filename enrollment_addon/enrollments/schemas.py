@@ -78,7 +78,7 @@ class CompleteInput(Input):
     reason = fields.String(allow_none=True)
 
 
-class CancelInput(Input):
+class CancelEnrollmentInput(Input):
     example = {"refund": "partial", "amount": "100.00", "reason": "Moves away"}
 
     refund = choice_field(Refund, required=True)
@@ -106,7 +106,7 @@ class RenewInput(Input):
     begins_on = fields.Date(allow_none=True, metadata={"description": "After the present end unless given"})
 
 
-class ReasonInput(Input):
+class EnrollmentReasonInput(Input):
     example = {"reason": "Clicked by mistake"}
 
     reason = fields.String(required=True)
