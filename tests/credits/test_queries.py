@@ -42,6 +42,7 @@ def test_a_clients_credits_by_event_type(studio):
     studio.reserve(client, 2)
     studio.act("consume", 2)
     credits = queries.client_credits(studio.session, client)
+    assert queries.client_balances(studio.session, client) == credits.balances
     assert [
         (row.event_type_id, row.available, row.reserved, row.used, row.next_expiry) for row in credits.balances
     ] == [(yoga, 1, 0, 0, None), (studio.type_id, 3, 1, 1, later)]

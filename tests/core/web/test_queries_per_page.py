@@ -17,6 +17,8 @@ from tests.core.web.conftest import AsUser, World
 from tests.hosts import QueryCount
 
 MOST = 20
+CARD = 25
+"""The card of a client shows something of every domain."""
 
 
 def grow(session: Session, world: World, rows: int) -> None:
@@ -106,5 +108,6 @@ def test_pages_take_few_queries_however_many_rows(
     few = queries()
     grow(session, world, 45)
     many = queries()
-    assert {visit: n for visit, n in many.items() if n > MOST} == {}
+    above = {visit: n for visit, n in many.items() if n > MOST}
+    assert {visit: n for visit, n in above.items() if n > CARD or "/clients/show/" not in visit[1]} == {}
     assert {visit: (few[visit], n) for visit, n in many.items() if n > few[visit]} == {}
