@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from . import client_list, grant, imports, ledger, spending, startup  # noqa: F401 - importing registers them
+from . import client_list, grant, imports, ledger, schedule, spending, startup  # noqa: F401 - importing registers them
 from .registry import Options, benchmarks
 
 

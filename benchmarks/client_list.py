@@ -44,19 +44,19 @@ def log_in(app: Flask) -> FlaskClient:
     return http
 
 
-def pages(http: FlaskClient) -> Callable[[], float]:
+def pages(http: FlaskClient, url: str = URL) -> Callable[[], float]:
     """Milliseconds per page."""
 
     def run() -> float:
         begin = time.perf_counter()
         for _ in range(PAGES):
-            assert http.get(URL).status_code == 200
+            assert http.get(url).status_code == 200
         return (time.perf_counter() - begin) / PAGES * 1000
 
     return run
 
 
-def queries_of(app: Flask, http: FlaskClient) -> int:
+def queries_of(app: Flask, http: FlaskClient, url: str = URL) -> int:
     """Statements that one page sends."""
     sent: list[str] = []
     with app.app_context():
@@ -66,7 +66,7 @@ def queries_of(app: Flask, http: FlaskClient) -> int:
         sent.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)
-    http.get(URL)
+    http.get(url)
     event.remove(engine, "before_cursor_execute", note)
     return len(sent)
 

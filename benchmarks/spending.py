@@ -56,7 +56,7 @@ def reserve_loop(url: str, event_type_id: int, clients: range, seconds: float, n
 
         while done < WARM_UP and reserve():
             done += 1
-        until = _start_together() + seconds
+        until = start_together() + seconds
         while time.monotonic() < until and reserve():
             done += 1
     return done
@@ -89,7 +89,7 @@ def bare_loop(url: str, event_type_id: int, clients: range, seconds: float, numb
         while done < WARM_UP:
             write()
             done += 1
-        until = _start_together() + seconds
+        until = start_together() + seconds
         while time.monotonic() < until:
             write()
             done += 1
@@ -104,7 +104,7 @@ def _join(barrier: Any) -> None:
     _barrier = barrier
 
 
-def _start_together() -> float:
+def start_together() -> float:
     _barrier.wait()
     return time.monotonic()
 
@@ -126,15 +126,15 @@ def measure_spending(options: Options) -> Iterator[Comparison]:
         filled(servers, "postgresql", CLIENTS) as (engine, factory),
         filled(servers, "postgresql", CLIENTS) as (bare_engine, bare_factory),
     ):
-        event_type_id = _grant(factory, 1_000)
-        bare_type_id = _grant(bare_factory, 1_000)
+        event_type_id = give(factory, 1_000)
+        bare_type_id = give(bare_factory, 1_000)
         analyze(engine)
         analyze(bare_engine)
         clients = range(1, CLIENTS + 1)
         salt = iter(range(1, 1_000))
 
         def rate(loop: Callable[..., int], on: Engine, event_type: int) -> float:
-            made = in_processes(loop, _url(on), event_type, clients, options.seconds, next(salt))
+            made = in_processes(loop, url_of(on), event_type, clients, options.seconds, next(salt))
             return (made - WARM_UP * PROCESSES) / options.seconds
 
         rates = SideBySide().run(
@@ -151,9 +151,9 @@ def measure_spending(options: Options) -> Iterator[Comparison]:
 
 def _one_client(engine: Engine, factory: sessionmaker[Session], salt: int) -> Iterator[Comparison]:
     """All processes want the credits of one client; then the whole ledger is proved."""
-    event_type_id = _grant(factory, HOT_CREDITS, [1])
+    event_type_id = give(factory, HOT_CREDITS, [1])
     began = time.monotonic()
-    reserved = in_processes(reserve_loop, _url(engine), event_type_id, range(1, 2), 600, salt)
+    reserved = in_processes(reserve_loop, url_of(engine), event_type_id, range(1, 2), 600, salt)
     seconds = time.monotonic() - began
     with factory() as session:
         left = session.execute(
@@ -168,7 +168,7 @@ def _one_client(engine: Engine, factory: sessionmaker[Session], salt: int) -> It
     yield Comparison("ledger check after it", findings, "findings", at_most=0)
 
 
-def _grant(factory: sessionmaker[Session], quantity: int, clients: list[int] | None = None) -> int:
+def give(factory: sessionmaker[Session], quantity: int, clients: list[int] | None = None) -> int:
     """Give the clients credits of a new event type, whose key is returned."""
     event_type_id = new_event_type(factory)
     with factory() as session, unit_of_work(session):
@@ -179,5 +179,5 @@ def _grant(factory: sessionmaker[Session], quantity: int, clients: list[int] | N
     return event_type_id
 
 
-def _url(engine: Engine) -> str:
+def url_of(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=False)
