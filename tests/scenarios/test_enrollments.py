@@ -224,6 +224,7 @@ def test_the_desk_sells_and_cancels_by_the_pages(
     assert "12 sessions are left, worth €180.00." in desk.get("/enrollment/enrollments/complete/1").text
     asked = desk.get("/enrollment/enrollments/cancel/1").text
     assert "12 sessions are voided." in asked
+    assert "Proposed: €0.00, that is 0 % of what was paid." in asked
     assert post("/enrollment/enrollments/cancel/1", refund="partial", amount="5").status_code == 422
     assert post("/enrollment/enrollments/cancel/1", refund="none", reason="Ill").status_code == 302
     assert post("/enrollment/enrollments/undo/1", reason="Well again").status_code == 302
