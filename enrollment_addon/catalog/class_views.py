@@ -15,7 +15,7 @@ from .models import ActivityLevel, ClassCategory, Semester
 
 def _rank(label: Any, **options: Any) -> IntegerField:
     """The number under the name that the record has for it; the column is called otherwise."""
-    options["validators"] = [InputRequired(REQUIRED), NumberRange(min=0, max=1000)]
+    options["validators"] = [InputRequired(REQUIRED), NumberRange(min=1, max=1000)]
     return IntegerField(label, **options)
 
 

@@ -70,7 +70,7 @@ class _Kind(Generic[Record]):
 
 _categories = _Kind(ClassCategory, "class_category", {"name": _name, "active": flag}, ("name",))
 _levels = _Kind(
-    ActivityLevel, "activity_level", {"name": _name, "rank": whole(0, 1000), "active": flag}, ("name",)
+    ActivityLevel, "activity_level", {"name": _name, "rank": whole(1, 1000), "active": flag}, ("name",)
 )
 _semesters = _Kind(
     Semester, "semester", {"name": _name, "first_date": _day, "last_date": _day}, ("name", "first_date", "last_date")
