@@ -124,7 +124,8 @@ def world(session: Session, make_user: Callable[..., int]) -> World:
     bob = factories.make_client(session, club=south, team_member_id=sam.id, first_name="Bob", last_name="Baker")
     kinds = factories.make_class_records(session)
     package = factories.make_package(session, yoga)
-    common = {"ClubView": north.id, "TeamMemberView": sam.id, "EventTypeView": yoga.id, "PackageView": package.id, **kinds}
+    common = {"ClubView": north.id, "TeamMemberView": sam.id, "EventTypeView": yoga.id,
+              "PackageView": package.id, **kinds}
     keys = [
         {**common, **_belongings(session, client, yoga, user)} for client, user in ((ann, nora_user), (bob, sam_user))
     ]
@@ -167,7 +168,8 @@ def _belongings(session: Session, client: Client, event_type: Any, user_id: int)
     entry = session.scalars(select(CreditEntry.id).where(CreditEntry.lot_id == lot.id)).one()
     return {
         "ClientView": client.id, "CreditsView": client.id, "ParticipantView": child.id, "HouseholdView": home.id,
-        "EnrollmentView": enrollment.id, "LotView": lot.id, "EntryView": entry, "BatchView": batch.id, "JobView": job.id, "ImportView": file.id,
+        "EnrollmentView": enrollment.id,
+        "LotView": lot.id, "EntryView": entry, "BatchView": batch.id, "JobView": job.id, "ImportView": file.id,
         "ClassGroupView": group.id, "SessionView": lesson.id, "BookingView": booking.id, "ClosureView": closure.id,
         "MoneyView": client.id, "ChargeView": charge.id, "PaymentView": payment.id,
     }
