@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Page
 
+from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits import service
@@ -36,6 +37,7 @@ def pages(app: Flask, studio: Studio) -> dict[str, list[str]]:
             )
             first, second = (session.get(_client(), key) for key in studio.clients[:2])
             household = factories.make_household(session, first, second).id
+            keys = _day(session, first, studio)
         _check_file(session, studio)
         batch = made["batch_id"]
     one = studio.clients[0]
@@ -56,9 +58,34 @@ def pages(app: Flask, studio: Studio) -> dict[str, list[str]]:
         "/enrollment/clubs/add", f"/enrollment/clubs/show/{studio.uptown}", "/enrollment/team-members/add",
         "/enrollment/event-types/add", f"/enrollment/event-types/edit/{studio.yoga}", "/enrollment/team-permissions/",
         "/enrollment/imports/list/", "/enrollment/imports/add", "/enrollment/imports/columns/1",
-        "/enrollment/imports/show/1", "/enrollment/clients/show/999999",
+        "/enrollment/imports/show/1", "/enrollment/clients/show/999999", *_pages_of_the_day(one, **keys),
     ]
     return {"ana": owner, "jonas": team}
+
+
+def _day(session: Any, client: Any, studio: Studio) -> dict[str, int]:
+    """A client's enrollment, a session of today with them on its roster, and a report on it; their keys."""
+    from tests import factories
+
+    yoga = session.get(factories.EventType, studio.yoga)
+    enrollment = factories.make_enrollment(session, client, factories.make_package(session, yoga))
+    participant = factories.make_participant(session, client)
+    item = factories.make_session(session, client.club, yoga, starts_at=clock.now())
+    factories.make_booking(session, item, participant, enrollment_id=enrollment.id, pays="enrollment")
+    report = factories.make_training_report(session, participant, session_id=item.id, enrollment_id=enrollment.id)
+    factories.make_skill(session)
+    return {"enrollment": enrollment.id, "item": item.id, "report": report.id}
+
+
+def _pages_of_the_day(client: int, *, enrollment: int, item: int, report: int) -> list[str]:
+    return [
+        "/enrollment/enrollments/list/", f"/enrollment/enrollments/show/{enrollment}",
+        f"/enrollment/enrollments/cancel/{enrollment}", "/enrollment/sessions/list/",
+        f"/enrollment/sessions/show/{item}", f"/enrollment/sessions/book/{item}?client_id={client}",
+        "/enrollment/closures/close", "/enrollment/training-reports/list/",
+        f"/enrollment/training-reports/show/{report}", f"/enrollment/training-reports/print/{report}",
+        f"/enrollment/training-reports/add?client_id={client}", "/enrollment/skills/list/", "/enrollment/skills/add",
+    ]
 
 
 def _check_file(session: Any, studio: Studio) -> None:
