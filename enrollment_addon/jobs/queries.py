@@ -1,7 +1,6 @@
 """Reads over jobs: lists, one job with its progress, and what waits for a worker."""
 
 import datetime as dt
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,25 +126,6 @@ def _seconds_left(session: Session, job: Job) -> int | None:
             select(func.count()).where(errors.c.job_id == job.id, errors.c.id <= job.retry_upto)
         ).scalar_one()
     return max(0, round(left / job.rate))
-
-
-def list_jobs(
-    session: Session,
-    *,
-    created_by_id: int | None = None,
-    states: Collection[JobState] = (),
-    before: int | None = None,
-    limit: int = 25,
-) -> list[Job]:
-    """Jobs in the session's reach, newest first; `before` is the key of the last one of the page before."""
-    query = select(Job).order_by(Job.id.desc()).limit(limit)
-    if created_by_id is not None:
-        query = query.where(Job.created_by_id == created_by_id)
-    if states:
-        query = query.where(Job.state.in_(states))
-    if before is not None:
-        query = query.where(Job.id < before)
-    return list(session.scalars(query))
 
 
 def claimable() -> ColumnElement[bool]:

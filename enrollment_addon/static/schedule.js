@@ -92,14 +92,6 @@
     }).catch((error) => { info.revert(); complain(error.message); });
   }
 
-  /** What scrolls within the calendar is reached by keyboard too. */
-  function openScrollers() {
-    place.querySelectorAll("div").forEach((part) => {
-      if (part.scrollHeight <= part.clientHeight || !/auto|scroll/.test(getComputedStyle(part).overflowY)) return;
-      part.tabIndex = 0;
-    });
-  }
-
   const calendar = new window.FullCalendar.Calendar(place, {
     locale: texts.locale || "en",
     direction: document.documentElement.dir || "ltr",
@@ -111,8 +103,7 @@
       today: { text: texts.today }, dayGridMonth: { text: texts.month }, timeGridWeek: { text: texts.week },
       timeGridDay: { text: texts.dayview }, listWeek: { text: texts.list },
     },
-    height: narrow ? "auto" : 720,
-    scrollTime: "07:00:00",
+    height: "auto",  // nothing scrolls within the page, where no keyboard would reach it
     allDaySlot: false,
     dayMaxEvents: 4,
     eventMaxStack: 3,
@@ -122,7 +113,7 @@
     eventDurationEditable: false,
     noEventsContent: texts.empty,
     events: load,
-    datesSet: (info) => { remember(info); window.setTimeout(openScrollers); },
+    datesSet: remember,
     eventDrop: moved,
     eventDidMount: (info) => {
       info.el.title = info.event.title + " · " + info.event.extendedProps.about;
@@ -130,5 +121,4 @@
     },
   });
   calendar.render();
-  openScrollers();
 })();
