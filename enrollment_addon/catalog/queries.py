@@ -73,6 +73,20 @@ def offered_packages(session: Session, club_id: int) -> Sequence[Package]:
     ).unique().all()
 
 
+def single_price(session: Session, club_id: int, event_type_id: int) -> int | None:
+    """What one session costs by the smallest package of its event type sold at a club; None without one.
+
+    Price ÷ sessions, half-up to the minor unit; of packages of one size the dearest.
+    """
+    smallest = session.execute(
+        select(Package.price, Package.sessions)
+        .where(Package.active, Package.event_type_id == event_type_id, sold_at(club_id))
+        .order_by(Package.sessions, Package.price.desc())
+        .limit(1)
+    ).first()
+    return None if smallest is None else (2 * smallest.price + smallest.sessions) // (2 * smallest.sessions)
+
+
 def search_packages(session: Session, text: str, limit: int = 25) -> Sequence[Package]:
     """Packages for a filter, by name in any language; also those that are no longer offered."""
     found = select(Package).order_by(Package.name, Package.id).limit(limit)

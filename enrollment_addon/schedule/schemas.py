@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from marshmallow import Schema, fields, validate
 
@@ -263,7 +264,7 @@ class ClosureInput(Input):
         strict=True, metadata={"description": "How much longer the lots that get a credit back are good for"}
     )
     makeups = Flag(metadata={"description": "Who paid by a charge or a trial gets a credit instead of the money"})
-    reason = fields.String(required=True)
+    reason = fields.String(load_default=lambda: gettext("Closed"))
 
 
 class ClosureAnswer(Schema):

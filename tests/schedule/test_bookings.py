@@ -9,13 +9,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment_addon.billing.models import Charge, ChargeStatus
+from enrollment_addon.catalog.models import EventType
+from enrollment_addon.catalog.queries import single_price
 from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import AddonError, InvalidInput, NotFound
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits.errors import NotEnoughCredits
 from enrollment_addon.enrollments.models import Enrollment
-from enrollment_addon.people.models import Client
+from enrollment_addon.people.models import Client, Club
 from enrollment_addon.schedule import service
 from enrollment_addon.schedule.calc import BookingState, Pays, PayWith
 from enrollment_addon.schedule.errors import (
@@ -45,7 +47,7 @@ def test_a_client_books_four_attends_two_misses_one_and_cancels_one_in_time(stud
 
     assert studio.cancel(booked[3])["returned"]
     with pytest.raises(SessionNotBegun):
-        studio.attend(booked[0])
+        studio.do("all_present", session_id=sessions[0])
     with studio.later(days=17):
         studio.attend(booked[0])
         studio.attend(booked[1])
@@ -101,6 +103,11 @@ def test_what_pays_is_as_asked(studio: Studio) -> None:
 
     with pytest.raises(PriceMissing):
         studio.book(poor, extra, pay_with=PayWith(Pays.charge))
+    yoga, club = studio.session.get(EventType, studio.yoga_id), studio.session.get(Club, studio.club_id)
+    assert yoga and club
+    for sessions, price in ((10, 9_000), (3, 3_500)):
+        factories.make_package(studio.session, yoga, name=f"{sessions}", sessions=sessions, price=price)
+    assert single_price(studio.session, club.id, yoga.id) == 1167, "the smallest package, half-up"
     assert studio.book(poor, extra, pay_with=PayWith(Pays.charge, amount=990)).pays == Pays.charge
     with pytest.raises(NotEnoughCredits):
         studio.book(poor, item.id)

@@ -9,6 +9,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from ...billing.models import Charge, ChargeStatus
 from ...billing.service import issue_charge, void_charge
+from ...catalog.queries import single_price
 from ...core import clock
 from ...core.scope import Actor
 from ...credits.models import lots
@@ -88,8 +89,11 @@ def _reserve(session: Session, booking: Booking, item: ScheduledSession, wish: P
 def _charge(
     session: Session, booking: Booking, item: ScheduledSession, amount: int | None, actor: Actor
 ) -> None:
+    """Charge the amount given, else the group's price of a single class, else a session's share of a package."""
+    if amount is None and item.group:
+        amount = item.group.dropin_price
     if amount is None:
-        amount = item.group.dropin_price if item.group else None
+        amount = single_price(session, item.club_id, item.event_type_id)
     if amount is None:
         raise PriceMissing
     club = session.get(Club, item.club_id)
