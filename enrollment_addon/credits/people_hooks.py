@@ -5,18 +5,20 @@ from itertools import groupby
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from ..catalog.models import EventType
 from ..catalog.service import register_event_type_holder
-from ..core.batches import BatchState, batches
+from ..core.batches import BatchState, batches, targets
 from ..core.scope import Actor
 from ..people import hooks
 from ..people.calc import ERASED, redacted
 from ..people.models import Client, Club, Participant, ParticipantKind
 from .errors import ReservedCredits
+from .labels import BATCH_KINDS
 from .models import CreditBalance, CreditEntry, CreditLot, EntryKind, lot_participants
+from .service.grant import KIND as GRANT
 from .service.ledger import open_balances, retire
 from .service.lots import insert_lot, restrict
 
@@ -39,6 +41,8 @@ def plug_in() -> None:
     hooks.register_participant_holder(label, _participants_with_lots)
     hooks.register_merge_step("credits", CreditMerge())
     hooks.register_erasure("credits", erase_credit_texts)
+    hooks.register_client_batches("grants", grants_of)
+    hooks.register_client_batches("lots", lot_batches_of)
     hooks.register_timeline_source("credits", told_entries, records=("batch", "credit_lot"))
     for name, table in (("credit_lots", _lots), ("credit_entries", _entries), ("credit_balances", _balances)):
         hooks.register_export_section(name, _exported(table))
@@ -163,6 +167,27 @@ class CreditMerge:
             select(lot_participants.c.participant_id).where(lot_participants.c.lot_id == lot_id)
         ).scalars())
         return {own.get(target_id, key) if key == own.get(source_id) else key for key in named}
+
+
+def grants_of(client_id: int) -> Select[Any]:
+    """The grants that a client was chosen for; their targets are clients."""
+    return (
+        select(batches.c.id, batches.c.total)
+        .join(targets, targets.c.batch_id == batches.c.id)
+        .where(batches.c.kind == GRANT, targets.c.key == client_id)
+    )
+
+
+def lot_batches_of(client_id: int) -> Select[Any]:
+    """What was done with lots of a client, as moves, new last days and taking back; their targets are lots."""
+    theirs = select(targets.c.batch_id).join(_lots, _lots.c.id == targets.c.key).where(_lots.c.client_id == client_id)
+    return (
+        select(batches.c.id, func.count(_lots.c.client_id.distinct()))
+        .join(targets, targets.c.batch_id == batches.c.id)
+        .join(_lots, _lots.c.id == targets.c.key)
+        .where(batches.c.kind.in_(BATCH_KINDS.keys() - {GRANT}), batches.c.id.in_(theirs))
+        .group_by(batches.c.id)
+    )
 
 
 def erase_credit_texts(session: Session, *, client_id: int, needles: Sequence[str]) -> None:

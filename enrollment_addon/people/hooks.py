@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from sqlalchemy import Select
 from sqlalchemy.orm import Session
 
 from ..core.errors import AddonError
@@ -70,8 +71,12 @@ TimelineSource = Callable[[Session, Sequence[int], int], Sequence[TimelineItem]]
 ExportSection = Callable[[Session, Sequence[int]], list[Row]]
 """(session, the person's client keys) → rows of plain values."""
 
+BatchesOf = Callable[[int], Select[Any]]
+"""(client key) → (batch key, clients it is for) of the batches that are for this client, alone or among others."""
+
 merge_steps: dict[str, MergeStep] = {}
 erasures: dict[str, Erasure] = {}
+client_batches: dict[str, BatchesOf] = {}
 timeline_sources: dict[str, tuple[TimelineSource, tuple[str, ...]]] = {}
 export_sections: dict[str, ExportSection] = {}
 
@@ -97,6 +102,11 @@ def register_merge_step(name: str, step: MergeStep) -> None:
 
 def register_erasure(name: str, erasure: Erasure) -> None:
     erasures[name] = erasure
+
+
+def register_client_batches(name: str, batches_of: BatchesOf) -> None:
+    """Let a domain say which of its batches are for a client: their texts are erased with the client."""
+    client_batches[name] = batches_of
 
 
 def register_timeline_source(name: str, source: TimelineSource, *, records: tuple[str, ...] = ()) -> None:

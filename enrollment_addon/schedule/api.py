@@ -124,7 +124,7 @@ class BookingApi(readable(BookingSchema)):  # type: ignore[misc]
     def attendance(self, pk: str, data: dict[str, Any]) -> Any:
         self.work(
             lambda: service.record_attendance(
-                self.session, booking_id=key_of(pk), state=data["state"], actor=self.actor
+                self.session, booking_id=key_of(pk), state=data["state"], actor=self.actor, early=True
             )
         )
         return self.result(self.dump(self.find(pk)))

@@ -343,6 +343,10 @@ def test_demo_fills_an_empty_installation_once(new_database: Callable[..., str])
     dispose(app)
 
 
+DUE = 4
+"""What every night brings: expiry of credits, the schedule's horizon and holds, pauses of enrollments."""
+
+
 @pytest.mark.databases("sqlite", "postgresql")
 def test_run_due_expires_what_is_past_its_day(desk: Desk) -> None:
     def two_lots(session: Any) -> None:
@@ -351,9 +355,9 @@ def test_run_due_expires_what_is_past_its_day(desk: Desk) -> None:
         factories.make_lot(session, ann, yoga, quantity=2, expires_on=LAST_DAY)
 
     desk.do(two_lots)
-    assert desk.command("run-due").stdout.strip() == "1 jobs queued, 1 jobs run."
+    assert desk.command("run-due").stdout.strip() == f"{DUE} jobs queued, {DUE} jobs run."
     assert desk.available(desk.ann) == 2
-    assert json.loads(desk.command("run-due", "--json").stdout) == {"queued": 1, "ran": 1}
+    assert json.loads(desk.command("run-due", "--json").stdout) == {"queued": DUE, "ran": DUE}
     assert desk.available(desk.ann) == 2
     assert desk.command("check").stdout.strip() == "The ledger and money are consistent."
 
@@ -367,7 +371,8 @@ def test_celery_beat_queues_every_night_what_run_due_would(new_database: Callabl
     for _night in range(2):
         celery.tasks[task]()
         kinds = Desk(app).do(lambda session: list(session.scalars(waiting)))
-        assert kinds == ["credits.expire"], "one that waits is enough"
+        assert len(kinds) == DUE == len(set(kinds)), "one of a kind that waits is enough"
+        assert "credits.expire" in kinds
     dispose(app)
 
 

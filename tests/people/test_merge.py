@@ -54,9 +54,9 @@ def test_credits_go_over_and_the_ledger_stays_sound(session: Session, place: Pla
     ]
     result = merge(session, place.ann, place.bob)
 
-    assert result == {
-        "client_id": place.bob.id,
-        "moved": {"participants": 0, "credits.lots": 3, "credits.credits": 8},
+    assert result["client_id"] == place.bob.id
+    assert {name: count for name, count in result["moved"].items() if count} == {
+        "credits.lots": 3, "credits.credits": 8,
     }
     assert available(session, place.bob) == {yoga.id: 12, spin.id: 1}
     assert available(session, place.ann) == {}

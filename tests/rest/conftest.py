@@ -167,6 +167,7 @@ class Town:
     nora: int
     sam: int
     yoga: int
+    package: int
     ann: "Possessions"
     bob: "Possessions"
 
@@ -259,7 +260,8 @@ def town(sessions: Callable[..., Any]) -> Town:
             session, yoga, sam.user_id, club=south, team_member_id=sam.id, first_name="Bob",
             last_name="Baker", email="bob@example.org",
         )
-        return Town(north.id, south.id, nora.id, sam.id, yoga.id, ann, bob)
+        package = factories.make_package(session, yoga)
+        return Town(north.id, south.id, nora.id, sam.id, yoga.id, package.id, ann, bob)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.rest.conftest import BASE, REACHES, Caller, Endpoint, Possessions, To
 KEY = 4_711
 """A key of nothing."""
 SHARED = (
-    "/clubs", "/team_members", "/skills", "/event_types",
+    "/clubs", "/team_members", "/skills", "/event_types", "/packages",
     "/class_categories", "/activity_levels", "/semesters",
 )
 """Records that belong to no client: whoever has the permission sees all of them."""
@@ -157,6 +157,13 @@ def bodies(theirs: Possessions) -> dict[str, Any]:
         "PUT /class_groups/<pk>": {"name": "Mallory"},
         "PUT /sessions/<pk>": {"room": "Mallory"},
         "PUT /training_reports/<pk>": {"worked_on": "Mallory"},
+        "POST /enrollments/<pk>/update_sessions": {"total": 11},
+        "POST /enrollments/<pk>/cancel": {"refund": "none"},
+        "POST /enrollments/<pk>/pause": {
+            "ends_on": (clock.now() + dt.timedelta(days=7)).date().isoformat(), "reason": "a reason",
+        },
+        "POST /enrollments/<pk>/undo": {"reason": "a reason"},
+        "POST /enrollments/<pk>/delete": {"reason": "a reason"},
     }
 
 
@@ -177,8 +184,10 @@ def about_one(endpoints: list[Endpoint], theirs: Possessions) -> list[tuple[Endp
 
 STAFF_ONLY = ("PUT /class_groups/<pk>", "PUT /sessions/<pk>")
 """Clients see where they are booked, and change nothing of it but their booking."""
+LIFE_CYCLE = "/enrollments/<pk>/"
+"""Its verbs exclude each other: stories tell what they do, here is asked who may not."""
 NEW_ROWS = {
-    "POST /class_groups", "POST /sessions", "POST /bookings", "POST /closures",
+    "POST /class_groups", "POST /sessions", "POST /bookings", "POST /closures", "POST /enrollments",
     "POST /clients", "POST /participants", "POST /households", "POST /credits/grant", "POST /charges",
     "POST /payments", "POST /refunds", "POST /training_reports", "POST /credits/transfer", "POST /credits/convert",
 }
@@ -209,6 +218,8 @@ def test_what_is_in_reach_is_there(
     # An undone batch leaves nothing to extend, so undoing comes last.
     asked = sorted(about_one(endpoints, town.ann), key=lambda one: one[0].path.endswith("/undo"))
     for endpoint, path, body in asked:
+        if endpoint.path.startswith(LIFE_CYCLE) and endpoint.method == "POST":
+            continue
         if endpoint.method != "DELETE" and not (is_client and endpoint.name in STAFF_ONLY):
             assert person(endpoint.method, path, body).status_code == 200, endpoint.name
 
@@ -222,8 +233,8 @@ def test_lists_show_and_count_only_what_is_in_reach(
         if e.operation.many and "<pk>" not in e.path and not e.path.startswith(SHARED)
     ]
     assert {e.path for e in lists} == {
-        "/batches", "/bookings", "/charges", "/class_groups", "/clients", "/households", "/jobs", "/lots",
-        "/participants", "/payments", "/sessions", "/training_reports",
+        "/batches", "/bookings", "/charges", "/class_groups", "/clients", "/enrollments", "/households", "/jobs",
+        "/lots", "/participants", "/payments", "/sessions", "/training_reports",
     }
     reaches_ann = request.node.callspec.params["person"] != "nothing"
     for endpoint in lists:
@@ -292,6 +303,7 @@ def test_new_rows_cannot_point_to_what_is_out_of_reach(
     }
     starts_at = (clock.now() + dt.timedelta(days=3)).isoformat()
     answers |= {
+        "enrollment": person.post("/enrollments/", {"client_id": town.bob.client, "package_id": town.package}),
         "booking": person.post("/bookings/", {"client_id": town.bob.client, "session_id": town.ann.session}),
         "booking there": person.post("/bookings/", {"client_id": town.ann.client, "session_id": town.bob.session}),
         "session of theirs": person.post(

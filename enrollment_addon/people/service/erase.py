@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.audit import AuditEvent, record_event
-from ...core.batches import Batch, BatchTarget
+from ...core.batches import Batch
 from ...core.db import require
 from ...core.errors import InvalidInput
 from ...core.fields import reason_of
@@ -125,15 +125,13 @@ def _erase_shared_texts(session: Session, client: Client, needles: Collection[st
     Jobs don't say whom they were for, so they are all read, row by row; there a first name alone may well be
     somebody else's and stays.
     """
-    batches, targets, jobs, job_errors = (model.__table__ for model in (Batch, BatchTarget, Job, JobError))
-    served = session.execute(
-        select(batches.c.id, batches.c.total, batches.c.note, batches.c.undo_reason).where(
-            batches.c.id.in_(select(targets.c.batch_id).where(targets.c.key == client.id))
-        )
-    )
-    for batch in served.all():
-        alone = {text for text in (batch.note, batch.undo_reason) if text and batch.total == 1}
-        _redact(session, batches, {*needles, *alone}, batches.c.id == batch.id)  # type: ignore[arg-type]
+    batches, jobs, job_errors = (model.__table__ for model in (Batch, Job, JobError))
+    for batches_of in hooks.client_batches.values():
+        served = {batch_id: clients for batch_id, clients in session.execute(batches_of(client.id))}
+        told = select(batches.c.id, batches.c.note, batches.c.undo_reason).where(batches.c.id.in_(served))
+        for batch in session.execute(told).all():
+            alone = {text for text in (batch.note, batch.undo_reason) if text and served[batch.id] == 1}
+            _redact(session, batches, {*needles, *alone}, batches.c.id == batch.id)  # type: ignore[arg-type]
     unmistakable = {needle for needle in needles if " " in needle or "@" in needle or needle[-1].isdigit()}
     for table in (jobs, job_errors):
         _redact(session, table, unmistakable, true())  # type: ignore[arg-type]

@@ -33,12 +33,14 @@ RECORDED = (BookingState.booked, BookingState.attended, BookingState.no_show, Bo
 """What attendance may say; “booked” takes back what was said before."""
 
 
-def record_attendance(session: Session, *, booking_id: int, state: str, actor: Actor) -> Booking:
+def record_attendance(
+    session: Session, *, booking_id: int, state: str, actor: Actor, early: bool = False
+) -> Booking:
     """Say what became of a booking; saying it again changes nothing, saying something else corrects it.
 
-    Attended uses the credit up; no-show and late cancellation do or give it back, by setting. One booking may
-    be noted before the session's day, as for people who check in for several days; all at once may not.
-    Raises: NotFound, InvalidInput, SessionCancelled, BookingStateConflict for one that waits or was cancelled,
+    Attended uses the credit up; no-show and late cancellation do or give it back, by setting. `early`: it
+    is meant although the session's day has not come, as for people who check in for several days at once.
+    Raises: NotFound, InvalidInput, SessionCancelled, SessionNotBegun, BookingStateConflict for one that waits or was cancelled,
     AlreadyBooked, NotEnoughCredits when a correction needs a credit that is gone.
     """
     wanted = BookingState(clean({"state": state}, {"state": choice(BookingState)})["state"])
@@ -48,6 +50,8 @@ def record_attendance(session: Session, *, booking_id: int, state: str, actor: A
     require_open(item)
     if booking.state not in RECORDED:
         raise state_conflict(booking, ())
+    if not early and wanted != BookingState.late_cancel:
+        _require_begun(session, item)
     if booking.state == wanted:
         return booking
     waiting = [row.client_id for row in queue_of(session, [item.id])]
@@ -67,8 +71,7 @@ def all_present(session: Session, *, session_id: int, actor: Actor) -> int:
     """
     item = locked_session(session, session_id)
     require_open(item)
-    if day_of(session, item) > clock.today(zone_of(session, item.club_id)):
-        raise SessionNotBegun
+    _require_begun(session, item)
     booked = session.scalars(
         select(Booking)
         .where(Booking.session_id == item.id, Booking.state == BookingState.booked)
@@ -80,6 +83,11 @@ def all_present(session: Session, *, session_id: int, actor: Actor) -> int:
         _record(session, booking, item, BookingState.attended, actor)
     after_attendance(session, [b.enrollment_id for b in booked if b.enrollment_id is not None], actor)
     return len(booked)
+
+
+def _require_begun(session: Session, item: ScheduledSession) -> None:
+    if day_of(session, item) > clock.today(zone_of(session, item.club_id)):
+        raise SessionNotBegun
 
 
 def _record(

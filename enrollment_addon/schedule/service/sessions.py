@@ -153,6 +153,8 @@ def update_session(
     if "capacity" in values and values["capacity"] < places(session, id).taken:
         raise CapacityExceeded
     moves = values.get("starts_at", item.starts_at) != item.starts_at
+    if all(getattr(item, name) == value for name, value in values.items()):
+        return item
     with session.no_autoflush:
         for name, value in values.items():
             setattr(item, name, value)

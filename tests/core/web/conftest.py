@@ -125,7 +125,7 @@ def world(session: Session, make_user: Callable[..., int]) -> World:
     kinds = factories.make_class_records(session)
     package = factories.make_package(session, yoga)
     common = {"ClubView": north.id, "TeamMemberView": sam.id, "EventTypeView": yoga.id,
-              "PackageView": package.id, **kinds}
+              "PackageView": package.id, "SkillView": factories.make_skill(session).id, **kinds}
     keys = [
         {**common, **_belongings(session, client, yoga, user)} for client, user in ((ann, nora_user), (bob, sam_user))
     ]
@@ -159,6 +159,7 @@ def _belongings(session: Session, client: Client, event_type: Any, user_id: int)
         session, client.club, event_type, class_group_id=group.id, team_member_id=client.team_member_id, capacity=5
     )
     booking = factories.make_booking(session, lesson, child)
+    report = factories.make_training_report(session, child, session_id=lesson.id)
     closure = Batch(
         kind="schedule.close", state=BatchState.done, created_by_id=user_id, total=1, done=1, skipped=[],
         note=f"Closed for {client.first_name}", input={"booked": 1, "clients": 1, "credits": 0},
@@ -167,9 +168,10 @@ def _belongings(session: Session, client: Client, event_type: Any, user_id: int)
     session.flush()
     entry = session.scalars(select(CreditEntry.id).where(CreditEntry.lot_id == lot.id)).one()
     return {
-        "ClientView": client.id, "CreditsView": client.id, "CreditMovesView": client.id, "ParticipantView": child.id, "HouseholdView": home.id,
+        "ClientView": client.id, "CreditsView": client.id, "CreditMovesView": client.id, "ParticipantView": child.id,
+        "HouseholdView": home.id,
         "EnrollmentView": enrollment.id,
         "LotView": lot.id, "EntryView": entry, "BatchView": batch.id, "JobView": job.id, "ImportView": file.id,
         "ClassGroupView": group.id, "SessionView": lesson.id, "BookingView": booking.id, "ClosureView": closure.id,
-        "MoneyView": client.id, "ChargeView": charge.id, "PaymentView": payment.id,
+        "MoneyView": client.id, "TrainingReportView": report.id, "ChargeView": charge.id, "PaymentView": payment.id,
     }

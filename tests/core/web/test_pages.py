@@ -60,7 +60,7 @@ def pages_of(app: Flask, world: World, visitor: Visitor) -> dict[str, str]:
         if route.is_page and route.method == "GET":
             url = route.at(key_for(route, world.own))
             answer = visitor.get(url)
-            if answer.mimetype == "text/html" and not answer.is_streamed:
+            if answer.mimetype == "text/html" and not answer.is_streamed and answer.status_code != 302:
                 found[url] = answer.text
     assert len(found) > 40
     return found
@@ -79,7 +79,7 @@ def test_pages_keep_to_a_strict_policy(app: Flask, world: World, as_user: AsUser
     for url, text in pages.items():
         policy = Policy("n0nce")
         policy.feed(text)
-        if policy.found or not policy.ours or policy.scripts < 3:
+        if policy.found or not policy.ours or (policy.scripts < 3 and "/print/" not in url):
             broken[url] = policy.found
     assert broken == {}
 
