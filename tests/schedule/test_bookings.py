@@ -104,7 +104,8 @@ def test_what_pays_is_as_asked(studio: Studio) -> None:
     with pytest.raises(PriceMissing):
         studio.book(poor, extra, pay_with=PayWith(Pays.charge))
     yoga, club = studio.session.get(EventType, studio.yoga_id), studio.session.get(Club, studio.club_id)
-    assert yoga and club
+    assert yoga
+    assert club
     for sessions, price in ((10, 9_000), (3, 3_500)):
         factories.make_package(studio.session, yoga, name=f"{sessions}", sessions=sessions, price=price)
     assert single_price(studio.session, club.id, yoga.id) == 1167, "the smallest package, half-up"

@@ -127,7 +127,7 @@ def _erase_shared_texts(session: Session, client: Client, needles: Collection[st
     """
     batches, jobs, job_errors = (model.__table__ for model in (Batch, Job, JobError))
     for batches_of in hooks.client_batches.values():
-        served = {batch_id: clients for batch_id, clients in session.execute(batches_of(client.id))}
+        served = {row[0]: row[1] for row in session.execute(batches_of(client.id))}
         told = select(batches.c.id, batches.c.note, batches.c.undo_reason).where(batches.c.id.in_(served))
         for batch in session.execute(told).all():
             alone = {text for text in (batch.note, batch.undo_reason) if text and served[batch.id] == 1}

@@ -38,10 +38,10 @@ def record_attendance(
 ) -> Booking:
     """Say what became of a booking; saying it again changes nothing, saying something else corrects it.
 
-    Attended uses the credit up; no-show and late cancellation do or give it back, by setting. `early`: it
-    is meant although the session's day has not come, as for people who check in for several days at once.
-    Raises: NotFound, InvalidInput, SessionCancelled, SessionNotBegun, BookingStateConflict for one that waits or was cancelled,
-    AlreadyBooked, NotEnoughCredits when a correction needs a credit that is gone.
+    Attended uses the credit up; no-show and late cancellation do or give it back, by setting. `early`: it is
+    meant although the session's day has not come, as for people who check in for several days at once.
+    Raises: NotFound, InvalidInput, SessionCancelled, SessionNotBegun, BookingStateConflict for one that waits or
+    was cancelled, AlreadyBooked, NotEnoughCredits when a correction needs a credit that is gone.
     """
     wanted = BookingState(clean({"state": state}, {"state": choice(BookingState)})["state"])
     if wanted not in RECORDED:
