@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from ...core import audit
+from ...core.compiled import is_possible, run_compiled
 from ...core.errors import NotFound
 from ...core.scope import Actor, reach_of
 from ...people.models import Client
@@ -25,7 +26,7 @@ from ..models import EntryKind, balances, entries, lots, something_left
 from .household import lock_sharers, spendable_together
 from .ledger import REASON_LENGTH, Move, change_balance, post, update_balances
 from .lots import as_lot, spendable_columns, usable
-from .take import Wish, is_possible, run_compiled, take_at_once
+from .take import Wish, take_at_once
 
 clients_table: Any = Client.__table__
 

@@ -7,14 +7,12 @@ subquery with an aggregate: it is one look at an index per lot, never a hash of 
 """
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Dialect, Executable, text
+from sqlalchemy import Connection, text
 
 from ...core import clock
+from ...core.compiled import run_compiled
 from ...core.scope import Actor
 from ..calc import Take
 
@@ -73,21 +71,6 @@ _take = text(
     RETURNING lot_id
     """
 )
-
-
-def is_possible(connection: Connection) -> bool:
-    """Whether this database and its driver can do it."""
-    return connection.dialect.name == "postgresql" and connection.dialect.paramstyle == "pyformat"
-
-
-def run_compiled(connection: Connection, statement: Executable, parameters: Mapping[str, Any]) -> CursorResult[Any]:
-    """Execute a statement that never changes, compiled once. Its parameters are values the driver knows."""
-    return connection.exec_driver_sql(_compiled(statement, connection.dialect), parameters)
-
-
-@lru_cache(maxsize=32)
-def _compiled(statement: Executable, dialect: Dialect) -> str:
-    return str(statement.compile(dialect=dialect))  # type: ignore[attr-defined]
 
 
 def take_at_once(connection: Connection, wish: Wish, actor: Actor) -> list[Take]:

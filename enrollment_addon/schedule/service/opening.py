@@ -1,7 +1,7 @@
 """What booking has to know, in two statements: one locks the session, a later one reads all there is to check.
 
-The second one sees what others have committed before the lock was given. Both are built once: everybody who
-books a session waits while another one holds it.
+The later one sees what others have committed before the lock was given. Both are built once, and compiled once
+where the database can: everybody else who books the session waits meanwhile.
 """
 
 import datetime as dt
@@ -9,36 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    Select,
-    Table,
-    bindparam,
-    case,
-    func,
-    null,
-    or_,
-    select,
-    text,
-    true,
-)
+from sqlalchemy import bindparam, text
 from sqlalchemy.orm import Session
 
 from ...core import clock
-from ...core.db import Key, UtcDateTime, dialect_of
+from ...core.compiled import is_possible, run_compiled
+from ...core.db import UtcDateTime, require
 from ...core.errors import NotFound
-from ...core.scope import actor_of, clause_for
+from ...core.scope import actor_of
 from ...people.errors import ClientClosed
-from ...people.models import Client, Club, Participant, ParticipantKind
-from ..calc import TAKING_A_PLACE, SessionStatus
+from ...people.models import Client
+from ..calc import SessionStatus
 from ..errors import ClientArchived
-from ..models import ScheduledSession
-from .places import bookings, sessions
-
-clients: Table = Client.__table__  # type: ignore[assignment]
-clubs: Table = Club.__table__  # type: ignore[assignment]
-participants: Table = Participant.__table__  # type: ignore[assignment]
+from .places import locked_session
 
 
 @dataclass(frozen=True)
@@ -46,7 +29,7 @@ class Opening:
     """A session that is held until the transaction ends, and the participant who shall get a place in it.
 
     `overlaps_at`: when another session begins that the participant is booked into at that time. `booking_id`: the
-    key of the booking to be, where the database gives it before the row is written (PostgreSQL).
+    key of the booking to be, where the database can give it before the row is written (PostgreSQL).
     """
 
     session_id: int
@@ -68,21 +51,69 @@ class Opening:
         return self.starts_at.astimezone(ZoneInfo(self.timezone)).date()
 
 
-_lock = select(sessions.c.id).where(sessions.c.id == bindparam("session_id", type_=Key)).with_for_update()
+_lock = text("SELECT id FROM enrollment_session WHERE id = :session_id FOR UPDATE")
 
-_at_once = sessions.alias("at_once")
-_takes = bookings.c.state.in_(sorted(TAKING_A_PLACE))
-_taken = (
-    select(func.coalesce(func.sum(case((or_(_takes, bookings.c.held_until > bindparam("now", type_=UtcDateTime)), 1), else_=0)), 0))
-    .where(bookings.c.session_id == sessions.c.id)
-    .correlate(sessions)
-    .scalar_subquery()
+
+# The states are `calc.TAKING_A_PLACE`.
+_READ = """
+    participant.id AS participant_id, participant.name,
+    client.erased_at IS NOT NULL OR client.merged_into_id IS NOT NULL AS closed, client.archived,
+    here.event_type_id, here.status, here.starts_at, club.timezone,
+    here.capacity <= (
+        SELECT count(*) FROM enrollment_booking
+        WHERE session_id = here.id AND (state IN ('booked', 'attended', 'no_show') OR held_until > :now)
+    ) AS is_full,
+    EXISTS (
+        SELECT 1 FROM enrollment_booking
+        WHERE session_id = here.id AND participant_id = participant.id AND live IS TRUE
+    ) AS has_booking,
+    (
+        SELECT min(there.starts_at)
+        FROM enrollment_booking AS booking
+        JOIN enrollment_session AS there ON there.id = booking.session_id
+        WHERE booking.participant_id = participant.id AND booking.state IN ('booked', 'attended', 'no_show')
+            AND there.id <> here.id AND there.status = 'scheduled'
+            AND there.starts_at < here.ends_at AND there.ends_at > here.starts_at
+    ) AS overlaps_at
+    FROM enrollment_session AS here
+    JOIN enrollment_club AS club ON club.id = here.club_id
+    JOIN enrollment_participant AS participant
+        ON participant.client_id = :client_id
+        AND (participant.id = :participant_id OR (:themself AND participant.kind = 'self'))
+    JOIN enrollment_client AS client ON client.id = participant.client_id
+    WHERE here.id = :session_id
+    """
+_now = bindparam("now", type_=UtcDateTime)
+_read = (
+    text("SELECT NULL AS booking_id, " + _READ).bindparams(_now).columns(starts_at=UtcDateTime, overlaps_at=UtcDateTime)
 )
-_own = (
-    select(bookings.c.id)
-    .where(
-        bookings.c.session_id == sessions.c.id, bookings.c.participant_id == participants.c.id, bookings.c.live.is_(True)
-    )
-    .correlate(sessions, participants)
-    .exists()
-)
+_read_and_draw = text("SELECT nextval(pg_get_serial_sequence('enrollment_booking', 'id')) AS booking_id, " + _READ)
+
+
+def opened(session: Session, client_id: int, participant_id: int | None, session_id: int) -> Opening:
+    """Hold a session and read what booking it for a participant (the client themself unless named) depends on.
+
+    Raises: NotFound, also for a participant of another client; ClientClosed, ClientArchived.
+    """
+    asked = {
+        "session_id": session_id, "client_id": client_id, "participant_id": participant_id,
+        "themself": participant_id is None, "now": clock.now(),
+    }
+    connection = session.connection()
+    at_once = is_possible(connection)
+    if at_once and actor_of(session).sees_everything:
+        run_compiled(connection, _lock, {"session_id": session_id})
+    else:
+        require(session, Client, client_id)
+        locked_session(session, session_id)
+    read = run_compiled(connection, _read_and_draw, asked) if at_once else connection.execute(_read, asked)
+    found: Any = read.first()
+    if found is None:
+        raise NotFound
+    row = dict(found._mapping)
+    archived = row.pop("archived")
+    if row.pop("closed"):
+        raise ClientClosed
+    if archived:
+        raise ClientArchived
+    return Opening(session_id=session_id, client_id=client_id, **row)

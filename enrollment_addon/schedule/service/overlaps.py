@@ -1,4 +1,4 @@
-"""Double bookings: the same participant, instructor or room in two sessions at once."""
+"""Double bookings: the same instructor or room in two sessions at once, or those who are booked there."""
 
 import datetime as dt
 from typing import Any
@@ -22,16 +22,6 @@ def _others(item: ScheduledSession) -> Select[Any]:
         sessions.c.starts_at < item.ends_at, sessions.c.ends_at > item.starts_at,
     )
     return query.where(sessions.c.id != item.id) if item.id is not None else query
-
-
-def refuse_participant_overlap(
-    session: Session, item: ScheduledSession, participant_id: int, name: str
-) -> None:
-    """Raises: Overlap when the participant is booked elsewhere at that time."""
-    there = _others(item).join(bookings, bookings.c.session_id == sessions.c.id).where(
-        bookings.c.participant_id == participant_id, bookings.c.state.in_(TAKING_A_PLACE)
-    )
-    _refuse(session, item, there, name)
 
 
 def refuse_place_overlap(session: Session, item: ScheduledSession) -> None:
@@ -59,9 +49,10 @@ def _same_room(item: ScheduledSession) -> ColumnElement[bool]:
 def _refuse(session: Session, item: ScheduledSession, there: Select[Any], who: Any) -> None:
     starts_at: dt.datetime | None = session.connection().execute(there.order_by(sessions.c.starts_at).limit(1)).scalar()
     if starts_at is not None:
-        raise Overlap(who=who, at=_shown(starts_at, zone_of(session, item.club_id)))
+        raise Overlap(who=who, at=shown(starts_at, zone_of(session, item.club_id)))
 
 
-def _shown(at: dt.datetime, timezone: str) -> str:
+def shown(at: dt.datetime, timezone: str) -> str:
+    """An instant as a refusal names it, by the club's clock."""
     return at.astimezone(ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M")
 

@@ -1,5 +1,6 @@
 """What pays for a booking: credits are reserved, used and given back; charges issued and withdrawn."""
 
+import datetime as dt
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -65,25 +66,46 @@ def pay(session: Session, booking: Booking, item: ScheduledSession, wish: PayWit
         case Pays.nothing:
             note(session, booking, pays=Pays.nothing)
         case _:
-            _reserve(session, booking, item, wish, actor)
+            day = day_of(session, item)
+            lot_id = reserve(
+                session, booking_id=booking.id, client_id=booking.client_id, participant_id=booking.participant_id,
+                event_type_id=item.event_type_id, day=day, wish=wish, actor=actor,
+            )
+            of_lot = select(lots.c.enrollment_id).where(lots.c.id == lot_id)
+            enrollment_id = session.connection().execute(of_lot).scalar()
+            pays = Pays.lot if enrollment_id is None else Pays.enrollment
+            note(session, booking, pays=pays, enrollment_id=enrollment_id, lot_id=lot_id)
+            guard_chosen(session, booking, day, wish)
 
 
-def _reserve(session: Session, booking: Booking, item: ScheduledSession, wish: PayWith, actor: Actor) -> None:
-    """Reserve a credit: of the enrollment or the lot named, else of whatever is good for it."""
-    day = day_of(session, item)
-    whom = (booking.client_id, booking.participant_id, day)
+def reserve(
+    session: Session,
+    *,
+    booking_id: int,
+    client_id: int,
+    participant_id: int,
+    event_type_id: int,
+    day: dt.date,
+    wish: PayWith,
+    actor: Actor,
+) -> int:
+    """Reserve a credit: of the enrollment or the lot named, else of whatever is good for it; the lot's key.
+
+    The booking's row need not be there yet. Raises: NotEnoughCredits, what the guard of an enrollment says.
+    """
     if wish.enrollment_id is not None:
-        enrollment_guard(session, wish.enrollment_id, *whom)
+        enrollment_guard(session, wish.enrollment_id, client_id, participant_id, day)
     takes = reserve_credits(
-        session, client_id=booking.client_id, event_type_id=item.event_type_id, booking_id=booking.id, on=day,
-        actor=actor, lot_id=wish.lot_id, enrollment_id=wish.enrollment_id, participant_id=booking.participant_id,
+        session, client_id=client_id, event_type_id=event_type_id, booking_id=booking_id, on=day, actor=actor,
+        lot_id=wish.lot_id, enrollment_id=wish.enrollment_id, participant_id=participant_id,
     )
-    lot_id = takes[0].lot_id
-    enrollment_id = session.connection().execute(select(lots.c.enrollment_id).where(lots.c.id == lot_id)).scalar()
-    if enrollment_id is not None and wish.enrollment_id is None:
-        enrollment_guard(session, enrollment_id, *whom)
-    pays = Pays.lot if enrollment_id is None else Pays.enrollment
-    note(session, booking, pays=pays, enrollment_id=enrollment_id, lot_id=lot_id)
+    return takes[0].lot_id
+
+
+def guard_chosen(session: Session, booking: Booking, day: dt.date, wish: PayWith) -> None:
+    """Ask the guard of the enrollment whose lot came to pay without being named. Raises: what it says."""
+    if booking.enrollment_id is not None and wish.enrollment_id is None:
+        enrollment_guard(session, booking.enrollment_id, booking.client_id, booking.participant_id, day)
 
 
 def _charge(

@@ -15,13 +15,11 @@ from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.db import key_list, require
-from ...core.errors import NotFound
 from ...core.scope import Actor, Reach, acting_as
 from ...credits.models import balances
-from ...people.errors import ClientClosed
-from ...people.models import Client, Club, Participant, ParticipantKind
+from ...people.models import Club
 from ..calc import TAKING_A_PLACE, SessionStatus
-from ..errors import ClientArchived, SessionCancelled
+from ..errors import SessionCancelled
 from ..models import Booking, ScheduledSession
 
 bookings: Table = Booking.__table__  # type: ignore[assignment]
@@ -113,27 +111,6 @@ def require_open(item: ScheduledSession) -> None:
     """Raises: SessionCancelled."""
     if item.status == SessionStatus.cancelled:
         raise SessionCancelled
-
-
-def person(session: Session, client_id: int, participant_id: int | None) -> tuple[Client, Participant]:
-    """Whom a booking is for: the participant named, or the client themself.
-
-    Raises: NotFound, also for a participant of another client; ClientClosed, ClientArchived.
-    """
-    chosen = Participant.kind == ParticipantKind.self if participant_id is None else Participant.id == participant_id
-    found = session.execute(
-        select(Client, Participant)
-        .join(Participant, Participant.client_id == Client.id)
-        .where(Client.id == client_id, chosen)
-    ).first()
-    if found is None:
-        raise NotFound
-    client, participant = found
-    if client.erased_at or client.merged_into_id:
-        raise ClientClosed
-    if client.archived:
-        raise ClientArchived
-    return client, participant
 
 
 def queue_of(session: Session, session_ids: Sequence[int]) -> list[Any]:
