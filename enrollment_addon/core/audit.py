@@ -1,12 +1,14 @@
 """Who did what: one row and one log line per business verb."""
 
 import datetime as dt
+import json
 from typing import Any
 
-from sqlalchemy import ColumnElement, Index, String, insert, or_, select, true
+from sqlalchemy import ColumnElement, Index, String, insert, or_, select, text, true
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from . import clock
+from .compiled import is_possible, run_compiled
 from .db import Base, Document, Key, UtcDateTime, user_key
 from .log import logger
 from .scope import Actor, client_model, reach_of, scoped, started_by
@@ -43,8 +45,13 @@ class AuditEvent(Base):
         )
 
 
-# Built once: every verb runs it, most of them while they hold locks.
+# Built once: every verb runs it, most of them while they hold locks. The second one is for where it can be
+# compiled once as well.
 _insert_event = insert(AuditEvent.__table__)  # type: ignore[arg-type]
+_insert_compiled = text(
+    "INSERT INTO enrollment_audit_event (at, actor_id, verb, record, record_id, client_id, reason, details) "
+    "VALUES (:at, :actor_id, :verb, :record, :record_id, :client_id, :reason, :details)"
+)
 
 
 def record_event(
@@ -59,19 +66,21 @@ def record_event(
     **details: Any,
 ) -> None:
     """Note a verb in the same transaction as its effect, and log it without personal data."""
-    session.connection().execute(
-        _insert_event,
-        {
-            "at": clock.now(),
-            "actor_id": actor.user_id,
-            "verb": verb,
-            "record": record,
-            "record_id": record_id,
-            "client_id": client_id,
-            "reason": reason,
-            "details": details or None,
-        },
-    )
+    row = {
+        "at": clock.now(),
+        "actor_id": actor.user_id,
+        "verb": verb,
+        "record": record,
+        "record_id": record_id,
+        "client_id": client_id,
+        "reason": reason,
+        "details": details or None,
+    }
+    connection = session.connection()
+    if is_possible(connection):
+        run_compiled(connection, _insert_compiled, {**row, "details": json.dumps(row["details"])})
+    else:
+        connection.execute(_insert_event, row)
     log_event(actor=actor, verb=verb, record=record, record_id=record_id, client_id=client_id, **details)
 
 
