@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import url_for
 from flask_appbuilder.models.sqla.interface import SQLAInterface
-from flask_babel import format_time, ngettext
+from flask_babel import format_time, ngettext, pgettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement
@@ -154,7 +154,7 @@ class ClassGroupView(RecordView):
             "rows": [
                 {
                     "title": when(s), "url": url_for("SessionView.show", pk=s.id),
-                    "meta": _("Cancelled") if s.status == "cancelled" else str(s.team_member or ""),
+                    "meta": pgettext("session", "Cancelled") if s.status == "cancelled" else str(s.team_member or ""),
                     "end": ngettext(
                         "%(booked)s of %(num)s place", "%(booked)s of %(num)s places", s.capacity,
                         booked=render.number(taken.get(s.id, queries.Taken()).booked),

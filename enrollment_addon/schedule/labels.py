@@ -11,7 +11,7 @@ SESSION_KINDS = (
 )
 SESSION_STATES = (
     (SessionStatus.scheduled, _l("Scheduled")),
-    (SessionStatus.cancelled, _l("Cancelled")),
+    (SessionStatus.cancelled, lazy_pgettext("session", "Cancelled")),
     (SessionStatus.done, lazy_pgettext("session", "Done")),
 )
 SESSION_CLASSES = {SessionStatus.scheduled: "active", SessionStatus.cancelled: "bad"}
@@ -21,7 +21,7 @@ BOOKING_STATES = (
     (BookingState.attended, _l("Attended")),
     (BookingState.no_show, _l("No-show")),
     (BookingState.late_cancel, _l("Late cancellation")),
-    (BookingState.cancelled, _l("Cancelled")),
+    (BookingState.cancelled, lazy_pgettext("booking", "Cancelled")),
 )
 BOOKING_CLASSES = {
     BookingState.booked: "active", BookingState.attended: "active", BookingState.waitlisted: "warn",

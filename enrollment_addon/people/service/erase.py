@@ -5,6 +5,7 @@ Free text about the client goes whole, because nobody can tell what it gives awa
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import JSON, ColumnElement, String, Table, select, true, update
@@ -127,7 +128,8 @@ def _erase_shared_texts(session: Session, client: Client, needles: Collection[st
     """
     batches, jobs, job_errors = (model.__table__ for model in (Batch, Job, JobError))
     for batches_of in hooks.client_batches.values():
-        served = {row[0]: row[1] for row in session.execute(batches_of(client.id))}
+        found: Any = session.execute(batches_of(client.id))
+        served = {batch_id: clients for batch_id, clients in found}  # noqa: C416 - of rows, not of pairs
         told = select(batches.c.id, batches.c.note, batches.c.undo_reason).where(batches.c.id.in_(served))
         for batch in session.execute(told).all():
             alone = {text for text in (batch.note, batch.undo_reason) if text and served[batch.id] == 1}
