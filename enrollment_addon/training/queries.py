@@ -24,14 +24,15 @@ _SESSION = (
     joinedload(ScheduledSession.group).options(lazyload(ClassGroup.slots)),
     joinedload(ScheduledSession.event_type), joinedload(ScheduledSession.club),
 )
-SHOWN = (
+LISTED = (
     joinedload(TrainingReport.client).joinedload(Client.club),
     joinedload(TrainingReport.participant),
     joinedload(TrainingReport.session).options(*_SESSION),
     joinedload(TrainingReport.enrollment).joinedload(Enrollment.package),
-    selectinload(TrainingReport.ratings).joinedload(SkillRating.skill),
 )
-"""What pages show of a report, loaded for many at once."""
+"""What a line about a report tells, loaded for many at once."""
+SHOWN = (*LISTED, selectinload(TrainingReport.ratings).joinedload(SkillRating.skill))
+"""What pages show of a report."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def reports_of(
     session: Session, *, client_id: int | None = None, enrollment_id: int | None = None, limit: int
 ) -> Sequence[TrainingReport]:
     """The last reports on a client, or on an enrollment, the newest first."""
-    statement = select(TrainingReport).options(*SHOWN).limit(limit)
+    statement = select(TrainingReport).options(*LISTED).limit(limit)
     if client_id is not None:
         statement = statement.where(TrainingReport.client_id == client_id)
     if enrollment_id is not None:

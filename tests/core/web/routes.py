@@ -62,7 +62,7 @@ API_VIEWS: Mapping[str, str] = {
     "JobApi": "JobView", "ChargeApi": "ChargeView", "ClientChargesApi": "ClientView", "PaymentApi": "PaymentView",
     "ClassGroupApi": "ClassGroupView", "SessionApi": "SessionView", "BookingApi": "BookingView",
     "ClosureApi": "ClosureView", "ClassCategoryApi": "ClassCategoryView", "ActivityLevelApi": "ActivityLevelView",
-    "SemesterApi": "SemesterView",
+    "SemesterApi": "SemesterView", "SkillApi": "SkillView", "TrainingReportApi": "TrainingReportView",
 }
 """The page that shows the same records as a REST class."""
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.databases("sqlite")
 
 EVERYBODYS = (
     "ClubView", "TeamMemberView", "EventTypeView", "PackageView", "ClassCategoryView", "ActivityLevelView",
-    "SemesterView",
+    "SemesterView", "SkillView",
 )
 """The pages of records that belong to no client."""
 UNSAFE = ("POST", "PUT", "DELETE", "PATCH")
