@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session, joinedload, lazyload
 
+from ..core.money import half_up
 from ..core.search import asked_words, words_of
 from ..core.translations import Translation
 from ..people.models import Club
@@ -84,7 +85,7 @@ def single_price(session: Session, club_id: int, event_type_id: int) -> int | No
         .order_by(Package.sessions, Package.price.desc())
         .limit(1)
     ).first()
-    return None if smallest is None else (2 * smallest.price + smallest.sessions) // (2 * smallest.sessions)
+    return None if smallest is None else half_up(smallest.price, smallest.sessions)
 
 
 def search_packages(session: Session, text: str, limit: int = 25) -> Sequence[Package]:

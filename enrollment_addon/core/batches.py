@@ -76,6 +76,11 @@ class Slice:
     count: int
 
 
+def lock_batch(session: Session, batch_id: int) -> Any:
+    """The batch's row, locked: one worker at a time writes a chunk of it."""
+    return session.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).one()
+
+
 def open_batch(
     session: Session, *, kind: str, actor: Actor, asked: Mapping[str, Any], keys: Select[Any], note: str | None = None,
     skipped: Iterable[Mapping[str, Any]] = (),

@@ -46,6 +46,11 @@ def to_decimal(minor: int, currency: str) -> Decimal:
     return Decimal(minor).scaleb(-digits).quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
 
 
+def half_up(numerator: int, denominator: int) -> int:
+    """A quotient of whole numbers ≥ 0, rounded half-up; 0 where nothing divides."""
+    return (2 * numerator + denominator) // (2 * denominator) if denominator > 0 else 0
+
+
 def show(minor: int, currency: str, locale: str) -> str:
     """The amount as a person of this locale writes it: 1500, "EUR", "de" → "15,00 €"."""
     return format_currency(to_decimal(minor, currency), currency, locale=locale)

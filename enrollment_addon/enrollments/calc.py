@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 
+from ..core.money import half_up
+
 
 class Kind(StrEnum):
     package = "package"
@@ -74,11 +76,6 @@ def percentage(amount: int, whole: int) -> Decimal:
     if whole <= 0:
         return Decimal("0.00")
     return (Decimal(amount) * 100 / whole).quantize(Decimal("0.01"), ROUND_HALF_UP)
-
-
-def half_up(numerator: int, denominator: int) -> int:
-    """A quotient of whole numbers ≥ 0, rounded half-up; 0 where nothing divides."""
-    return (2 * numerator + denominator) // (2 * denominator) if denominator > 0 else 0
 
 
 def quote(kind: Refund, *, paid: int, refunded: int, remaining: int, total: int) -> Quote:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ...core import clock
-from ...core.batches import BatchState, Slice, advance, batches, next_slice, targets
+from ...core.batches import BatchState, Slice, advance, batches, lock_batch, next_slice, targets
 from ...core.db import UtcDateTime, dialect_of
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Club
@@ -33,11 +33,6 @@ class Chunk:
     done: int
     skipped: int
     finished: bool
-
-
-def lock_batch(session: Session, batch_id: int) -> Any:
-    """The batch's row, locked: one worker at a time writes a chunk of it."""
-    return session.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).one()
 
 
 def grant_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> Chunk:

@@ -13,7 +13,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from ...core import audit, clock
-from ...core.batches import Batch, BatchState, advance, batches, next_slice, open_batch, targets
+from ...core.batches import Batch, BatchState, advance, batches, lock_batch, next_slice, open_batch, targets
 from ...core.db import idempotent, key_list
 from ...core.errors import InvalidInput, NotFound
 from ...core.scope import Actor, reach_of
@@ -21,7 +21,7 @@ from ...jobs.service import queue_job
 from ...people.models import Client, Club
 from ..errors import NothingToExtend
 from ..models import EntryKind, lots
-from .grant_chunk import Chunk, lock_batch
+from .grant_chunk import Chunk
 from .ledger import lock_balances, move_expiry, require_reason, retire
 from .selection import fingerprint
 

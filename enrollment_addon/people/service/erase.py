@@ -128,8 +128,8 @@ def _erase_shared_texts(session: Session, client: Client, needles: Collection[st
     """
     batches, jobs, job_errors = (model.__table__ for model in (Batch, Job, JobError))
     for batches_of in hooks.client_batches.values():
-        found: Any = session.execute(batches_of(client.id))
-        served = {batch_id: clients for batch_id, clients in found}  # noqa: C416 - of rows, not of pairs
+        rows: Any = session.execute(batches_of(client.id))
+        served = dict(map(tuple, rows))
         told = select(batches.c.id, batches.c.note, batches.c.undo_reason).where(batches.c.id.in_(served))
         for batch in session.execute(told).all():
             alone = {text for text in (batch.note, batch.undo_reason) if text and served[batch.id] == 1}

@@ -15,7 +15,7 @@ from sqlalchemy import Select, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from ...core.audit import record_event
-from ...core.batches import BatchState, BatchTarget, advance, batches, next_slice, open_batch
+from ...core.batches import BatchState, advance, batches, lock_batch, next_slice, open_batch, targets
 from ...core.db import idempotent, key_list, require
 from ...core.errors import InvalidInput
 from ...core.fields import clean, date, flag, key, reason_of, text, whole
@@ -36,7 +36,6 @@ KIND = "schedule.close"
 SESSIONS_AT_ONCE = 20
 MOST_DAYS = 366
 effects: Any = ClosureEffect.__table__
-targets: Any = BatchTarget.__table__
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ def cancel_session(session: Session, *, session_id: int, reason: str, actor: Act
 
 def close_chunk(session: Session, *, batch_id: int, actor: Actor) -> Chunk:
     """Close the next sessions of a batch, in key order, together with its cursor."""
-    batch = session.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).one()
+    batch = lock_batch(session, batch_id)
     if batch.state != BatchState.open:
         return Chunk(0, finished=True)
     part = next_slice(session, batch_id, after=batch.cursor, size=SESSIONS_AT_ONCE)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.audit import record_event
-from ...core.batches import Batch, BatchState, batches
+from ...core.batches import Batch, BatchState, batches, lock_batch
 from ...core.db import idempotent
 from ...core.errors import AddonError, NotFound
 from ...core.fields import reason_of
@@ -82,7 +82,7 @@ def undo_closure(
 
     def do() -> dict[str, Any]:
         visible_closure(session, batch_id, actor)
-        batch = session.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).one()
+        batch = lock_batch(session, batch_id)
         _require_done(batch)
         session.execute(
             update(batches).where(batches.c.id == batch_id).values(
@@ -115,7 +115,7 @@ def _require_done(batch: Any) -> None:
 
 def reopen_chunk(session: Session, *, batch_id: int, actor: Actor) -> bool:
     """Bring the next session of a closure back; whether all are."""
-    batch = session.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).one()
+    batch = lock_batch(session, batch_id)
     if batch.state != BatchState.undoing:
         return True
     session_id = session.connection().execute(
