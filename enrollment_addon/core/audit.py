@@ -66,7 +66,30 @@ def record_event(
     **details: Any,
 ) -> None:
     """Note a verb in the same transaction as its effect, and log it without personal data."""
-    row = {
+    told: dict[str, Any] = {
+        "actor": actor, "verb": verb, "record": record, "record_id": record_id, "client_id": client_id, **details
+    }
+    row = event_row(reason=reason, **told)
+    connection = session.connection()
+    if is_possible(connection):
+        run_compiled(connection, _insert_compiled, row)
+    else:
+        connection.execute(_insert_event, {**row, "details": details or None})
+    log_event(**told)
+
+
+def event_row(
+    *,
+    actor: Actor,
+    verb: str,
+    record: str,
+    record_id: int | None = None,
+    client_id: int | None = None,
+    reason: str | None = None,
+    **details: Any,
+) -> dict[str, Any]:
+    """An event's columns, the details as JSON text: for a statement that writes it together with its effect."""
+    return {
         "at": clock.now(),
         "actor_id": actor.user_id,
         "verb": verb,
@@ -74,14 +97,8 @@ def record_event(
         "record_id": record_id,
         "client_id": client_id,
         "reason": reason,
-        "details": details or None,
+        "details": json.dumps(details or None),
     }
-    connection = session.connection()
-    if is_possible(connection):
-        run_compiled(connection, _insert_compiled, {**row, "details": json.dumps(row["details"])})
-    else:
-        connection.execute(_insert_event, row)
-    log_event(actor=actor, verb=verb, record=record, record_id=record_id, client_id=client_id, **details)
 
 
 def log_event(

@@ -19,4 +19,5 @@ def run_compiled(connection: Connection, statement: Executable, parameters: Mapp
 
 @lru_cache(maxsize=32)
 def _compiled(statement: Executable, dialect: Dialect) -> str:
-    return str(statement.compile(dialect=dialect))  # type: ignore[attr-defined]
+    """On one line: the driver keeps what it made of a statement only while the text is short."""
+    return " ".join(str(statement.compile(dialect=dialect)).split())  # type: ignore[attr-defined]

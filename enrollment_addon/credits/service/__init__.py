@@ -8,9 +8,11 @@ from .lot_batches import extend_lots, lot_chunk, void_lots
 from .lots import hold_lots, move_restriction, open_lot, shift_expiry, take_back
 from .moves import convert_credits, transfer_credits
 from .sweep import Swept, expire_lots
+from .take import TAKING
 from .undo import UNDOABLE, UndoPlan, undo_batch, undo_chunk, undo_plan
 
 __all__ = [
+    "TAKING",
     "UNDOABLE",
     "Chunk",
     "Finding",

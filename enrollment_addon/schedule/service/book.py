@@ -1,40 +1,23 @@
 """Booking a place, or a place in the queue."""
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.audit import record_event
-from ...core.compiled import run_compiled
 from ...core.db import idempotent, require
 from ...core.scope import Actor
-from ..calc import AUTO, BY_CREDIT, BookingState, PayWith, SessionStatus
+from ..calc import AUTO, BookingState, PayWith, SessionStatus
 from ..errors import AlreadyBooked, CapacityExceeded, Overlap, SessionCancelled, SessionNotBegun, SessionOver
 from ..hooks import after_attendance
 from ..models import Booking
+from .at_once import Asked, book_at_once
 from .opening import Opening, opened
 from .overlaps import shown
-from .pay import guard_chosen, pay, reserve, set_state, use_up
+from .pay import pay, set_state, use_up
 from .places import locked_session
-
-_insert = text(
-    """
-    INSERT INTO enrollment_booking (
-        id, client_id, participant_id, session_id, state, live, pays, enrollment_id, lot_id, amount, created_by_id,
-        created_at, updated_at
-    )
-    SELECT :id, :client_id, :participant_id, :session_id, :state, :live,
-        CASE WHEN enrollment_id IS NULL THEN 'lot' ELSE 'enrollment' END, enrollment_id, id, :amount, :created_by_id,
-        :created_at, :updated_at
-    FROM enrollment_credit_lot
-    WHERE id = :lot_id
-    RETURNING pays, enrollment_id
-    """
-)
 
 
 def book(
@@ -56,15 +39,18 @@ def book(
     paying says, IdempotencyMismatch.
     """
 
-    def do(opening: Opening) -> Booking:
+    asked = Asked(client_id, participant_id, session_id, pay_with, confirm_overlap)
+
+    def do() -> Booking:
+        return book_at_once(session, asked, actor) or the_long_way()
+
+    def the_long_way() -> Booking:
+        opening = _checked(session, asked)
         if opening.starts_at <= clock.now():
             raise SessionOver
         return (_queue if opening.is_full else _place)(session, opening, pay_with, actor)
 
-    return _once(
-        session, "book", do, client_id=client_id, participant_id=participant_id, session_id=session_id,
-        pay_with=pay_with, confirm_overlap=confirm_overlap, actor=actor, idempotency_key=idempotency_key,
-    )
+    return _once(session, "book", asked, do, actor, idempotency_key)
 
 
 def walk_in(
@@ -82,7 +68,10 @@ def walk_in(
     Raises: like `book`, but CapacityExceeded instead of a queue, and SessionNotBegun before its day.
     """
 
-    def do(opening: Opening) -> Booking:
+    asked = Asked(client_id, participant_id, session_id, pay_with, confirm_overlap=True)
+
+    def do() -> Booking:
+        opening = _checked(session, asked)
         if opening.day > clock.today(opening.timezone):
             raise SessionNotBegun
         if opening.is_full:
@@ -98,75 +87,43 @@ def walk_in(
             after_attendance(session, [booking.enrollment_id], actor)
         return booking
 
-    return _once(
-        session, "walk_in", do, client_id=client_id, participant_id=participant_id, session_id=session_id,
-        pay_with=pay_with, confirm_overlap=True, actor=actor, idempotency_key=idempotency_key,
-    )
+    return _once(session, "walk_in", asked, do, actor, idempotency_key)
 
 
 def _once(
-    session: Session,
-    verb: str,
-    do: Callable[[Opening], Booking],
-    *,
-    client_id: int,
-    participant_id: int | None,
-    session_id: int,
-    pay_with: PayWith,
-    confirm_overlap: bool,
-    actor: Actor,
-    idempotency_key: str | None,
+    session: Session, verb: str, asked: Asked, do: Callable[[], Booking], actor: Actor, idempotency_key: str | None
 ) -> Booking:
-    """What both ways of booking check, under the session's lock, and once per key."""
+    """Book once per key."""
     made: list[Booking] = []
 
     def carry_out() -> dict[str, int]:
-        opening = opened(session, client_id, participant_id, session_id)
-        if opening.status == SessionStatus.cancelled:
-            raise SessionCancelled
-        if opening.has_booking:
-            raise AlreadyBooked(name=opening.name)
-        if opening.overlaps_at and not confirm_overlap:
-            raise Overlap(who=opening.name, at=shown(opening.overlaps_at, opening.timezone))
-        booking = do(opening)
-        made.append(booking)
-        return {"booking_id": booking.id}
+        made.append(do())
+        return {"booking_id": made[0].id}
 
-    asked = {
-        "actor": actor.user_id, "client_id": client_id, "participant_id": participant_id, "session_id": session_id,
-        "pay_with": asdict(pay_with), "confirm_overlap": confirm_overlap,
-    }
-    result = idempotent(session, key=idempotency_key, verb=verb, asked=asked, do=carry_out)
+    told = {"actor": actor.user_id, **vars(asked), "pay_with": vars(asked.pay_with)}
+    result = idempotent(session, key=idempotency_key, verb=verb, asked=told, do=carry_out)
     return made[0] if made else require(session, Booking, result["booking_id"])
+
+
+def _checked(session: Session, asked: Asked) -> Opening:
+    """What both ways of booking check, under the session's lock."""
+    opening = opened(session, asked.client_id, asked.participant_id, asked.session_id)
+    if opening.status == SessionStatus.cancelled:
+        raise SessionCancelled
+    if opening.has_booking:
+        raise AlreadyBooked(name=opening.name)
+    if opening.overlaps_at and not asked.confirm_overlap:
+        raise Overlap(who=opening.name, at=shown(opening.overlaps_at, opening.timezone))
+    return opening
 
 
 def _place(session: Session, opening: Opening, wish: PayWith, actor: Actor) -> Booking:
     """Write a booking that takes a place, and let it pay."""
-    values = _values(opening, BookingState.booked, wish, actor)
-    if opening.booking_id is not None and (wish.pays is None or wish.pays in BY_CREDIT):
-        booking = _paid_before(session, opening, wish, actor, {"id": opening.booking_id, **values})
-    else:
-        booking = Booking(**values)
-        session.add(booking)
-        session.flush()
-        pay(session, booking, locked_session(session, opening.session_id), wish, actor=actor)
-    _record(session, booking, actor)
-    return booking
-
-
-def _paid_before(
-    session: Session, opening: Opening, wish: PayWith, actor: Actor, values: dict[str, Any]
-) -> Booking:
-    """Reserve the credit first, so that the row is written once; the way that nearly every booking goes."""
-    values["lot_id"] = reserve(
-        session, booking_id=values["id"], client_id=opening.client_id, participant_id=opening.participant_id,
-        event_type_id=opening.event_type_id, day=opening.day, wish=wish, actor=actor,
-    )
-    paid = run_compiled(session.connection(), _insert, values).one()
-    booking = Booking(**values, pays=paid.pays, enrollment_id=paid.enrollment_id)
-    make_transient_to_detached(booking)
+    booking = Booking(**_values(opening, BookingState.booked, wish, actor))
     session.add(booking)
-    guard_chosen(session, booking, opening.day, wish)
+    session.flush()
+    pay(session, booking, locked_session(session, opening.session_id), wish, actor=actor)
+    _record(session, booking, actor)
     return booking
 
 

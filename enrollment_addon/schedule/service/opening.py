@@ -1,7 +1,6 @@
 """What booking has to know, in two statements: one locks the session, a later one reads all there is to check.
 
-The later one sees what others have committed before the lock was given. Both are built once, and compiled once
-where the database can: everybody else who books the session waits meanwhile.
+The later one sees what others have committed before the lock was given.
 """
 
 import datetime as dt
@@ -13,10 +12,8 @@ from sqlalchemy import bindparam, text
 from sqlalchemy.orm import Session
 
 from ...core import clock
-from ...core.compiled import is_possible, run_compiled
 from ...core.db import UtcDateTime, require
 from ...core.errors import NotFound
-from ...core.scope import actor_of
 from ...people.errors import ClientClosed
 from ...people.models import Client
 from ..calc import SessionStatus
@@ -28,8 +25,7 @@ from .places import locked_session
 class Opening:
     """A session that is held until the transaction ends, and the participant who shall get a place in it.
 
-    `overlaps_at`: when another session begins that the participant is booked into at that time. `booking_id`: the
-    key of the booking to be, where the database can give it before the row is written (PostgreSQL).
+    `overlaps_at`: when another session begins that the participant is booked into at that time.
     """
 
     session_id: int
@@ -43,7 +39,6 @@ class Opening:
     is_full: bool
     has_booking: bool
     overlaps_at: dt.datetime | None
-    booking_id: int | None
 
     @property
     def day(self) -> dt.date:
@@ -51,12 +46,10 @@ class Opening:
         return self.starts_at.astimezone(ZoneInfo(self.timezone)).date()
 
 
-_lock = text("SELECT id FROM enrollment_session WHERE id = :session_id FOR UPDATE")
-
-
 # The states are `calc.TAKING_A_PLACE`.
-_READ = """
-    participant.id AS participant_id, participant.name,
+_read = text(
+    """
+    SELECT participant.id AS participant_id, participant.name,
     client.erased_at IS NOT NULL OR client.merged_into_id IS NOT NULL AS closed, client.archived,
     here.event_type_id, here.status, here.starts_at, club.timezone,
     here.capacity <= (
@@ -83,11 +76,7 @@ _READ = """
     JOIN enrollment_client AS client ON client.id = participant.client_id
     WHERE here.id = :session_id
     """
-_now = bindparam("now", type_=UtcDateTime)
-_read = (
-    text("SELECT NULL AS booking_id, " + _READ).bindparams(_now).columns(starts_at=UtcDateTime, overlaps_at=UtcDateTime)
-)
-_read_and_draw = text("SELECT nextval(pg_get_serial_sequence('enrollment_booking', 'id')) AS booking_id, " + _READ)
+).bindparams(bindparam("now", type_=UtcDateTime)).columns(starts_at=UtcDateTime, overlaps_at=UtcDateTime)
 
 
 def opened(session: Session, client_id: int, participant_id: int | None, session_id: int) -> Opening:
@@ -99,15 +88,9 @@ def opened(session: Session, client_id: int, participant_id: int | None, session
         "session_id": session_id, "client_id": client_id, "participant_id": participant_id,
         "themself": participant_id is None, "now": clock.now(),
     }
-    connection = session.connection()
-    at_once = is_possible(connection)
-    if at_once and actor_of(session).sees_everything:
-        run_compiled(connection, _lock, {"session_id": session_id})
-    else:
-        require(session, Client, client_id)
-        locked_session(session, session_id)
-    read = run_compiled(connection, _read_and_draw, asked) if at_once else connection.execute(_read, asked)
-    found: Any = read.first()
+    require(session, Client, client_id)
+    locked_session(session, session_id)
+    found: Any = session.connection().execute(_read, asked).first()
     if found is None:
         raise NotFound
     row = dict(found._mapping)
