@@ -9,10 +9,9 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event
 from sqlalchemy import ColumnElement, Table, case, delete, func, insert, literal, select
 from sqlalchemy.orm import Session, joinedload, lazyload
 
@@ -26,6 +25,9 @@ from ..people.models import Client, TeamMember
 from .calc import SessionStatus
 from .models import Booking, CalendarFeed, ClassGroup, ScheduledSession
 from .queries import SESSION_PARTS
+
+if TYPE_CHECKING:
+    from icalendar import Event
 
 PAST, AHEAD = dt.timedelta(days=60), dt.timedelta(days=400)
 """What a feed covers around now."""
@@ -81,6 +83,8 @@ def feeds_in_reach(session: Session, limit: int = 100) -> Sequence[CalendarFeed]
 
 def calendar_of(session: Session, secret: str) -> bytes:
     """The feed behind a secret as iCalendar. Raises: NotFound, also when whose it is has left or was erased."""
+    from icalendar import Calendar  # only now: a start would wait for it
+
     with acting_as(session, SYSTEM):
         feed = session.scalars(select(CalendarFeed).where(CalendarFeed.secret_hash == _hash(secret))).one_or_none()
         if feed is None:
@@ -126,8 +130,10 @@ def _subject(session: Session, feed: CalendarFeed) -> tuple[str, ColumnElement[b
     return client.full_name, select(Booking.id).where(*theirs).exists(), changes.label("changes")
 
 
-def _event(item: ScheduledSession, changed: int, *, off: bool) -> Event:
+def _event(item: ScheduledSession, changed: int, *, off: bool) -> "Event":
     """A session as an event; its sequence only grows, so that calendars take over every change."""
+    from icalendar import Event
+
     zone = ZoneInfo(item.club.timezone)
     cancelled = off or item.status == SessionStatus.cancelled
     place = ", ".join(part for part in (item.room, item.club.name, item.club.address) if part)
@@ -145,7 +151,8 @@ def _require_target(session: Session, kind: FeedKind, target_id: int, actor: Act
         if client.erased_at or client.merged_into_id:
             raise ClientClosed
     elif kind is FeedKind.class_group:
-        require(session, ClassGroup, target_id)
+        if not require(session, ClassGroup, target_id).keeps_reach(actor):
+            raise NotFound
     else:
         require(session, TeamMember, target_id)
         if not actor.sees_everything and actor.team_member_id != target_id:

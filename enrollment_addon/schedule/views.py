@@ -13,6 +13,7 @@ from flask_babel import ngettext
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import joinedload
 
+from ..core import clock
 from ..core.web import access, render
 from ..core.web.access import can, may, needs
 from ..core.web.filters import Applied, Filter
@@ -191,14 +192,15 @@ class SessionView(BookingPages, RecordView):
     def session_verbs(self, item: ScheduledSession) -> dict[str, str | None]:
         """The verbs on the whole session that the person may use now."""
         is_open = item.status != SessionStatus.cancelled
-        ahead = item.status == SessionStatus.scheduled
+        ahead = item.status == SessionStatus.scheduled and item.starts_at > clock.now()
         return {
             "all_present": url_for("SessionView.all_present", pk=item.id)
             if is_open and can("take_attendance") else None,
             "walk_in": url_for("SessionView.who", pk=item.id, walk_in=1)
             if is_open and can("take_attendance") and can("book_sessions") else None,
             "book": url_for("SessionView.who", pk=item.id) if ahead and can("book_sessions") else None,
-            "close": url_for("ClosureView.close", session_id=item.id) if ahead and can("close_sessions") else None,
+            "close": url_for("ClosureView.close", session_id=item.id)
+            if ahead and can("close_sessions") and item.keeps_reach(self.actor) else None,
         }
 
     @expose("/attendance/<pk>", methods=["POST"])

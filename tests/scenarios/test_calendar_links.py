@@ -15,7 +15,7 @@ from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.schedule import service
 from enrollment_addon.schedule.calc import BookingState, SessionKind, SessionStatus
-from enrollment_addon.schedule.models import Booking, CalendarFeed, ClassGroup
+from enrollment_addon.schedule.models import Booking, CalendarFeed, ClassGroup, ScheduledSession
 from tests import factories
 from tests.conftest import csrf_token
 from tests.scenarios.conftest import Studio
@@ -151,14 +151,22 @@ def test_nobody_links_to_what_they_do_not_reach(
     with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
         colleague = factories.make_team_member(session, name="Kim").id
         foreign = session.query(CalendarFeed).one().id
+        group = session.get_one(ClassGroup, plan["group"])
+        group.team_member_id = colleague
+        session.query(ScheduledSession).update({"team_member_id": colleague})
+    groups_link = make_link(ana, "class_group", plan["group"])
     token = csrf_token(jonas.get(LINKS).text)
     assert "Miller" not in jonas.get(LINKS).text
     for kind, key in (("client", studio.downtown_clients[0]), ("team_member", colleague), ("client", ""),
-                      ("class_group", 999_999), ("everybody", 1)):
+                      ("class_group", 999_999), ("class_group", plan["group"]), ("everybody", 1)):
         answer = jonas.post(LINKS, data={"csrf_token": token, "kind": kind, f"{kind}_id": key})
         assert answer.status_code == 422, (kind, key)
         assert "/enrollment/calendar/" not in answer.text
-    assert jonas.post(f"{LINKS}end/{foreign}", data={"csrf_token": token}).status_code == 404
+    assert "Morgen-Yoga" in jonas.get("/enrollment/class-groups/list/").text, "his client goes there"
+    assert "Morgen-Yoga" not in jonas.get(LINKS).text
+    for link_id in (foreign, foreign + 1):
+        assert jonas.post(f"{LINKS}end/{link_id}", data={"csrf_token": token}).status_code == 404
+    assert app.test_client().get(groups_link).status_code == 200, "still the owner's"
     make_user("stranger", ["Enrollment Client"])
     stranger = login(app.test_client(), "stranger")
     assert stranger.get(LINKS).status_code == 403

@@ -1,18 +1,20 @@
 """Closing days and sessions, and taking that back."""
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from enrollment_addon.billing.models import Charge, ChargeStatus
-from enrollment_addon.core.errors import InvalidInput
+from enrollment_addon.core.errors import InvalidInput, NotFound
+from enrollment_addon.core.scope import Actor, Reach, acting_as
 from enrollment_addon.credits.models import CreditLot, Origin
 from enrollment_addon.jobs.models import Job
 from enrollment_addon.schedule.calc import BookingState, Pays, PayWith, SessionStatus
 from enrollment_addon.schedule.errors import ClosureStateConflict, NothingToClose
-from enrollment_addon.schedule.models import Booking
+from enrollment_addon.schedule.models import Booking, ScheduledSession
 from tests.schedule.conftest import Studio
 
 WEEK = {"first_date": dt.date(2026, 3, 2), "last_date": dt.date(2026, 3, 8)}
@@ -71,6 +73,39 @@ def test_money_goes_back_or_becomes_a_make_up(studio: Studio) -> None:
     studio.do("undo_closure", batch_id=made["batch_id"], reason="Well again", threshold=500)
     assert studio.credits(payer) == (0, 0, 0)
     assert studio.session.scalars(select(Booking.state).where(Booking.session_id == second.id)).all() == ["booked"]
+
+
+@pytest.mark.databases("sqlite")
+def test_only_ones_own_sessions_of_those_to_come_are_closed(studio: Studio) -> None:
+    """A trainer's client is booked in the neighbour's class too: seeing it is not enough to send everybody home."""
+    own = studio.sessions(studio.group(team_member_id=studio.trainer_id))[0].id
+    others = studio.sessions(studio.group(name="Neighbour"))[0].id
+    client = studio.client(team_member_id=studio.trainer_id)
+    for key in (own, others):
+        studio.book(client, key, pay_with=PayWith(Pays.nothing), confirm_overlap=True)
+    by_clients = Actor(reach=Reach.own_clients, team_member_id=studio.trainer_id)
+    by_club = Actor(reach=Reach.own_clubs, team_member_id=studio.trainer_id, club_ids=(studio.club_id,))
+    elsewhere = replace(by_club, club_ids=(999_999,))
+    week: dict[str, Any] = {"club_id": studio.club_id, **WEEK}
+    with acting_as(studio.session, by_clients):
+        assert {*studio.session.scalars(select(ScheduledSession.id))} >= {own, others}
+        assert studio.do("closure_plan", actor=by_clients, session_ids=[own, others]).sessions == 1
+        assert studio.do("closure_plan", actor=by_clients, **week).sessions == 1
+        for verb, asked in (
+            ("close_sessions", {"session_ids": [others], "threshold": 9, "reason": "Ill"}),
+            ("cancel_session", {"session_id": others, "reason": "Ill"}),
+            ("delete_session", {"id": others}),
+        ):
+            with pytest.raises((NothingToClose, NotFound)):
+                studio.do(verb, actor=by_clients, **asked)
+    with acting_as(studio.session, by_club):
+        assert studio.do("closure_plan", actor=by_club, **week).sessions == 2
+    with acting_as(studio.session, elsewhere), pytest.raises(NotFound):
+        studio.do("closure_plan", actor=elsewhere, **week)
+
+    with studio.later(days=2, hours=8, minutes=30), pytest.raises(NothingToClose):
+        studio.do("close_sessions", reason="Storm", threshold=9, **week)
+    assert studio.session.scalars(select(Booking.state)).all() == ["booked", "booked"], "who was there stays"
 
 
 def test_a_large_closure_is_a_job(studio: Studio) -> None:

@@ -14,23 +14,24 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from ...core import clock
 from ...core.audit import record_event
 from ...core.batches import BatchState, advance, batches, lock_batch, next_slice, open_batch, targets
 from ...core.db import idempotent, key_list, require
-from ...core.errors import InvalidInput
+from ...core.errors import InvalidInput, NotFound
 from ...core.fields import clean, date, flag, key, reason_of, text, whole
-from ...core.scope import Actor
+from ...core.scope import Actor, Reach
 from ...credits.models import Origin, entries, lots
 from ...credits.service import open_lot, shift_expiry
 from ...jobs.service import queue_job
 from ...people.models import Club
 from ..calc import BY_CREDIT, BookingState, EffectKind, Pays, SessionStatus
 from ..errors import NothingToClose
-from ..models import Booking, ClosureEffect, ScheduledSession
+from ..models import Booking, ClosureEffect, ScheduledSession, theirs
 from .cancel import CANCELLABLE
 from .groups import FIRST_DAY, last_day
 from .pay import give_back, set_state
-from .places import bookings, for_everybody, lock_accounts, lock_sessions
+from .places import bookings, for_everybody, lock_accounts, lock_sessions, require_theirs
 
 KIND = "schedule.close"
 SESSIONS_AT_ONCE = 20
@@ -73,18 +74,32 @@ _RULES = {
 }
 
 
-def _selection(session: Session, asked: Mapping[str, Any]) -> Select[Any]:
-    """The sessions still to take place that are meant, as far as the session's actor sees them.
+def _chosen(session: Session, asked: Mapping[str, Any], actor: Actor) -> list[int]:
+    """The keys of the sessions to close. Raises: InvalidInput, NotFound, NothingToClose."""
+    keys = list(session.scalars(_selection(session, asked, actor)))
+    if not keys:
+        raise NothingToClose
+    return keys
+
+
+def _selection(session: Session, asked: Mapping[str, Any], actor: Actor) -> Select[Any]:
+    """The sessions still to begin that are meant, as far as they are the actor's to write: one in which only a
+    client of theirs is booked is somebody else's.
 
     Raises: InvalidInput unless either sessions or a club with days are named; NotFound for a club out of reach.
     """
     by_key, by_day = asked.get("session_ids"), asked.get("club_id")
     if (by_key is None) == (by_day is None):
         raise InvalidInput(fields={"session_ids": _l("Say either which sessions, or a club and days.")})
-    query = select(ScheduledSession.id).where(ScheduledSession.status == SessionStatus.scheduled)
+    query = select(ScheduledSession.id).where(
+        ScheduledSession.status == SessionStatus.scheduled, ScheduledSession.starts_at > clock.now(),
+        theirs(ScheduledSession, actor),
+    )
     if by_key is not None:
         return query.where(ScheduledSession.id.in_(by_key))
     club = require(session, Club, asked["club_id"])
+    if actor.reach is Reach.own_clubs and club.id not in actor.club_ids:
+        raise NotFound
     first, last = asked.get("first_date"), asked.get("last_date") or asked.get("first_date")
     if first is None or last is None:
         raise InvalidInput(fields={"first_date": _l("Say from which day on.")})
@@ -100,11 +115,7 @@ def _selection(session: Session, asked: Mapping[str, Any]) -> Select[Any]:
 
 def closure_plan(session: Session, *, actor: Actor, **asked: Any) -> ClosurePlan:
     """Say what closing would do now; writes nothing. Raises: InvalidInput, NotFound, NothingToClose."""
-    wanted = clean(asked, _RULES)
-    keys = list(session.scalars(_selection(session, wanted)))
-    if not keys:
-        raise NothingToClose
-    return _count(session, keys)
+    return _count(session, _chosen(session, clean(asked, _RULES), actor))
 
 
 def _count(session: Session, keys: Sequence[int]) -> ClosurePlan:
@@ -140,10 +151,7 @@ def close_sessions(
     wanted = clean(asked, _RULES)
 
     def do() -> dict[str, Any]:
-        chosen = _selection(session, wanted)
-        keys = list(session.scalars(chosen))
-        if not keys:
-            raise NothingToClose
+        keys = _chosen(session, wanted, actor)
         plan = _count(session, keys)
         terms = {
             "reason": reason, "extend_days": wanted.get("extend_days", 0), "makeups": wanted.get("makeups", False),
@@ -175,7 +183,7 @@ def close_sessions(
 
 def cancel_session(session: Session, *, session_id: int, reason: str, actor: Actor) -> dict[str, Any]:
     """Cancel one session: a closure of it alone. Raises: NotFound, InvalidInput, NothingToClose."""
-    require(session, ScheduledSession, session_id)
+    require_theirs(session, ScheduledSession, session_id, actor)
     return close_sessions(
         session, session_ids=[session_id], reason=reason, actor=actor, threshold=10_000
     )

@@ -20,7 +20,7 @@ from ...people.models import Club, TeamMember
 from ..calc import SessionStatus
 from ..models import ClassGroup, ClassGroupSlot
 from .generate import generate_sessions
-from .places import bookings, sessions
+from .places import bookings, require_theirs, sessions
 
 MOST_SLOTS = 20
 FIRST_DAY = dt.date(2000, 1, 1)
@@ -139,7 +139,7 @@ def update_class_group(session: Session, *, id: int, actor: Actor, **changed_fie
 
 def delete_class_group(session: Session, *, id: int, actor: Actor) -> None:
     """Remove a class group in whose sessions nobody ever was booked, with them. Raises: NotFound, InUse."""
-    group = require(session, ClassGroup, id, lock=True)
+    group = require_theirs(session, ClassGroup, id, actor, lock=True)
     own = sessions.c.class_group_id == id
     connection = session.connection()
     if connection.execute(

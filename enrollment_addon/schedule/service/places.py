@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Table, case, func, or_, select
@@ -15,13 +15,15 @@ from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.db import key_list, require
+from ...core.errors import NotFound
 from ...core.scope import Actor, Reach, acting_as
 from ...credits.models import balances
 from ...people.models import Club
 from ..calc import TAKING_A_PLACE, SessionStatus
 from ..errors import SessionCancelled
-from ..models import Booking, ScheduledSession
+from ..models import Booking, ClassGroup, ScheduledSession
 
+Placed = TypeVar("Placed", ScheduledSession, ClassGroup)
 bookings: Table = Booking.__table__  # type: ignore[assignment]
 sessions: Table = ScheduledSession.__table__  # type: ignore[assignment]
 
@@ -60,6 +62,14 @@ def for_everybody(session: Session, actor: Actor) -> Iterator[Actor]:
 def locked_session(session: Session, session_id: int) -> ScheduledSession:
     """The session, held until the transaction ends. Raises: NotFound."""
     return require(session, ScheduledSession, session_id, lock=True)
+
+
+def require_theirs(session: Session, model: type[Placed], key: int, actor: Actor, *, lock: bool = False) -> Placed:
+    """A session or class group that is the actor's to write; seeing it is not enough. Raises: NotFound."""
+    item = require(session, model, key, lock=lock)
+    if not item.keeps_reach(actor):
+        raise NotFound
+    return item
 
 
 def locked_booking(session: Session, booking_id: int) -> tuple[Booking, ScheduledSession]:

@@ -22,7 +22,7 @@ from ..errors import CapacityExceeded, GeneratedSession, SessionOver
 from ..models import Booking, ClassGroup, ScheduledSession
 from .book import book
 from .overlaps import refuse_place_overlap
-from .places import bookings, lock_accounts, locked_session, places, queue_of, require_open
+from .places import bookings, lock_accounts, locked_session, places, queue_of, require_open, require_theirs
 from .waitlist import promote
 
 LONGEST = dt.timedelta(hours=24)
@@ -186,7 +186,7 @@ def move_session(
 
 def delete_session(session: Session, *, id: int, actor: Actor) -> None:
     """Remove a session that nobody was ever booked in. Raises: NotFound, InUse, GeneratedSession."""
-    item = locked_session(session, id)
+    item = require_theirs(session, ScheduledSession, id, actor, lock=True)
     if session.connection().execute(select(bookings.c.id).where(bookings.c.session_id == id).limit(1)).first():
         raise InUse(holders=_l("bookings"))
     if item.planned_at is not None and item.planned_at > clock.now():
