@@ -49,6 +49,17 @@ TAKING_A_PLACE = frozenset({BookingState.booked, BookingState.attended, BookingS
 """The states that count towards a session's capacity; a place held for the waitlist counts as well."""
 OFF = frozenset({BookingState.late_cancel, BookingState.cancelled})
 """The states in which a participant may book the session again."""
+NEXT = {
+    BookingState.booked: (
+        BookingState.attended, BookingState.no_show, BookingState.late_cancel, BookingState.cancelled
+    ),
+    BookingState.waitlisted: (BookingState.booked, BookingState.cancelled),
+    BookingState.attended: (BookingState.booked, BookingState.no_show, BookingState.late_cancel),
+    BookingState.no_show: (BookingState.booked, BookingState.attended, BookingState.late_cancel),
+    BookingState.late_cancel: (BookingState.booked, BookingState.attended, BookingState.no_show),
+    BookingState.cancelled: (),
+}
+"""What may become of a booking, as a refusal names it."""
 BY_CREDIT = frozenset({Pays.enrollment, Pays.lot})
 
 

@@ -8,7 +8,7 @@ from ..core.scope import actor_of
 from ..jobs.models import Job
 from ..jobs.runner import Step, job_kind
 from .models import ClassGroup
-from .service import close_chunk, finish_sessions, generate_sessions, lapse_holds, reopen_chunk
+from .service import close_chunk, finish_sessions, generate_sessions, reopen_chunk, serve_queues
 from .service.close import KIND as CLOSE
 from .service.reopen import UNDO as REOPEN
 
@@ -39,8 +39,8 @@ def horizon_step(session: Session, job: Job) -> Step:
 
 @job_kind(HOLDS)
 def holds_step(session: Session, job: Job) -> Step:
-    """The next session in which a held place was not confirmed in time."""
-    session_id = lapse_holds(session, after=job.position or 0, actor=actor_of(session))
+    """The next session in which a held place was not confirmed in time, or one is free for somebody who waits."""
+    session_id = serve_queues(session, after=job.position or 0, actor=actor_of(session))
     if session_id is None:
         return Step(finished=True, total=job.done)
     return Step(done=1, position=session_id, total=job.done + 1)

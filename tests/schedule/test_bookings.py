@@ -215,7 +215,7 @@ def test_a_held_place_waits_for_its_answer_and_then_goes_on(studio: Studio) -> N
     with studio.later(hours=5):
         after: int | None = 0
         while after is not None:
-            after = studio.do("lapse_holds", after=after)
+            after = studio.do("serve_queues", after=after)
         assert studio.state(first) == BookingState.cancelled
         assert studio.do("take_place", booking_id=second).state == BookingState.booked
     assert studio.credits(quick) == (0, 1, 0)

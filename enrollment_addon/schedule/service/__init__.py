@@ -8,7 +8,7 @@ from .generate import Generated, finish_sessions, generate_sessions
 from .groups import create_class_group, delete_class_group, update_class_group
 from .reopen import ReopenPlan, reopen_chunk, reopen_plan, undo_closure
 from .sessions import create_appointment, create_session, delete_session, move_session, update_session
-from .waitlist import lapse_holds, take_place
+from .waitlist import has_queue_to_serve, serve_queues, take_place
 
 __all__ = [
     "ClosurePlan",
@@ -29,11 +29,12 @@ __all__ = [
     "delete_session",
     "finish_sessions",
     "generate_sessions",
-    "lapse_holds",
+    "has_queue_to_serve",
     "move_session",
     "record_attendance",
     "reopen_chunk",
     "reopen_plan",
+    "serve_queues",
     "take_place",
     "undo_closure",
     "update_class_group",

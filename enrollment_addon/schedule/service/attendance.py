@@ -12,10 +12,9 @@ from ...core.errors import InvalidInput
 from ...core.fields import choice, clean
 from ...core.scope import Actor
 from ..calc import OFF, BookingState
-from ..errors import AlreadyBooked, SessionNotBegun
+from ..errors import AlreadyBooked, CapacityExceeded, SessionNotBegun
 from ..hooks import after_attendance, policy
 from ..models import Booking, ScheduledSession
-from .cancel import state_conflict
 from .pay import give_back, pay, set_state, take_back_use, use_up, wish_again
 from .places import (
     day_of,
@@ -25,6 +24,7 @@ from .places import (
     places,
     queue_of,
     require_open,
+    state_conflict,
     zone_of,
 )
 from .waitlist import promote
@@ -41,7 +41,8 @@ def record_attendance(
     Attended uses the credit up; no-show and late cancellation do or give it back, by setting. `early`: it is
     meant although the session's day has not come, as for people who check in for several days at once.
     Raises: NotFound, InvalidInput, SessionCancelled, SessionNotBegun, BookingStateConflict for one that waits or
-    was cancelled, AlreadyBooked, NotEnoughCredits when a correction needs a credit that is gone.
+    was cancelled; of a late cancellation that is taken back AlreadyBooked, CapacityExceeded when the place went to
+    somebody else, NotEnoughCredits when the credit is gone.
     """
     wanted = BookingState(clean({"state": state}, {"state": choice(BookingState)})["state"])
     if wanted not in RECORDED:
@@ -49,7 +50,7 @@ def record_attendance(
     booking, item = locked_booking(session, booking_id)
     require_open(item)
     if booking.state not in RECORDED:
-        raise state_conflict(booking, ())
+        raise state_conflict(booking)
     if not early and wanted != BookingState.late_cancel:
         _require_begun(session, item)
     if booking.state == wanted:
@@ -95,8 +96,12 @@ def _record(
 ) -> None:
     """Bring the credit from what it does now to what the new state asks for, then write the state."""
     before = BookingState(booking.state)
-    if before in OFF and wanted not in OFF and places(session, item.id, booking.participant_id).has_booking:
-        raise AlreadyBooked(name=booking.participant.name)
+    if before in OFF and wanted not in OFF:
+        now = places(session, item.id, booking.participant_id)
+        if now.has_booking:
+            raise AlreadyBooked(name=booking.participant.name)
+        if now.taken >= item.capacity:
+            raise CapacityExceeded
     is_back = bool(booking.returned)
     spent = not is_back and before != BookingState.booked
     spends = policy().spends(wanted)

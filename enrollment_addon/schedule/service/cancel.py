@@ -3,7 +3,6 @@
 import datetime as dt
 from typing import Any
 
-from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -13,12 +12,10 @@ from ...core.db import idempotent
 from ...core.fields import clean, text
 from ...core.scope import Actor
 from ..calc import BookingState, SessionStatus
-from ..errors import BookingStateConflict
 from ..hooks import after_attendance, policy
-from ..labels import BOOKING_STATES
 from ..models import Booking, ScheduledSession
 from .pay import give_back, set_state, use_up
-from .places import bookings, lock_accounts, lock_sessions, locked_booking, queue_of, sessions
+from .places import bookings, lock_accounts, lock_sessions, locked_booking, queue_of, sessions, state_conflict
 from .waitlist import promote
 
 CANCELLABLE = (BookingState.booked, BookingState.waitlisted)
@@ -44,7 +41,7 @@ def cancel_booking(
     def do() -> dict[str, Any]:
         booking, item = locked_booking(session, booking_id)
         if booking.state not in CANCELLABLE:
-            raise state_conflict(booking, CANCELLABLE)
+            raise state_conflict(booking)
         waiting = [row.client_id for row in queue_of(session, [item.id])]
         lock_accounts(session, [booking.client_id, *waiting], [item.event_type_id])
         result = call_off(session, booking, item, return_credit=return_credit, actor=actor, reason=reason)
@@ -59,14 +56,6 @@ def cancel_booking(
 
     asked = {"actor": actor.user_id, "booking_id": booking_id, "return_credit": return_credit}
     return idempotent(session, key=idempotency_key, verb="cancel_booking", asked=asked, do=do)
-
-
-def state_conflict(booking: Booking, possible: Any) -> BookingStateConflict:
-    words = {str(state): label for state, label in BOOKING_STATES}
-    return BookingStateConflict(
-        state=words[booking.state],
-        possible=", ".join(str(words[state]) for state in possible) or str(_l("nothing")),
-    )
 
 
 def call_off(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import Table, case, func, or_, select
 from sqlalchemy.orm import Session
 
@@ -19,8 +20,9 @@ from ...core.errors import NotFound
 from ...core.scope import Actor, Reach, acting_as
 from ...credits.models import balances
 from ...people.models import Club
-from ..calc import TAKING_A_PLACE, SessionStatus
-from ..errors import SessionCancelled
+from ..calc import NEXT, TAKING_A_PLACE, BookingState, SessionStatus
+from ..errors import BookingStateConflict, SessionCancelled
+from ..labels import BOOKING_STATES
 from ..models import Booking, ClassGroup, ScheduledSession
 
 Placed = TypeVar("Placed", ScheduledSession, ClassGroup)
@@ -121,6 +123,14 @@ def require_open(item: ScheduledSession) -> None:
     """Raises: SessionCancelled."""
     if item.status == SessionStatus.cancelled:
         raise SessionCancelled
+
+
+def state_conflict(booking: Booking) -> BookingStateConflict:
+    """The refusal that says what state a booking is in and what may become of it."""
+    words = {state: str(label) for state, label in BOOKING_STATES}
+    state = BookingState(booking.state)
+    possible = ", ".join(words[other] for other in NEXT[state])
+    return BookingStateConflict(state=words[state], possible=possible or str(_l("nothing")))
 
 
 def queue_of(session: Session, session_ids: Sequence[int]) -> list[Any]:

@@ -1,8 +1,10 @@
 """The queue of a full session: a place that frees goes to the first in line who can pay for it."""
 
 import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...core import clock
@@ -10,93 +12,121 @@ from ...core.audit import record_event
 from ...core.db import idempotent, require
 from ...core.errors import AddonError
 from ...core.scope import Actor
-from ...credits.models import CreditBalance
-from ..calc import BY_CREDIT, BookingState, SessionStatus
-from ..errors import BookingStateConflict, CapacityExceeded, SessionOver
+from ..calc import TAKING_A_PLACE, BookingState, SessionStatus
+from ..errors import CapacityExceeded, SessionOver
 from ..hooks import policy
-from ..labels import BOOKING_STATES
 from ..models import Booking, ScheduledSession
 from .pay import note, pay, set_state, wish_of
-from .places import bookings, for_everybody, lock_accounts, locked_booking, locked_session, places, require_open
+from .places import (
+    bookings,
+    for_everybody,
+    lock_accounts,
+    locked_booking,
+    locked_session,
+    places,
+    queue_of,
+    require_open,
+    sessions,
+    state_conflict,
+)
 
 
-def promote(session: Session, item: ScheduledSession, *, actor: Actor) -> list[int]:
+def promote(session: Session, item: ScheduledSession, *, actor: Actor, spare: int | None = None) -> list[int]:
     """Give the free places of a session to its queue; the bookings that got or are offered one.
 
-    Whoever cannot pay keeps their place in line and is passed over. With hold hours set a place is only held
-    for the first in line, until they confirm. The caller holds the session and the balances of the queue.
+    Places that nobody confirmed in time are free again, and the bookings they were held for end, but for the one
+    to `spare`. Whoever cannot pay keeps their place in line and is passed over. With hold hours set a place is
+    only held for the first in line, until they confirm. The caller holds the session and the balances of the
+    queue.
     """
     now = clock.now()
-    if item.status != SessionStatus.scheduled or item.starts_at <= now:
-        return []
     served: list[int] = []
     with for_everybody(session, actor) as wide:
-        free = item.capacity - places(session, item.id).taken
-        if free <= 0:
+        waiting = _in_line(session, item.id)
+        for booking in waiting:
+            if booking.held_until is not None and booking.held_until <= now and booking.id != spare:
+                _lapse(session, booking, wide)
+        if item.status != SessionStatus.scheduled or item.starts_at <= now or not waiting:
             return []
-        for booking in _in_line(session, item.id, now):
-            if free == 0:
+        free = item.capacity - places(session, item.id).taken
+        for booking in waiting:
+            if free <= 0:
                 break
-            if _offer(session, booking, item, wide, now):
+            in_line = booking.state == BookingState.waitlisted and booking.held_until is None
+            if in_line and _offer(session, booking, item, wide, now):
                 served.append(booking.id)
                 free -= 1
     return served
 
 
-def _in_line(session: Session, session_id: int, now: dt.datetime) -> list[Booking]:
+def _in_line(session: Session, session_id: int) -> Sequence[Booking]:
+    """Everybody who waits for a place or has one held for them, in the order of the queue."""
     waiting = (
         select(Booking)
-        .where(Booking.session_id == session_id, Booking.state == BookingState.waitlisted, Booking.held_until.is_(None))
+        .where(Booking.session_id == session_id, Booking.state == BookingState.waitlisted)
         .order_by(Booking.queued_at, Booking.id)
         .execution_options(populate_existing=True)
     )
-    return list(session.scalars(waiting))
+    return session.scalars(waiting).all()
+
+
+def _lapse(session: Session, booking: Booking, actor: Actor) -> None:
+    """End a booking whose held place was not taken in time."""
+    set_state(session, booking, BookingState.cancelled)
+    record_event(
+        session, actor=actor, verb="lapse_hold", record="booking", record_id=booking.id,
+        client_id=booking.client_id, session_id=booking.session_id,
+    )
 
 
 def _offer(
     session: Session, booking: Booking, item: ScheduledSession, actor: Actor, now: dt.datetime
 ) -> bool:
-    """Give or hold a place for one who waits; whether they could pay."""
+    """Give or hold a place for one who waits; whether they can pay.
+
+    To hold one, paying is tried and taken back: what pays then is decided when they confirm.
+    """
     hours = policy().waitlist_hold_hours
+    trial = session.begin_nested()
+    try:
+        pay(session, booking, item, wish_of(booking), actor=actor)
+    except AddonError:
+        trial.rollback()
+        session.expire(booking)
+        return False
     if hours:
-        if not _has_credit(session, booking, item):
-            return False
-        until = min(now + dt.timedelta(hours=hours), item.starts_at)
-        note(session, booking, held_until=until)
-        verb = "hold_place"
+        trial.rollback()
+        session.expire(booking)
+        note(session, booking, held_until=min(now + dt.timedelta(hours=hours), item.starts_at))
     else:
-        try:
-            with session.begin_nested():
-                pay(session, booking, item, wish_of(booking), actor=actor)
-        except AddonError:
-            session.expire(booking)
-            return False
+        trial.commit()
         set_state(session, booking, BookingState.booked)
-        verb = "promote_booking"
     record_event(
-        session, actor=actor, verb=verb, record="booking", record_id=booking.id, client_id=booking.client_id,
-        session_id=item.id,
+        session, actor=actor, verb="hold_place" if hours else "promote_booking", record="booking",
+        record_id=booking.id, client_id=booking.client_id, session_id=item.id,
     )
     return True
 
 
-def _has_credit(session: Session, booking: Booking, item: ScheduledSession) -> bool:
-    """Whether somebody who waits for a credit to pay has any; other means of paying were agreed already."""
-    if booking.pays is not None and booking.pays not in BY_CREDIT:
-        return True
-    available = session.scalar(
-        select(CreditBalance.available).where(
-            CreditBalance.client_id == booking.client_id, CreditBalance.event_type_id == item.event_type_id
-        )
-    )
-    return bool(available)
+def serve(
+    session: Session, item: ScheduledSession, *, actor: Actor, also: Iterable[int] = (), spare: int | None = None
+) -> list[int]:
+    """Lock the balances of a session's queue, with those of the clients `also` concerned, and promote from it.
+
+    The caller holds the session.
+    """
+    waiting = [row.client_id for row in queue_of(session, [item.id])]
+    lock_accounts(session, [*also, *waiting], [item.event_type_id])
+    return promote(session, item, actor=actor, spare=spare)
 
 
 def take_place(
     session: Session, *, booking_id: int, actor: Actor, idempotency_key: str | None = None
 ) -> Booking:
-    """Give somebody in the queue a free place, or the one that is held for them; it is paid for now.
+    """Give somebody in the queue the place that is held for them, or one that is free; it is paid for now.
 
+    A free place is first offered to those in line who can pay. Somebody whose hold is over may still have what
+    nobody else took.
     Raises: NotFound, SessionCancelled, SessionOver, BookingStateConflict, CapacityExceeded, and what paying says.
     """
 
@@ -106,19 +136,18 @@ def take_place(
         if item.starts_at <= clock.now():
             raise SessionOver
         if booking.state != BookingState.waitlisted:
-            raise BookingStateConflict(
-                state=dict(BOOKING_STATES)[BookingState(booking.state)],
-                possible=dict(BOOKING_STATES)[BookingState.waitlisted],
+            raise state_conflict(booking)
+        served = serve(session, item, actor=actor, also=[booking.client_id], spare=booking.id)
+        if booking.state == BookingState.waitlisted:
+            held = booking.id in served or (booking.held_until is not None and booking.held_until > clock.now())
+            if not held and places(session, item.id).taken >= item.capacity:
+                raise CapacityExceeded
+            set_state(session, booking, BookingState.booked)
+            pay(session, booking, item, wish_of(booking), actor=actor)
+            record_event(
+                session, actor=actor, verb="promote_booking", record="booking", record_id=booking.id,
+                client_id=booking.client_id, session_id=item.id,
             )
-        held = booking.held_until is not None and booking.held_until > clock.now()
-        if not held and places(session, item.id).taken >= item.capacity:
-            raise CapacityExceeded
-        set_state(session, booking, BookingState.booked)
-        pay(session, booking, item, wish_of(booking), actor=actor)
-        record_event(
-            session, actor=actor, verb="promote_booking", record="booking", record_id=booking.id,
-            client_id=booking.client_id, session_id=item.id,
-        )
         return {"booking_id": booking.id}
 
     asked = {"actor": actor.user_id, "booking_id": booking_id}
@@ -126,33 +155,38 @@ def take_place(
     return require(session, Booking, booking_id)
 
 
-def lapse_holds(session: Session, *, after: int, actor: Actor) -> int | None:
-    """End the holds of the next session in which nobody confirmed in time, and offer its places on.
+def serve_queues(session: Session, *, after: int, actor: Actor) -> int | None:
+    """Serve the queue of the next session that has a place for it: one that was not confirmed in time, or a free
+    one that nobody in line could pay for when it was offered last.
 
     `after`: the session the last call ended with. The key of this one; None when there is none left.
     """
-    now = clock.now()
-    session_id = session.connection().execute(
-        select(func.min(bookings.c.session_id)).where(bookings.c.held_until <= now, bookings.c.session_id > after)
-    ).scalar()
+    session_id = session.connection().execute(_to_serve(after)).scalar()
     if session_id is None:
         return None
     item = locked_session(session, session_id)
-    lapsed = session.scalars(
-        select(Booking)
-        .where(Booking.session_id == item.id, Booking.held_until <= now)
-        .order_by(Booking.id)
-        .execution_options(populate_existing=True)
-    ).all()
-    waiting = session.scalars(
-        select(Booking.client_id).where(Booking.session_id == item.id, Booking.state == BookingState.waitlisted)
-    ).all()
-    lock_accounts(session, waiting, [item.event_type_id])
-    for booking in lapsed:
-        set_state(session, booking, BookingState.cancelled)
-        record_event(
-            session, actor=actor, verb="lapse_hold", record="booking", record_id=booking.id,
-            client_id=booking.client_id, session_id=item.id,
-        )
-    promote(session, item, actor=actor)
+    serve(session, item, actor=actor)
     return item.id
+
+
+def has_queue_to_serve(session: Session) -> bool:
+    """Whether there is a session whose queue could be served now."""
+    return session.connection().execute(_to_serve(0)).scalar() is not None
+
+
+def _to_serve(after: int) -> Select[Any]:
+    """The key of the first session after another in which a hold is over, or a place free and somebody in line."""
+    now = clock.now()
+    here = bookings.c.session_id == sessions.c.id
+    taken = (
+        select(func.count()).where(here, or_(bookings.c.state.in_(TAKING_A_PLACE), bookings.c.held_until > now))
+    ).scalar_subquery()
+    in_line = select(bookings.c.id).where(
+        here, bookings.c.state == BookingState.waitlisted, bookings.c.held_until.is_(None)
+    )
+    has_place = and_(
+        sessions.c.status == SessionStatus.scheduled, sessions.c.starts_at > now, in_line.exists(),
+        sessions.c.capacity > taken,
+    )
+    is_over = sessions.c.id.in_(select(bookings.c.session_id).where(bookings.c.held_until <= now))
+    return select(func.min(sessions.c.id)).where(sessions.c.id > after, or_(is_over, has_place))
