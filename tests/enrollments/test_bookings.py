@@ -58,9 +58,9 @@ def book(session: Session, item: Enrollment, days: int, **over: Any) -> Booking:
     held = factories.make_session(
         session, item.club, item.event_type, starts_at=NOW + dt.timedelta(days=days), capacity=5
     )
-    asked = {"client_id": item.client_id, "participant_id": item.participant_id, "session_id": held.id}
-    pay_with = PayWith(Pays.enrollment, enrollment_id=item.id)
-    return schedule.book(session, **{**asked, **over}, pay_with=pay_with, actor=SYSTEM)
+    asked: dict[str, Any] = {"client_id": item.client_id, "participant_id": item.participant_id, "session_id": held.id}
+    asked["pay_with"] = PayWith(Pays.enrollment, enrollment_id=item.id)
+    return schedule.book(session, **{**asked, **over}, actor=SYSTEM)
 
 
 def figures(session: Session, item: Enrollment) -> tuple[str, int, int, int]:
@@ -132,6 +132,25 @@ def test_only_its_own_participant_and_days_can_be_booked(session: Session, sold:
     later = service.renew_enrollment(session, enrollment_id=sold.id, actor=SYSTEM)
     with pytest.raises(Conflict, match="begins on"):
         book(session, later, 1)
+
+
+def test_a_credit_pays_that_can_where_the_first_enrollment_cannot(session: Session, sold: Enrollment) -> None:
+    later = service.renew_enrollment(session, enrollment_id=sold.id, actor=SYSTEM)
+    day = NOW.date() + dt.timedelta(days=3)
+    service.pause_enrollment(
+        session, enrollment_id=sold.id, begins_on=day, ends_on=day, reason="Wedding", limits=LIMITS, actor=SYSTEM
+    )
+    with pytest.raises(Conflict, match="paused"), session.begin_nested():
+        book(session, sold, 3, pay_with=PayWith())
+    third = service.create_enrollment(
+        session, client_id=sold.client_id, package_id=sold.package_id, participant_id=sold.participant_id, actor=SYSTEM
+    )
+    assert book(session, sold, 3, pay_with=PayWith()).enrollment_id == third.id
+    assert sold.ends_on > third.ends_on and book(session, sold, 1, pay_with=PayWith()).enrollment_id == third.id
+    assert book(session, sold, 45, pay_with=PayWith()).enrollment_id == later.id
+    chosen = book(session, sold, 2, pay_with=PayWith(Pays.enrollment, enrollment_id=third.id))
+    assert chosen.enrollment_id == third.id
+    assert list(check_ledger(session)) == []
 
 
 def test_a_merged_client_keeps_enrollments_and_a_held_one_cannot_be_deleted(session: Session, sold: Enrollment) -> None:

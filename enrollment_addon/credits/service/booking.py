@@ -6,7 +6,7 @@ kind, so that the database refuses a second one even where two workers overtake 
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,7 @@ _guard = (
 )
 _spendable = select(
     *spendable_columns,
+    lots.c.enrollment_id,
     select(func.count())
     .select_from(entries)
     .where(entries.c.booking_id == bindparam("booking"))
@@ -84,12 +85,13 @@ def reserve_credits(
     lot_id: int | None = None,
     enrollment_id: int | None = None,
     participant_id: int | None = None,
+    may_pay: Callable[[int], bool] | None = None,
 ) -> list[Take]:
     """Reserve credits for a booking of the day `on`, from lots in burn order or from the lot named.
 
     With `enrollment_id` only its lots pay. A lot restricted to participants pays only when one of them attends;
-    a held one pays for nothing. Where the client's own lots do not suffice, those that others of the household
-    share make up the rest.
+    a held one pays for nothing; whether a lot of an enrollment pays is what `may_pay` says, if given. Where the
+    client's own lots do not suffice, those that others of the household share make up the rest.
 
     Guard, then take: the first statement locks the balance and checks it, so that of any number of bookings
     at once exactly as many succeed as there are credits. The lots are read by a later statement, which sees
@@ -97,12 +99,12 @@ def reserve_credits(
     Raises: NotEnoughCredits; NotFound for a client out of reach; BookingStateConflict.
     """
     assert quantity > 0, "a booking takes at least one credit"
-    wish = Wish(client_id, event_type_id, booking_id, on, quantity, lot_id, enrollment_id, participant_id)
+    wish = Wish(client_id, event_type_id, booking_id, on, quantity, lot_id, enrollment_id, participant_id, may_pay)
     connection = session.connection()
     at_once = is_possible(connection)
     takes: list[Take] = []
     if _guarded(connection, wish, actor, compiled=at_once):
-        if at_once and lot_id is None:
+        if at_once and lot_id is None and may_pay is None:
             takes = take_at_once(connection, wish, actor)
         takes = takes or _take_own(session, wish, actor)
     else:
@@ -118,7 +120,7 @@ def _take_own(session: Session, wish: Wish, actor: Actor) -> list[Take]:
         **wish.keys, "booking": wish.booking_id, "enrollment": wish.enrollment_id, "participant": wish.participant_id,
     }
     found = session.connection().execute(_spendable, parameters).all()
-    takes = burn((as_lot(row) for row in found if wish.lot_id in (None, row.id)), wish.quantity, wish.on)
+    takes = burn((as_lot(row) for row in found if wish.admits(row.id, row.enrollment_id)), wish.quantity, wish.on)
     act = _last_act(session, wish.booking_id, actor) if not found or any(row.history for row in found) else None
     if act and act.kind != EntryKind.release:
         change_balance(session, wish.client_id, wish.event_type_id, available=wish.quantity, reserved=-wish.quantity)
@@ -142,7 +144,7 @@ def _take_shared(session: Session, wish: Wish, actor: Actor, *, guarded: bool) -
     if act and act.kind != EntryKind.release:
         return _repeat(act, wish)
     owners, found = spendable_together(session, wish, sharers) if sharers else ({}, [])
-    takes = burn((lot for lot in found if wish.lot_id in (None, lot.id)), wish.quantity, wish.on)
+    takes = burn(found, wish.quantity, wish.on)
     if not takes:
         raise NotEnoughCredits
     turn = _next_turn(session, wish.booking_id, EntryKind.reserve) if act else 0

@@ -68,7 +68,8 @@ def spendable_together(
     )
     rows = session.execute(
         select(
-            *spendable_columns, lots.c.client_id, lots.c.member_cap, func.coalesce(spent, 0).label("spent")
+            *spendable_columns, lots.c.client_id, lots.c.enrollment_id, lots.c.member_cap,
+            func.coalesce(spent, 0).label("spent"),
         ).where(
             _may_spend(wish, sharers),
             lots.c.event_type_id == wish.event_type_id,
@@ -79,6 +80,8 @@ def spendable_together(
     ).all()
     found = []
     for row in rows:
+        if not wish.admits(row.id, row.enrollment_id):
+            continue
         own = row.client_id == wish.client_id
         left = row.available
         if not own and row.member_cap is not None:

@@ -7,6 +7,7 @@ subquery with an aggregate: it is one look at an index per lot, never a hash of 
 """
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -21,7 +22,8 @@ from ..calc import Take
 class Wish:
     """What a booking asks for: `quantity` credits for a client's session of an event type on a day.
 
-    `lot_id` and `enrollment_id` name what shall pay, `participant_id` who attends.
+    `lot_id` and `enrollment_id` name what shall pay, `participant_id` who attends; `may_pay` is asked about the
+    enrollment that a lot belongs to.
     """
 
     client_id: int
@@ -32,6 +34,13 @@ class Wish:
     lot_id: int | None = None
     enrollment_id: int | None = None
     participant_id: int | None = None
+    may_pay: Callable[[int], bool] | None = None
+
+    def admits(self, lot_id: int, enrollment_id: int | None) -> bool:
+        """Whether a lot that is good for it by the ledger may pay by what was asked for, too."""
+        if self.lot_id not in (None, lot_id):
+            return False
+        return enrollment_id is None or self.may_pay is None or self.may_pay(enrollment_id)
 
     @property
     def keys(self) -> dict[str, int]:
@@ -49,6 +58,7 @@ TAKING = """
                 AND NOT held
                 AND (wish.lot_id IS NULL OR id = wish.lot_id)
                 AND (wish.enrollment_id IS NULL OR enrollment_id = wish.enrollment_id)
+                AND (wish.enrollments IS NULL OR enrollment_id IS NULL OR enrollment_id = ANY(wish.enrollments))
                 AND coalesce(
                     (
                         SELECT bool_or(participant_id IS NOT DISTINCT FROM wish.participant_id)
@@ -79,7 +89,8 @@ TAKING = """
 """Take `wish.quantity` credits from the first lot in burn order and write the entry; `chosen` tells which lot.
 
 Parts of a WITH, after a part `wish` of at most one row: client_id, event_type_id, booking_id, day, quantity,
-participant_id, lot_id, enrollment_id, at, actor_id. The balance is locked, and the caller's to change.
+participant_id, lot_id, enrollment_id, enrollments (if not empty, those whose lots may pay), at, actor_id. The
+balance is locked, and the caller's to change.
 """
 
 _WISH = """
@@ -87,8 +98,8 @@ _WISH = """
         SELECT CAST(:client AS bigint) AS client_id, CAST(:event_type AS bigint) AS event_type_id,
             CAST(:booking AS bigint) AS booking_id, CAST(:day AS date) AS day, CAST(:count AS integer) AS quantity,
             CAST(:participant AS bigint) AS participant_id, CAST(NULL AS bigint) AS lot_id,
-            CAST(:enrollment AS bigint) AS enrollment_id, CAST(:at AS timestamptz) AS at,
-            CAST(:actor AS bigint) AS actor_id
+            CAST(:enrollment AS bigint) AS enrollment_id, CAST(NULL AS bigint[]) AS enrollments,
+            CAST(:at AS timestamptz) AS at, CAST(:actor AS bigint) AS actor_id
         WHERE NOT EXISTS (SELECT FROM enrollment_credit_entry WHERE booking_id = :booking)
     )
 """

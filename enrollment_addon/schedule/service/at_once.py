@@ -22,7 +22,7 @@ from ...credits.service import TAKING
 from ...people.models import Client
 from ..calc import BY_CREDIT, BookingState, PayWith
 from ..models import Booking, ScheduledSession
-from .pay import guard_chosen
+from .pay import Guards
 
 _hold = text(
     """
@@ -36,30 +36,38 @@ _hold = text(
         WHERE balance.available > 0
         FOR NO KEY UPDATE OF balance
     )
-    SELECT held.starts_at, club.timezone, (SELECT available FROM purse) IS NOT NULL AS has_credit
-    FROM held JOIN enrollment_club AS club ON club.id = held.club_id
+    SELECT held.starts_at, club.timezone, (SELECT available FROM purse) IS NOT NULL AS has_credit,
+        participant.id AS participant_id,
+        ARRAY(
+            SELECT DISTINCT lot.enrollment_id FROM enrollment_credit_lot AS lot
+            WHERE lot.client_id = :client_id AND lot.event_type_id = held.event_type_id AND lot.available > 0
+                AND lot.enrollment_id IS NOT NULL AND NOT lot.held
+        ) AS enrollments
+    FROM held
+    JOIN enrollment_club AS club ON club.id = held.club_id
+    JOIN enrollment_participant AS participant
+        ON participant.client_id = :client_id
+        AND (participant.id = :participant_id OR (:themself AND participant.kind = 'self'))
     """
 )
 
-# The states are `calc.TAKING_A_PLACE`.
+# The states are `calc.TAKING_A_PLACE`; among the places are those of who waits, because they come first.
 _book = text(
     f"""
     WITH wish AS (
         SELECT client.id AS client_id, participant.id AS participant_id, here.id AS session_id, here.event_type_id,
             CAST(:day AS date) AS day, 1 AS quantity, CAST(:lot_id AS bigint) AS lot_id,
-            CAST(NULL AS bigint) AS enrollment_id, CAST(:at AS timestamptz) AS at,
-            CAST(:actor_id AS integer) AS actor_id,
+            CAST(NULL AS bigint) AS enrollment_id, CAST(:enrollments AS bigint[]) AS enrollments,
+            CAST(:at AS timestamptz) AS at, CAST(:actor_id AS integer) AS actor_id,
             nextval(pg_get_serial_sequence('enrollment_booking', 'id')) AS booking_id
         FROM enrollment_session AS here
-        JOIN enrollment_participant AS participant
-            ON participant.client_id = :client_id
-            AND (participant.id = :participant_id OR (:themself AND participant.kind = 'self'))
-        JOIN enrollment_client AS client ON client.id = participant.client_id
+        JOIN enrollment_participant AS participant ON participant.id = :participant_id
+        JOIN enrollment_client AS client ON client.id = participant.client_id AND client.id = :client_id
         WHERE here.id = :session_id AND here.status <> 'cancelled'
             AND client.erased_at IS NULL AND client.merged_into_id IS NULL AND NOT client.archived
             AND here.capacity > (
                 SELECT count(*) FROM enrollment_booking
-                WHERE session_id = here.id AND (state IN ('booked', 'attended', 'no_show') OR held_until > :at)
+                WHERE session_id = here.id AND state IN ('booked', 'attended', 'no_show', 'waitlisted')
             )
             AND NOT EXISTS (
                 SELECT FROM enrollment_booking
@@ -115,7 +123,7 @@ class Asked:
 def book_at_once(session: Session, asked: Asked, actor: Actor) -> Booking | None:
     """Book into a session to come and pay with a credit; nothing when that is not the way, nothing written then.
 
-    Raises: NotFound for what is out of reach; what the guard of the enrollment says whose credit it took.
+    Raises: NotFound for what is out of reach.
     """
     connection, wish = session.connection(), asked.pay_with
     by_credit = wish.pays is None or wish.pays in BY_CREDIT
@@ -124,25 +132,25 @@ def book_at_once(session: Session, asked: Asked, actor: Actor) -> Booking | None
     if not actor.sees_everything:
         require(session, Client, asked.client_id)
         require(session, ScheduledSession, asked.session_id)
-    keys = {"session_id": asked.session_id, "client_id": asked.client_id}
+    keys = {"session_id": asked.session_id, "client_id": asked.client_id, "participant_id": asked.participant_id}
     now = clock.now()
-    held = run_compiled(connection, _hold, keys).first()
+    held = run_compiled(connection, _hold, {**keys, "themself": asked.participant_id is None}).first()
     if held is None or not held.has_credit or held.starts_at <= now:
         return None
     day = held.starts_at.astimezone(ZoneInfo(held.timezone)).date()
+    guards = Guards(session, asked.client_id, held.participant_id, day)
     details: dict[str, Any] = {"session_id": asked.session_id, "state": BookingState.booked}
     event = event_row(actor=actor, verb="book", record="booking", client_id=asked.client_id, **details)
     parameters = {
-        **keys, **event, "participant_id": asked.participant_id, "themself": asked.participant_id is None,
-        "confirm_overlap": asked.confirm_overlap, "lot_id": wish.lot_id, "amount": wish.amount, "day": day,
+        **keys, **event, "participant_id": held.participant_id, "confirm_overlap": asked.confirm_overlap,
+        "enrollments": [key for key in held.enrollments if guards.let_pay(key)], "lot_id": wish.lot_id,
+        "amount": wish.amount, "day": day,
     }
     row = run_compiled(connection, _book, parameters).first()
     if row is None:
         return None
     log_event(actor=actor, verb="book", record="booking", record_id=row.id, client_id=asked.client_id, **details)
-    booking = _loaded(session, row, asked, actor, event["at"])
-    guard_chosen(session, booking, day, wish)
-    return booking
+    return _loaded(session, row, asked, actor, event["at"])
 
 
 def _loaded(session: Session, row: Any, asked: Asked, actor: Actor, at: dt.datetime) -> Booking:

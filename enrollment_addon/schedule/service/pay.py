@@ -12,7 +12,9 @@ from ...billing.models import Charge, ChargeStatus
 from ...billing.service import issue_charge, void_charge
 from ...catalog.queries import single_price
 from ...core import clock
+from ...core.errors import AddonError
 from ...core.scope import Actor
+from ...credits.errors import NotEnoughCredits
 from ...credits.models import lots
 from ...credits.service import consume_credits, release_credits, reserve_credits, restore_credits
 from ...people.models import Club
@@ -75,7 +77,29 @@ def pay(session: Session, booking: Booking, item: ScheduledSession, wish: PayWit
             enrollment_id = session.connection().execute(of_lot).scalar()
             pays = Pays.lot if enrollment_id is None else Pays.enrollment
             note(session, booking, pays=pays, enrollment_id=enrollment_id, lot_id=lot_id)
-            guard_chosen(session, booking, day, wish)
+
+
+class Guards:
+    """What the guards say of the enrollments that could pay for a participant's session of a day, asked once each.
+
+    `refusals`: why those that were asked and can't pay cannot, in the order of asking.
+    """
+
+    def __init__(self, session: Session, client_id: int, participant_id: int, day: dt.date) -> None:
+        self._asked = (session, client_id, participant_id, day)
+        self._answers: dict[int, bool] = {}
+        self.refusals: list[AddonError] = []
+
+    def let_pay(self, enrollment_id: int) -> bool:
+        if enrollment_id not in self._answers:
+            session, client_id, participant_id, day = self._asked
+            try:
+                enrollment_guard(session, enrollment_id, client_id, participant_id, day)
+                self._answers[enrollment_id] = True
+            except AddonError as refusal:
+                self.refusals.append(refusal)
+                self._answers[enrollment_id] = False
+        return self._answers[enrollment_id]
 
 
 def reserve(
@@ -91,21 +115,23 @@ def reserve(
 ) -> int:
     """Reserve a credit: of the enrollment or the lot named, else of whatever is good for it; the lot's key.
 
-    The booking's row need not be there yet. Raises: NotEnoughCredits, what the guard of an enrollment says.
+    Raises: NotEnoughCredits; what the guard says of the enrollment named, or of the first one that had credits
+    where nothing else could pay.
     """
-    if wish.enrollment_id is not None:
-        enrollment_guard(session, wish.enrollment_id, client_id, participant_id, day)
-    takes = reserve_credits(
-        session, client_id=client_id, event_type_id=event_type_id, booking_id=booking_id, on=day, actor=actor,
-        lot_id=wish.lot_id, enrollment_id=wish.enrollment_id, participant_id=participant_id,
-    )
+    guards = Guards(session, client_id, participant_id, day)
+    if wish.enrollment_id is not None and not guards.let_pay(wish.enrollment_id):
+        raise guards.refusals[0]
+    try:
+        takes = reserve_credits(
+            session, client_id=client_id, event_type_id=event_type_id, booking_id=booking_id, on=day, actor=actor,
+            lot_id=wish.lot_id, enrollment_id=wish.enrollment_id, participant_id=participant_id,
+            may_pay=guards.let_pay,
+        )
+    except NotEnoughCredits:
+        if guards.refusals:
+            raise guards.refusals[0] from None
+        raise
     return takes[0].lot_id
-
-
-def guard_chosen(session: Session, booking: Booking, day: dt.date, wish: PayWith) -> None:
-    """Ask the guard of the enrollment whose lot came to pay without being named. Raises: what it says."""
-    if booking.enrollment_id is not None and wish.enrollment_id is None:
-        enrollment_guard(session, booking.enrollment_id, booking.client_id, booking.participant_id, day)
 
 
 def _charge(
