@@ -202,24 +202,79 @@ def test_a_freed_place_goes_to_the_first_in_line_who_has_a_credit(studio: Studio
     assert studio.state(queue[2]) == BookingState.booked, "a further place is the queue's"
 
 
+def test_a_late_cancellation_is_taken_back_only_while_there_is_a_place(studio: Studio) -> None:
+    item = studio.sessions(studio.group(capacity=1))[0].id
+    late = studio.book(studio.client(1), item).id
+    waiting = studio.book(studio.client(1), item).id
+    with studio.later(days=2):
+        studio.attend(late, "late_cancel")
+        assert studio.state(waiting) == BookingState.booked
+        for state in ("booked", "attended", "no_show"):
+            with pytest.raises(CapacityExceeded):
+                studio.attend(late, state)
+        studio.do("update_session", id=item, capacity=2)
+        assert studio.attend(late, "attended").state == BookingState.attended
+
+
 def test_a_held_place_waits_for_its_answer_and_then_goes_on(studio: Studio) -> None:
+    """To whoever comes next in line, also when somebody new asks before the lapsed hold was noticed."""
     studio.decide(waitlist_hold_hours=4)
     item = studio.sessions(studio.group(capacity=1))[0].id
     place = studio.book(studio.client(1), item)
-    slow, quick, late = (studio.client(1) for _ in range(3))
+    slow, quick, late, new = (studio.client(1) for _ in range(4))
     first, second = studio.book(slow, item).id, studio.book(quick, item).id
     studio.cancel(place.id)
     assert studio.state(first) == BookingState.waitlisted
     third = studio.book(late, item).id
     assert studio.state(third) == BookingState.waitlisted, "a held place is taken"
+    assert not service.has_queue_to_serve(studio.session)
     with studio.later(hours=5):
-        after: int | None = 0
-        while after is not None:
-            after = studio.do("serve_queues", after=after)
-        assert studio.state(first) == BookingState.cancelled
+        assert service.has_queue_to_serve(studio.session)
+        with pytest.raises(CapacityExceeded):
+            studio.do("take_place", booking_id=first)
+        fourth = studio.book(new, item).id
+        assert [str(studio.state(key)) for key in (first, second, third, fourth)] == [
+            "cancelled", "waitlisted", "waitlisted", "waitlisted"
+        ], "who is new does not overtake the second in line"
         assert studio.do("take_place", booking_id=second).state == BookingState.booked
     assert studio.credits(quick) == (0, 1, 0)
     assert studio.credits(slow) == (1, 0, 0)
+    studio.cancel(second)
+    with studio.later(hours=5):
+        assert studio.do("serve_queues", after=0) == item
+        assert studio.do("serve_queues", after=item) is None
+        assert [str(studio.state(key)) for key in (third, fourth)] == ["cancelled", "waitlisted"]
+        assert studio.do("take_place", booking_id=fourth).state == BookingState.booked
+
+
+def test_a_place_is_held_for_who_can_pay_and_theirs_once_they_can(studio: Studio) -> None:
+    """Credits that the household shares pay as well; those that are past their day do not."""
+    first, second = studio.sessions(studio.group(capacity=1))[:2]
+    places = [studio.book(studio.client(1), item.id).id for item in (first, second)]
+    poor, child, parent = studio.client(), studio.client(), studio.client(3, lot={"shared": True})
+    with unit_of_work(studio.session):
+        factories.make_household(
+            studio.session, studio.session.get_one(Client, parent), studio.session.get_one(Client, child)
+        )
+    short = studio.client(2, lot={"expires_on": MONDAY.date()})
+    queue = [studio.book(client, first.id).id for client in (poor, short, child)]
+    studio.decide(waitlist_hold_hours=4)
+    studio.cancel(places[0])
+    held = [studio.session.get_one(Booking, key, populate_existing=True).held_until for key in queue]
+    assert [until is not None for until in held] == [False, False, True]
+    assert studio.credits(parent) == (3, 0, 0), "trying to pay leaves nothing behind"
+    assert studio.do("take_place", booking_id=queue[2]).state == BookingState.booked
+    assert studio.credits(parent) == (2, 1, 0)
+
+    studio.decide(waitlist_hold_hours=0)
+    later = studio.book(poor, second.id).id
+    studio.cancel(places[1])
+    assert studio.state(later) == BookingState.waitlisted, "nobody can pay: the place stays free"
+    with unit_of_work(studio.session):
+        yoga, buyer = (studio.session.get_one(*key) for key in ((EventType, studio.yoga_id), (Client, poor)))
+        factories.make_lot(studio.session, buyer, yoga, quantity=1)
+    newcomer = studio.book(studio.client(1), second.id)
+    assert (studio.state(later), newcomer.state) == (BookingState.booked, BookingState.waitlisted)
 
 
 def test_everybody_is_present_and_one_walks_in(studio: Studio) -> None:

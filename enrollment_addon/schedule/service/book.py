@@ -18,6 +18,7 @@ from .opening import Opening, opened
 from .overlaps import shown
 from .pay import pay, set_state, use_up
 from .places import locked_session
+from .waitlist import serve
 
 
 def book(
@@ -45,7 +46,7 @@ def book(
         return book_at_once(session, asked, actor) or the_long_way()
 
     def the_long_way() -> Booking:
-        opening = _checked(session, asked)
+        opening = _checked(session, asked, actor)
         if opening.starts_at <= clock.now():
             raise SessionOver
         return (_queue if opening.is_full else _place)(session, opening, pay_with, actor)
@@ -71,7 +72,7 @@ def walk_in(
     asked = Asked(client_id, participant_id, session_id, pay_with, confirm_overlap=True)
 
     def do() -> Booking:
-        opening = _checked(session, asked)
+        opening = _checked(session, asked, actor)
         if opening.day > clock.today(opening.timezone):
             raise SessionNotBegun
         if opening.is_full:
@@ -105,9 +106,12 @@ def _once(
     return made[0] if made else require(session, Booking, result["booking_id"])
 
 
-def _checked(session: Session, asked: Asked) -> Opening:
-    """What both ways of booking check, under the session's lock."""
+def _checked(session: Session, asked: Asked, actor: Actor) -> Opening:
+    """What both ways of booking check, under the session's lock. Who waits for a free place comes first."""
     opening = opened(session, asked.client_id, asked.participant_id, asked.session_id)
+    if opening.somebody_waits and not opening.is_full:
+        serve(session, locked_session(session, asked.session_id), actor=actor, also=[asked.client_id])
+        opening = opened(session, asked.client_id, asked.participant_id, asked.session_id)
     if opening.status == SessionStatus.cancelled:
         raise SessionCancelled
     if opening.has_booking:

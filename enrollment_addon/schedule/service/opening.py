@@ -25,7 +25,8 @@ from .places import locked_session
 class Opening:
     """A session that is held until the transaction ends, and the participant who shall get a place in it.
 
-    `overlaps_at`: when another session begins that the participant is booked into at that time.
+    `somebody_waits`: in its queue, or with a place held for them. `overlaps_at`: when another session begins that
+    the participant is booked into at that time.
     """
 
     session_id: int
@@ -37,6 +38,7 @@ class Opening:
     starts_at: dt.datetime
     timezone: str
     is_full: bool
+    somebody_waits: bool
     has_booking: bool
     overlaps_at: dt.datetime | None
 
@@ -56,6 +58,9 @@ _read = text(
         SELECT count(*) FROM enrollment_booking
         WHERE session_id = here.id AND (state IN ('booked', 'attended', 'no_show') OR held_until > :now)
     ) AS is_full,
+    EXISTS (
+        SELECT 1 FROM enrollment_booking WHERE session_id = here.id AND state = 'waitlisted'
+    ) AS somebody_waits,
     EXISTS (
         SELECT 1 FROM enrollment_booking
         WHERE session_id = here.id AND participant_id = participant.id AND live IS TRUE
