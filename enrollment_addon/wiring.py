@@ -55,6 +55,12 @@ def wire_people(app: Flask, settings: Settings) -> None:
             lambda u: (u.get_full_name(), u.username), permission="add",
         )
     )
+    register_source(
+        _source(
+            "portal_users", "EnrollmentClient", people.users_for_portal, User,
+            lambda u: (u.get_full_name(), u.username), permission="edit", named=people.named_portal_users,
+        )
+    )
 
 
 def wire_catalog(app: Flask, settings: Settings) -> None:
@@ -98,6 +104,7 @@ def wire_billing(app: Flask, settings: Settings) -> None:
 
 def wire_schedule(app: Flask, settings: Settings) -> None:
     """The choices of class records, groups and sessions; what the schedule holds, adds and does at night."""
+    from .credits import hooks as credits
     from .schedule import hooks, jobs, parts, people_hooks
     from .schedule import queries as schedule
     from .schedule.calc import Policy
@@ -124,6 +131,7 @@ def wire_schedule(app: Flask, settings: Settings) -> None:
         ("semesters", "EnrollmentSemester", catalog.search_semesters, Semester, lambda c: (c.name, "")),
     ):
         register_source(_source(name, menu, search, model, text))
+    credits.register_teller("booking", parts.told_bookings)
     extension: Extension = app.extensions["enrollment"]
     extension.client_parts.append(parts.PART)
     extension.due[jobs.HORIZON] = {"chunk": settings.sweep_chunk}
@@ -132,6 +140,7 @@ def wire_schedule(app: Flask, settings: Settings) -> None:
 
 def wire_enrollments(app: Flask, settings: Settings) -> None:
     """What enrollments hold, add to the client pages, say to bookings and do every night."""
+    from .credits import hooks as credits
     from .enrollments import jobs, parts, people_hooks
     from .enrollments.service import guard_booking, settle_attendance
     from .schedule import hooks as schedule
@@ -141,6 +150,7 @@ def wire_enrollments(app: Flask, settings: Settings) -> None:
     schedule.register_after_attendance(
         "enrollments", functools.partial(settle_attendance, complete=settings.auto_complete)
     )
+    credits.register_teller("enrollment", parts.told_enrollments)
     extension: Extension = app.extensions["enrollment"]
     extension.client_parts.append(parts.PART)
     extension.due[jobs.PAUSES] = {"chunk": settings.sweep_chunk}

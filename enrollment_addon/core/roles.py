@@ -7,10 +7,10 @@ time, which a row here remembers; later runs give only what is new in that versi
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import String, select
+from sqlalchemy import Select, String, select, tuple_, union
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from .db import Base
+from .db import Base, User
 
 OWNER = "Enrollment Owner"
 MANAGER = "Enrollment Manager"
@@ -55,3 +55,36 @@ def install_roles(session: Session, security: Any, wanted: Mapping[str, Iterable
             added[name] += 1
     session.flush()
     return added
+
+
+def staff_accounts() -> Select[tuple[int]]:
+    """The keys of the users who hold, by a role or a group, a permission that `init` gives to staff.
+
+    What the clients' own role is given as well makes nobody staff.
+    """
+    host, given = User.metadata.tables, InstalledPermission.__table__.c
+    in_roles, in_groups, of_groups, held = (
+        host[name].c
+        for name in ("ab_user_role", "ab_user_group", "ab_group_role", "ab_permission_view_role")
+    )
+    pairs, permissions, menus = (
+        host[name].c for name in ("ab_permission_view", "ab_permission", "ab_view_menu")
+    )
+    roles = union(
+        select(in_roles.user_id, in_roles.role_id),
+        select(in_groups.user_id, of_groups.role_id).where(of_groups.group_id == in_groups.group_id),
+    ).subquery()
+    staff, clients = (
+        select(given.permission, given.menu).where(role)
+        for role in (given.role != CLIENT, given.role == CLIENT)
+    )
+    pair = tuple_(permissions.name, menus.name)
+    return (
+        select(roles.c.user_id)
+        .where(
+            held.role_id == roles.c.role_id, pairs.id == held.permission_view_id,
+            permissions.id == pairs.permission_id, menus.id == pairs.view_menu_id,
+            pair.in_(staff), pair.not_in(clients), roles.c.user_id.is_not(None),
+        )
+        .distinct()
+    )

@@ -3,7 +3,7 @@
 import io
 from typing import Any
 
-from flask import current_app, redirect, request, send_file, url_for
+from flask import redirect, request, send_file, url_for
 from flask_appbuilder.baseviews import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -172,15 +172,10 @@ class ClientPages:
         return page, form_status()
 
     def _erase(self, client_id: int, form: EraseForm) -> None:
-        user_id = service.erase_client(
+        service.erase_client(
             self.session, client_id=client_id, reason=form.reason.data, typed_name=form.typed_name.data,  # type: ignore[attr-defined]
             actor=self.actor,  # type: ignore[attr-defined]
         )
-        if user_id is None:
-            return
-        user = current_app.appbuilder.sm.get_user_by_id(user_id)  # type: ignore[attr-defined]
-        user.active, user.first_name, user.last_name = False, _("Erased client"), f"#{client_id}"
-        user.username, user.email = f"erased-{client_id}", f"erased-{client_id}@invalid"
 
     @expose("/merge/<pk>", methods=["GET", "POST"])
     @verb("merge_clients")

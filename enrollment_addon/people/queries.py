@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, false, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from ..core.audit import AuditEvent
 from ..core.db import User
 from ..core.errors import NotFound
+from ..core.roles import staff_accounts
 from ..core.scope import Actor, actor_of
 from ..core.search import MOST_WORDS, asked_words, matches, storable, words_of
 from . import hooks
@@ -213,13 +214,50 @@ def users_without_team_member(
     session: Session, text: str, limit: int = 25, after: int | None = None
 ) -> Sequence[User]:
     """Active users of the host who may become a team member, by key; a word begins a name or the e-mail."""
+    return _users(session, _unknown_here(), text, limit, after)
+
+
+def users_for_portal(
+    session: Session, text: str, limit: int = 25, after: int | None = None
+) -> Sequence[User]:
+    """Active users of the host who may become a client's portal account, for an actor who may say so."""
+    if not actor_of(session).sees_everything:
+        return []
+    return _users(session, _unknown_here() & User.id.not_in(staff_accounts()), text, limit, after)
+
+
+def named_portal_users(session: Session, keys: Collection[int]) -> Sequence[User]:
+    """Those of these users who may become a portal account, or are one of a client in reach."""
+    if not actor_of(session).sees_everything:
+        return []
+    free = _unknown_here() & User.id.not_in(staff_accounts())
+    linked = User.id.in_(select(Client.portal_user_id).where(Client.portal_user_id.in_(keys)))
+    return session.scalars(select(User).where(User.id.in_(keys), free | linked)).all()
+
+
+def works_here(session: Session, user_id: int) -> bool:
+    """Whether a user of the host is a team member or holds a permission of staff."""
+    found = select(User.id).where(
+        User.id == user_id,
+        or_(User.id.in_(select(TeamMember.user_id)), User.id.in_(staff_accounts())),
+    )
+    return session.execute(found).first() is not None
+
+
+def _unknown_here() -> ColumnElement[bool]:
+    """The clause for users who are neither a team member nor a client's portal account."""
+    members, clients = TeamMember.__table__.c, Client.__table__.c
+    return and_(
+        User.id.not_in(select(members.user_id)),
+        User.id.not_in(select(clients.portal_user_id).where(clients.portal_user_id.is_not(None))),
+    )
+
+
+def _users(
+    session: Session, which: ColumnElement[bool], text: str, limit: int, after: int | None
+) -> Sequence[User]:
     statement = (
-        select(User)
-        .where(User.active, User.id > (after or 0))
-        .where(User.id.not_in(select(TeamMember.user_id)))
-        .where(User.id.not_in(select(Client.portal_user_id).where(Client.portal_user_id.is_not(None))))
-        .order_by(User.id)
-        .limit(limit)
+        select(User).where(User.active, User.id > (after or 0), which).order_by(User.id).limit(limit)
     )
     searched = (User.first_name, User.last_name, User.username, User.email)
     for word in storable(text.lower()).split()[:MOST_WORDS]:

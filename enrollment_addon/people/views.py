@@ -274,7 +274,7 @@ class ClientView(ClientPages, RecordView):
     groups = (
         (None, ("first_name", "last_name", "email", "phone", "birth_date", "locale")),
         (_l("Belongs to"), ("club_id", "team_member_id", "household_id", "relationship_to_head")),
-        (_l("More"), ("tags", "notes", "archived")),
+        (_l("More"), ("tags", "notes", "portal_user_id", "archived")),
     )
     inputs = (
         Input("first_name", _l("First name")),
@@ -290,6 +290,8 @@ class ClientView(ClientPages, RecordView):
               required=False),
         Input("tags", _l("Tags"), _l("Separate tags with commas."), widget="text"),
         Input("notes", _l("Notes")),
+        Input("portal_user_id", _l("Portal account"), _l("The user account with which the client sees their own data."),
+              source="portal_users"),
     )
     edit_inputs = (*inputs, Input("archived", _l("Archived"), _l("Hides the client from lists and choices.")))
 
@@ -314,6 +316,12 @@ class ClientView(ClientPages, RecordView):
             if part.prepare:
                 part.prepare(items)
 
+    def trimmed(self, form: Form) -> Form:
+        """Who is linked to an account is decided by people who see everything."""
+        if not self.actor.sees_everything:
+            del form.portal_user_id
+        return form
+
     def typed_in(self, form: Form) -> dict[str, Any]:
         typed = super().typed_in(form)
         typed["tags"] = [tag.strip() for tag in (typed.get("tags") or "").split(",") if tag.strip()]
@@ -329,6 +337,9 @@ class ClientView(ClientPages, RecordView):
         if item.relationship_to_head == Relationship.head:
             typed.pop("household_id")
             typed.pop("relationship_to_head")
+        elif item.household_id is not None and item.household is None and typed["household_id"] is None:
+            typed.pop("household_id")  # of somebody out of reach: the form could not show it, so it says nothing
+            typed["relationship_to_head"] = typed["relationship_to_head"] or item.relationship_to_head
         return service.update_client(self.session, id=item.id, actor=self.actor, **typed)
 
     def remove(self, item: Client) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from enrollment_addon.core.audit import AuditEvent
 from enrollment_addon.core.batches import Batch
-from enrollment_addon.core.db import metadata, unit_of_work
+from enrollment_addon.core.db import User, metadata, unit_of_work
 from enrollment_addon.core.errors import InvalidInput
 from enrollment_addon.core.scope import SYSTEM, acting_as
 from enrollment_addon.credits import service as credits
@@ -27,10 +27,10 @@ pytestmark = pytest.mark.all_databases
 SECRETS = ("ottilie", "wüstenhagen", "01511234567", "01511 234567", "knee", "minka")
 
 
-def erase(session: Session, client: Client, **over: Any) -> int | None:
+def erase(session: Session, client: Client, **over: Any) -> None:
     options = {"reason": "asked in writing", "typed_name": client.full_name, "actor": SYSTEM, **over}
     with unit_of_work(session):
-        return service.erase_client(session, client_id=client.id, **options)
+        service.erase_client(session, client_id=client.id, **options)
 
 
 def mentions(session: Session) -> list[str]:
@@ -93,8 +93,10 @@ def test_no_table_remembers_the_person(session: Session, place: Place, ottilie: 
     assert len(mentions(session)) > 15
     user_id, client_id = ottilie.portal_user_id, ottilie.id
     reason = "Ottilie Wüstenhagen asked by mail from ottilie@example.org"
-    assert erase(session, ottilie, typed_name=" ottilie  WÜSTENHAGEN ", reason=reason) == user_id
+    erase(session, ottilie, typed_name=" ottilie  WÜSTENHAGEN ", reason=reason)
     session.expire_all()
+    account = session.get_one(User, user_id)
+    assert (account.active, account.username, account.last_name) == (False, f"erased-{client_id}", f"#{client_id}")
     assert mentions(session) == []
     assert ottilie.full_name == f"Erased client #{client_id}"
     assert (ottilie.email, ottilie.birth_date, ottilie.portal_user_id, ottilie.tags) == (None, None, None, [])

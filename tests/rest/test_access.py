@@ -9,11 +9,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_jwt_extended import create_refresh_token
+from sqlalchemy import update
 
 from enrollment_addon.core import clock, roles
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.core.web import access
+from enrollment_addon.people.models import Client, TeamMember
+from enrollment_addon.people.service import erase_client
 from tests.conftest import csrf_token
-from tests.rest.conftest import BASE, REACHES, Caller, Endpoint, Possessions, Town, reaching, refusal
+from tests.rest.conftest import BASE, REACHES, Caller, Endpoint, Possessions, Town, reaching, refusal, wrong_fields
 
 KEY = 4_711
 """A key of nothing."""
@@ -395,3 +400,45 @@ def test_the_permission_to_see_all_clients_reaches_everybody(
         held = security.find_permission_view_menu(f"can_{access.SEE_ALL}", access.MENU)
         security.add_permission_role(security.find_role(all_verbs), held)
     assert vera.get("/clients/").get_json()["count"] == 2
+
+
+@pytest.mark.databases("sqlite")
+def test_only_an_account_of_nobody_who_works_here_becomes_a_portal_account(
+    app: Flask, town: Town, all_verbs: str, owner: Caller, sessions: Callable[..., Any], make_user: Callable[..., int],
+    log_in: LogIn,
+) -> None:
+    """Being linked shows somebody their client only, and an erased client's account is closed."""
+    keys = {name: make_user(name, held) for name, held in (
+        ("tina", [roles.TEAM]), ("grit", []), ("paula", [roles.CLIENT]), ("portia", []))}
+    with app.app_context(), unit_of_work(access.current_session()):
+        security = app.appbuilder.sm  # type: ignore[attr-defined]
+        olga = security.find_user("olga").id
+        grit, team = security.get_user_by_id(keys["grit"]), security.find_role(roles.TEAM)
+        security.add_group("Staff", "Staff", "", roles=[team], users=[grit])
+    nora = reaching("own_clubs", town, all_verbs, sessions, make_user, log_in)
+    ann, bob = (f"/clients/{client}" for client in (town.ann.client, town.bob.client))
+    with sessions() as session:
+        member = session.get_one(TeamMember, town.sam).user_id
+    for user_id in (olga, keys["tina"], keys["grit"], member):
+        assert wrong_fields(owner.put(bob, {"portal_user_id": user_id})) == {"portal_user_id"}, user_id
+        new = {"first_name": "X", "last_name": "Y", "club_id": town.south, "portal_user_id": user_id}
+        assert wrong_fields(owner.post("/clients/", new)) == {"portal_user_id"}, user_id
+    assert refusal(nora.put(ann, {"portal_user_id": keys["paula"]})) == (403, "forbidden")
+    assert nora.put(ann, {"portal_user_id": None, "phone": "030 1234567"}).status_code == 200, "nothing changes in it"
+    assert owner.put(ann, {"portal_user_id": keys["paula"]}).status_code == 200
+    assert wrong_fields(owner.put(bob, {"portal_user_id": keys["paula"]})) == {"portal_user_id"}
+    assert owner.put(bob, {"portal_user_id": keys["portia"]}).status_code == 200
+    assert refusal(nora.put(ann, {"portal_user_id": None})) == (403, "forbidden")
+
+    with sessions() as session:  # linked long ago, or made an owner since
+        session.execute(update(Client).where(Client.id == town.ann.client).values(portal_user_id=olga))
+    assert owner.get("/clients/").get_json()["count"] == 2, "who works here reaches what they did before"
+    with sessions() as session:
+        for client, name in ((town.ann.client, "Ann Archer"), (town.bob.client, "Bob Baker")):
+            erase_client(session, client_id=client, reason="Asked", typed_name=name, actor=SYSTEM)
+    assert owner.get("/clients/").status_code == 200
+    with app.app_context():
+        accounts = [app.appbuilder.sm.get_user_by_id(key) for key in (olga, keys["portia"])]  # type: ignore[attr-defined]
+        assert [(user.active, user.username) for user in accounts] == [
+            (True, "olga"), (False, f"erased-{town.bob.client}")
+        ]

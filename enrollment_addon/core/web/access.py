@@ -80,14 +80,16 @@ def _current_user() -> Any:
 
 
 def actor_for_user(session: Session, user: Any) -> Actor:
-    """How far a user of the host reaches: their team member record, their portal client, or `SEE_ALL`."""
-    for resolver in _resolvers:
-        actor = resolver(session, user.id)
-        if actor is not None:
-            return actor
+    """How far a user of the host reaches: their team member record, `SEE_ALL`, or the client they are.
+
+    Being a client takes nothing from somebody who works here: nobody is locked out by being linked to one.
+    """
+    known = next((actor for resolver in _resolvers if (actor := resolver(session, user.id)) is not None), None)
+    if known is not None and known.reach is not Reach.portal:
+        return known
     if (PERMISSION_PREFIX + SEE_ALL, MENU) in permissions_of(user):
         return Actor(user_id=user.id, reach=Reach.everything)
-    return Actor(user_id=user.id)
+    return known or Actor(user_id=user.id)
 
 
 def current_actor() -> Actor:

@@ -1,6 +1,6 @@
 """Generated lists, cards and forms (`RecordView`); hand-made pages and what lists are made of come along."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from flask import flash, redirect, request, url_for
@@ -104,20 +104,22 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
     def export_header(self) -> Sequence[str]:
         return [str(c.label) for c in self.export_columns or self.columns]
 
-    def export_rows(self, statement: Select[Any]) -> Iterator[Sequence[Any]]:
-        """Rows in key order, a thousand at a time, so that memory stays bounded however many match."""
-        key, last = lists.primary_key(self.model), 0
-        while True:
-            items = self.session.scalars(
-                statement.where(key > last).order_by(None).order_by(key).limit(1000).options(*self.load)
-            ).unique().all()
-            if not items:
-                return
-            self.prepare(items)
-            for item in items:
-                yield [c.plain(item) for c in self.export_columns or self.columns]
-            last = items[-1].id
-            self.session.expunge_all()
+    def export_count(self, query: str, cap: int) -> tuple[int, bool]:
+        """How many rows a file of this search has, counted up to `cap`; and whether there are more."""
+        return lists.capped_count(self.session, self._exported(query), self.model, cap)
+
+    def export_piece(self, query: str, after: Any, size: int) -> tuple[Sequence[Sequence[Any]], Any]:
+        """The next rows of a file, and behind which key it goes on."""
+        key = lists.primary_key(self.model)
+        statement = self._exported(query).where(key > (after or 0)).order_by(None).order_by(key).limit(size)
+        items = self.session.scalars(statement.options(*self.load)).unique().all()
+        self.prepare(items)
+        rows = [[c.exported(item) for c in self.export_columns or self.columns] for item in items]
+        return rows, items[-1].id if items else after
+
+    def _exported(self, query: str) -> Select[Any]:
+        arguments = lists.arguments_from(query)
+        return self.matching(self.applied(arguments, strict=True), lists.search_of(arguments))
 
     # ---- one record ------------------------------------------------------------------------------------
 
@@ -175,10 +177,14 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
         """What an empty form starts with."""
         return {}
 
+    def trimmed(self, form: forms.Form) -> forms.Form:
+        """The form without the fields that this person may not fill in."""
+        return form
+
     @expose("/add", methods=["GET", "POST"])
     @needs("add")
     def add(self) -> Any:
-        form = self.add_form(data=self.prefilled()) if request.method == "GET" else self.add_form()
+        form = self.trimmed(self.add_form(data=self.prefilled()) if request.method == "GET" else self.add_form())
         if request.method == "POST" and form.validate():
             ok, item = self.attempt(form, lambda: self.create(**self.typed_in(form)))
             if ok:
@@ -196,10 +202,10 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
         item = self.find(pk)
         title = _("Edit %(record)s", record=item)
         if request.method == "GET":
-            form = self.edit_form(obj=item)
+            form = self.trimmed(self.edit_form(obj=item))
             self.fill(form, item)
         else:
-            form = self.edit_form()
+            form = self.trimmed(self.edit_form())
             if form.validate():
                 ok, _item = self.attempt(form, lambda: self.update(item, **self.typed_in(form)))
                 if ok:

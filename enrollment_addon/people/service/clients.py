@@ -18,11 +18,13 @@ from ...core.scope import Actor, Reach
 from .. import calc, hooks
 from ..errors import ClientClosed
 from ..models import Client, Club, Household, Participant, ParticipantKind, Relationship, TeamMember
+from ..queries import works_here
 from .households import join, leave
 
 EARLIEST_BIRTH = dt.date(1900, 1, 1)
 _EMAIL_TAKEN = _l("Another client already has this e-mail address.")
 _USER_TAKEN = _l("This user is already another client's portal account.")
+_USER_IS_STAFF = _l("This user works here. Choose an account that is the client's alone.")
 
 
 def _latest_birth() -> dt.date:
@@ -68,7 +70,7 @@ def create_client(session: Session, *, actor: Actor, **fields: Any) -> Client:
     if actor.reach is Reach.own_clients and values.get("team_member_id") is None:
         values["team_member_id"] = actor.team_member_id
     household_id, relationship = (values.pop(name, None) for name in _HOUSEHOLD)
-    _check_references(session, actor, values)
+    _check_references(session, actor, {name: value for name, value in values.items() if value is not None})
     _refuse_taken(session, values, None)
     client = Client(**values)
     session.add(client)
@@ -168,7 +170,7 @@ def _move_household(
 
 
 def _check_references(session: Session, actor: Actor, values: dict[str, Any]) -> None:
-    """Raises: NotFound for a key that doesn't exist or is out of the actor's reach."""
+    """Raises: NotFound for a key that doesn't exist or is out of the actor's reach; see `_check_portal_user`."""
     for field, keys in (("club_id", Club.id), ("team_member_id", TeamMember.id), ("portal_user_id", User.id)):
         value = values.get(field)
         if value is not None and session.scalar(select(keys).where(keys == value)) is None:
@@ -179,6 +181,20 @@ def _check_references(session: Session, actor: Actor, values: dict[str, Any]) ->
         actor.team_member_id
     ):
         raise NotFound
+    if "portal_user_id" in values:
+        _check_portal_user(session, actor, values["portal_user_id"])
+
+
+def _check_portal_user(session: Session, actor: Actor, user_id: int | None) -> None:
+    """Who is a client from now on reaches that client only, and their account goes when the client is erased.
+
+    So it is decided by people who see everything, and never for an account of staff.
+    Raises: Forbidden, InvalidInput.
+    """
+    if not actor.sees_everything:
+        raise Forbidden
+    if user_id is not None and works_here(session, user_id):
+        raise InvalidInput(fields={"portal_user_id": _USER_IS_STAFF})
 
 
 def _refuse_taken(session: Session, values: dict[str, Any], own_id: int | None) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from ...core import clock
 from ...core.audit import AuditEvent, record_event
 from ...core.batches import Batch
-from ...core.db import require
+from ...core.db import User, require
 from ...core.errors import InvalidInput
 from ...core.fields import reason_of
 from ...core.scope import SYSTEM, Actor, acting_as
@@ -22,7 +22,7 @@ from ...jobs.models import Job, JobError
 from .. import calc, hooks
 from ..errors import ClientClosed, HeadStays
 from ..models import Client, Household, Participant
-from ..queries import identities
+from ..queries import identities, works_here
 
 _PAGE = 1000
 """Rows of texts that are read at once."""
@@ -32,12 +32,12 @@ _FIXED_WORDS = ("kind", "state", "code", "worker", "request_id")
 
 def erase_client(
     session: Session, *, client_id: int, reason: str, typed_name: str, actor: Actor
-) -> int | None:
+) -> None:
     """Replace the client's personal data by placeholders in the actor's language, for good; ledger and money stay.
 
     Clients that were merged into this one are the same person and are erased along. `typed_name` must be the
-    client's full name. The answer is the user key of their portal account, which the caller deactivates and
-    anonymises. Raises: NotFound, InvalidInput, ClientClosed, HeadStays.
+    client's full name. Their portal account is closed and loses its name, unless it is one of somebody who works
+    here. Raises: NotFound, InvalidInput, ClientClosed, HeadStays.
     """
     client = require(session, Client, client_id, lock=True)
     reason = reason_of(reason)
@@ -50,11 +50,19 @@ def erase_client(
     with acting_as(session, SYSTEM):  # a merged record may lie outside the actor's reach
         for key in identities(session, client_id):
             needles |= _erase_record(session, require(session, Client, key, lock=True))
+    if portal_user_id is not None and not works_here(session, portal_user_id):
+        _close_account(session, portal_user_id, client_id)
     record_event(
         session, actor=actor, verb="erase_client_data", record="client", record_id=client_id,
         client_id=client_id, reason=calc.redacted(reason, needles),
     )
-    return portal_user_id
+
+
+def _close_account(session: Session, user_id: int, client_id: int) -> None:
+    user = session.get_one(User, user_id)
+    user.active, user.first_name, user.last_name = False, str(_l("Erased client")), f"#{client_id}"
+    user.username, user.email = f"erased-{client_id}", f"erased-{client_id}@invalid"
+    session.flush()
 
 
 def _erase_record(session: Session, client: Client) -> set[str]:

@@ -171,14 +171,47 @@ def test_nobody_moves_their_own_row_to_a_foreign_parent(world: World, session: S
 
 @pytest.mark.databases("sqlite")
 def test_fields_that_a_form_does_not_have_are_not_written(world: World, session: Session, as_user: AsUser) -> None:
+    """Who is linked to an account is a field for people who see everything, with accounts of nobody else."""
     typed = {
         "first_name": "Ann", "last_name": "Archer", "club_id": world.own["ClubView"], "id": 77, "portal_user_id": 1,
-        "erased_at": "2026-01-01", "merged_into_id": world.bob, "team_member_id": "",
+        "erased_at": "2026-01-01", "merged_into_id": world.bob, "team_member_id": world.own["TeamMemberView"],
     }
-    assert as_user("owner").post(f"/enrollment/clients/edit/{world.ann}", typed).status_code == 302
+    url, owner, nora = f"/enrollment/clients/edit/{world.ann}", as_user("owner"), as_user("nora")
+    assert "portal_user_id" not in fields_of(nora.get(url))
+    typed["team_member_id"] = session.get_one(Client, world.ann).team_member_id
+    assert nora.post(url, typed).status_code == 302
     ann = session.get_one(Client, world.ann, populate_existing=True)
-    assert (ann.merged_into_id, ann.erased_at, ann.team_member_id) == (None, None, None)
+    assert (ann.merged_into_id, ann.erased_at) == (None, None)
     assert ann.portal_user_id not in (None, 1)
+    assert error_at(owner.post(url, typed), "portal_user_id") == "Please choose one of the list."
+    assert owner.post(url, {**fields_of(owner.get(url)), "portal_user_id": ""}).status_code == 302
+    session.rollback()
+    assert session.get_one(Client, world.ann, populate_existing=True).portal_user_id is None
+    offered = {item["id"] for item in owner.get("/enrollment/options/portal_users").get_json()["results"]}
+    assert {world.nora_user, world.sam_user, 1} & offered == set()
+    assert offered, "Ann's account is free again"
+    assert nora.get("/enrollment/options/portal_users").get_json()["results"] == []
+
+
+@pytest.mark.databases("sqlite")
+def test_a_household_out_of_reach_survives_the_form(world: World, session: Session, as_user: AsUser) -> None:
+    """Sam sees Pat, but not Ann, who heads the household: his form shows none and says nothing about it."""
+    pat = session.scalars(select(Client).where(Client.last_name == "of Ann")).one()
+    pat.club_id = session.get_one(Client, world.bob).club_id
+    session.commit()
+    url, sam = f"/enrollment/clients/edit/{pat.id}", as_user("sam")
+    page = sam.get(url)
+    assert "Archer home" not in page.text
+    assert sam.post(url, {**fields_of(page), "phone": "030 1234567"}).status_code == 302
+    session.rollback()
+    assert (pat.phone, pat.household_id, pat.relationship_to_head) == (
+        "030 1234567", world.own["HouseholdView"], "partner"
+    )
+    home = world.foreign["HouseholdView"]
+    chosen = {**fields_of(page), "household_id": home, "relationship_to_head": "child"}
+    assert sam.post(url, chosen).status_code == 302, "what he says counts"
+    session.rollback()
+    assert (pat.household_id, pat.relationship_to_head) == (home, "child")
 
 
 @pytest.mark.databases("sqlite")
