@@ -1,7 +1,7 @@
 """Reads of enrollments."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, func, select
@@ -90,12 +90,13 @@ def refund_quote(session: Session, enrollment: Enrollment, kind: Refund) -> Quot
 
 
 def open_charges(session: Session, enrollment_id: int) -> Sequence[Charge]:
-    """The charges of an enrollment that nothing was paid for yet, in key order."""
+    """The charges of an enrollment that are open and that no money settles, in key order: what was paid for them,
+    if anything, went back."""
     return session.scalars(
         select(Charge)
-        .where(Charge.enrollment_id == enrollment_id, Charge.status == "open", Charge.settled == 0,
-               Charge.credited == 0)
+        .where(Charge.enrollment_id == enrollment_id, Charge.status == "open", Charge.settled == 0)
         .order_by(Charge.id)
+        .execution_options(populate_existing=True)
     ).all()
 
 
@@ -154,6 +155,16 @@ def live_renewal(session: Session, enrollment_id: int) -> int | None:
         .where(Enrollment.renewed_from_id == enrollment_id, Enrollment.deleted_at.is_(None))
         .order_by(Enrollment.id).limit(1)
     )
+
+
+def enrollments_by_key(session: Session, keys: Collection[int]) -> dict[int, Enrollment]:
+    """These enrollments with their packages, as far as they are in reach."""
+    found = session.scalars(
+        select(Enrollment)
+        .where(Enrollment.id.in_(key_list(session, keys)))
+        .options(joinedload(Enrollment.package).options(lazyload(Package.clubs)))
+    ).unique()
+    return {item.id: item for item in found}
 
 
 def enrollments_of(session: Session, client_id: int, limit: int = 10) -> Sequence[Enrollment]:

@@ -1,71 +1,23 @@
 """Enrollments and the schedule: what can be booked, and what attendance, pauses and cancellations do to bookings."""
 
 import datetime as dt
-from collections.abc import Iterator
-from functools import partial
-from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
 
-from enrollment_addon.billing import service as billing
 from enrollment_addon.core import clock
 from enrollment_addon.core.errors import Conflict
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits.service import check_ledger
-from enrollment_addon.enrollments import people_hooks, queries, service
+from enrollment_addon.enrollments import queries, service
 from enrollment_addon.enrollments.calc import Refund, Status
 from enrollment_addon.enrollments.models import Enrollment
 from enrollment_addon.people import hooks as people
 from enrollment_addon.people.service import merge_clients
-from enrollment_addon.schedule import hooks
 from enrollment_addon.schedule import service as schedule
 from enrollment_addon.schedule.calc import BookingState, Pays, PayWith
-from enrollment_addon.schedule.models import Booking
 from tests import factories
-
-NOW = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
-LIMITS = service.PauseLimits(4, 90)
-
-
-@pytest.fixture(autouse=True)
-def plugged(session: Session) -> Iterator[None]:
-    """The hooks as the wiring sets them, and the clock on a Monday morning."""
-    hooks.register_enrollment_guard("enrollments", service.guard_booking)
-    hooks.register_after_attendance("enrollments", partial(service.settle_attendance, complete=True))
-    people_hooks.plug_in()
-    with clock.frozen(NOW):
-        yield
-
-
-@pytest.fixture
-def sold(session: Session) -> Enrollment:
-    """Four sessions for 100 euros, paid, for Kim; and a session on each of the next ten days."""
-    club = factories.make_club(session, timezone="UTC")
-    client = factories.make_client(session, club=club)
-    kim = factories.make_participant(session, client)
-    package = factories.make_package(session, factories.make_event_type(session), sessions=4, valid_days=30)
-    item = service.create_enrollment(
-        session, client_id=client.id, package_id=package.id, participant_id=kim.id, actor=SYSTEM
-    )
-    billing.take_payment(session, client_id=client.id, amount=10_000, method="cash", actor=SYSTEM)
-    return item
-
-
-def book(session: Session, item: Enrollment, days: int, **over: Any) -> Booking:
-    """A place in a session so many days from now, paid by the enrollment."""
-    assert item.event_type
-    held = factories.make_session(
-        session, item.club, item.event_type, starts_at=NOW + dt.timedelta(days=days), capacity=5
-    )
-    asked: dict[str, Any] = {"client_id": item.client_id, "participant_id": item.participant_id, "session_id": held.id}
-    asked["pay_with"] = PayWith(Pays.enrollment, enrollment_id=item.id)
-    return schedule.book(session, **{**asked, **over}, actor=SYSTEM)
-
-
-def figures(session: Session, item: Enrollment) -> tuple[str, int, int, int]:
-    counts = queries.counts_of(session, item.id)
-    return str(item.status), counts.used, counts.reserved, counts.remaining
+from tests.enrollments.conftest import LIMITS, NOW, book, figures
 
 
 def test_attendance_uses_sessions_completes_and_reopens(session: Session, sold: Enrollment) -> None:
@@ -146,7 +98,8 @@ def test_a_credit_pays_that_can_where_the_first_enrollment_cannot(session: Sessi
         session, client_id=sold.client_id, package_id=sold.package_id, participant_id=sold.participant_id, actor=SYSTEM
     )
     assert book(session, sold, 3, pay_with=PayWith()).enrollment_id == third.id
-    assert sold.ends_on > third.ends_on and book(session, sold, 1, pay_with=PayWith()).enrollment_id == third.id
+    assert third.ends_on == NOW.date() + dt.timedelta(days=30), "it ends before the one that rests a day"
+    assert book(session, sold, 1, pay_with=PayWith()).enrollment_id == third.id
     assert book(session, sold, 45, pay_with=PayWith()).enrollment_id == later.id
     chosen = book(session, sold, 2, pay_with=PayWith(Pays.enrollment, enrollment_id=third.id))
     assert chosen.enrollment_id == third.id

@@ -124,10 +124,10 @@ def charge(session: Session, item: Enrollment, what: str, amount: int, *, actor:
 
 
 def withdraw_charges(session: Session, item: Enrollment, *, reason: str, actor: Actor) -> int:
-    """Void the charges of an enrollment that nothing was paid for; what they came to."""
+    """Void the charges of an enrollment that no money settles; how much of them was still to be paid."""
     total = 0
     for open_one in queries.open_charges(session, item.id):
-        total += open_one.gross
+        total += open_one.open
         void_charge(session, charge_id=open_one.id, reason=reason, actor=actor)
     return total
 
