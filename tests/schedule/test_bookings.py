@@ -167,19 +167,45 @@ def test_the_same_request_twice_books_once(studio: Studio) -> None:
 
 @pytest.mark.databases("postgresql", "mariadb")
 def test_the_last_place_asked_for_by_thirty_at_once(studio: Studio, session_factory: sessionmaker[Session]) -> None:
+    """Then both places are given up while others ask: they are held for the first two in line, for nobody else."""
     item = studio.sessions(studio.group(capacity=2))[0].id
     studio.book(studio.client(1), item)
-    clients = [studio.client(1) for _ in range(30)]
+    clients = [studio.client(1) for _ in range(42)]
     studio.session.rollback()
 
-    def ask(client_id: int) -> str:
-        with clock.frozen(MONDAY), session_factory() as session, unit_of_work(session):
-            return str(service.book(session, client_id=client_id, session_id=item, actor=SYSTEM).state)
+    def at_once(*asked: tuple[str, dict[str, int]]) -> list[str]:
+        def ask(one: tuple[str, dict[str, int]]) -> str:
+            with clock.frozen(MONDAY), session_factory() as session:
+                try:
+                    with unit_of_work(session):
+                        done = getattr(service, one[0])(session, actor=SYSTEM, **one[1])
+                        return str(done["state"] if isinstance(done, dict) else done.state)
+                except CapacityExceeded:
+                    return "full"
 
-    with ThreadPoolExecutor(10) as pool:
-        states = list(pool.map(ask, clients))
+        with ThreadPoolExecutor(10) as pool:
+            return list(pool.map(ask, asked))
+
+    def booking(client_id: int) -> tuple[str, dict[str, int]]:
+        return "book", {"client_id": client_id, "session_id": item}
+
+    states = at_once(*map(booking, clients[:30]))
     assert states.count("booked") == 1
     assert states.count("waitlisted") == 29
+    live = list(studio.session.scalars(select(Booking).order_by(Booking.id)))
+    places = [booking.id for booking in live if booking.state == "booked"]
+    queue = [booking.id for booking in live if booking.state == "waitlisted"]
+
+    studio.decide(waitlist_hold_hours=4)
+    studio.session.rollback()
+    new = list(map(booking, clients[30:]))
+    freed = [("cancel_booking", {"booking_id": key}) for key in places]
+    told = at_once(*new[:4], freed[0], *new[4:8], freed[1], *new[8:])
+    assert (told.count("waitlisted"), told.count("cancelled")) == (12, 2)
+    held = select(Booking.id).where(Booking.held_until.is_not(None)).order_by(Booking.id)
+    assert studio.session.scalars(held).all() == queue[:2]
+    studio.session.rollback()
+    assert at_once(*(("take_place", {"booking_id": key}) for key in queue[:3])) == ["booked", "booked", "full"]
 
 
 @pytest.mark.all_databases
