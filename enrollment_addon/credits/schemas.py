@@ -234,12 +234,18 @@ class ClientCreditsSchema(Schema):
     lots = fields.List(fields.Nested(LotSchema), required=True)
 
 
+class OtherSideSchema(Schema):
+    lot_id = fields.Integer(required=True)
+    client_id = fields.Integer(required=True)
+    event_type_id = fields.Integer(required=True)
+
+
 class EntrySchema(Schema):
     example = {
         "id": 9001, "lot_id": 501, "kind": "grant", "available_change": 10, "reserved_change": 0,
         "running_available": 10, "running_reserved": 0, "at": "2026-03-02T09:30:00+00:00", "who": "Ana Ruiz",
         "reason": None, "booking_id": None, "reversal_of_id": None, "reversed": False,
-        "old_expires_on": None, "new_expires_on": None, "member_id": None, "batch_id": None,
+        "old_expires_on": None, "new_expires_on": None, "member_id": None, "batch_id": None, "others": [],
     }
 
     id = fields.Integer(required=True)
@@ -261,6 +267,10 @@ class EntrySchema(Schema):
         required=True, allow_none=True, metadata={"description": "Who of the household spent a shared credit"}
     )
     batch_id = fields.Integer(required=True, allow_none=True)
+    others = fields.List(
+        fields.Nested(OtherSideSchema), required=True, attribute="others_in_reach",
+        metadata={"description": "The lots that moved credits went to or came from, as far as they are in reach"},
+    )
 
 
 class BatchSchema(Schema):

@@ -1,16 +1,20 @@
 """What enrollments add to the client card, and the sentences of the timeline."""
 
+from collections.abc import Collection
 from typing import Any
 
 from flask import url_for
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 
 from ..catalog.queries import offered_packages
 from ..core.web import access, render
+from ..credits.hooks import Told
 from ..people.hooks import TimelineItem
 from ..people.models import Client
 from ..people.parts import ClientPart
-from . import labels, views
+from . import labels, queries, views
+from .models import Enrollment
 from .texts import details_of
 
 
@@ -42,6 +46,19 @@ def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
         return None
     package = item.details.get("package", "")
     return " · ".join(filter(None, (str(labels.VERBS[item.verb]), package, *details_of(item.details)))), None
+
+
+def told_enrollments(session: Session, keys: Collection[int]) -> dict[int, Told]:
+    """Enrollments for the ledger of credits: what was bought."""
+    return {key: _told(item) for key, item in queries.enrollments_by_key(session, keys).items()}
+
+
+def _told(item: Enrollment) -> Told:
+    def url() -> str | None:
+        readable = access.may("read", "EnrollmentEnrollment")
+        return url_for("EnrollmentView.show", pk=item.id) if readable else None
+
+    return Told(views.named(item), url)
 
 
 PART = ClientPart(card=card, tell=tell)

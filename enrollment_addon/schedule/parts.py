@@ -1,12 +1,14 @@
 """What the schedule adds to the client card: the next bookings, and sentences of the timeline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from flask import url_for
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 
 from ..core.web import access
+from ..credits.hooks import Told
 from ..people.hooks import TimelineItem
 from ..people.models import Client
 from ..people.parts import ClientPart
@@ -60,5 +62,21 @@ def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
         return _("Attendance: %(state)s", state=dict(BOOKING_STATES)[BookingState(item.details["state"])]), None
     return (_SENTENCES[item.verb](), None) if item.verb in _SENTENCES else None
 
+
+def told_bookings(session: Session, keys: Collection[int]) -> dict[int, Told]:
+    """Bookings for the ledger of credits: which class, when, and who came."""
+    return {key: _told(booking) for key, booking in queries.bookings_by_key(session, keys).items()}
+
+
+def _told(booking: Booking) -> Told:
+    def url() -> str | None:
+        readable = access.may("read", "EnrollmentSession")
+        return url_for("SessionView.show", pk=booking.session_id) if readable else None
+
+    words = (booking.session.label, when(booking.session), booking.participant.name)
+    return Told(" · ".join(words), url, forfeited=booking.state in _WITHOUT_A_SESSION)
+
+
+_WITHOUT_A_SESSION = (BookingState.no_show, BookingState.late_cancel, BookingState.cancelled)
 
 PART = ClientPart(card=card, tell=tell)

@@ -1,7 +1,7 @@
 """Reads of the schedule."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -116,6 +116,16 @@ def next_bookings(session: Session, client_id: int, limit: int = 10) -> Sequence
         .order_by(ScheduledSession.starts_at, Booking.id)
         .limit(limit)
     ).unique().all()
+
+
+def bookings_by_key(session: Session, keys: Collection[int]) -> dict[int, Booking]:
+    """These bookings with their sessions and participants, as far as they are in reach."""
+    found = session.scalars(
+        select(Booking)
+        .where(Booking.id.in_(key_list(session, keys)))
+        .options(joinedload(Booking.participant), joinedload(Booking.session).options(*SESSION_PARTS))
+    ).unique()
+    return {booking.id: booking for booking in found}
 
 
 def lots_to_pay_with(session: Session, client_id: int, event_type_id: int) -> Sequence[CreditLot]:

@@ -7,7 +7,7 @@ taken yet are shown as `lapsed` and counted nowhere else.
 from .balances import BalanceRow, ClientCredits, Summary, balances_for, client_balances, client_credits
 from .batches import GRANT, BatchRow, BatchSummary, batch_rows, batch_summary
 from .expiring import Forfeit, expiring_within, forfeited
-from .history import EntryRow, ExplainedLot, Explanation, explain, lot_entries
+from .history import EntryRow, ExplainedLot, Explanation, OtherSide, explain, lot_entries
 from .lots import LotRow, entry_sums
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Explanation",
     "Forfeit",
     "LotRow",
+    "OtherSide",
     "Summary",
     "balances_for",
     "batch_rows",

@@ -3,10 +3,12 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ...catalog.models import EventType
 from ...core import clock
 from ...core.errors import NotFound
 from ...core.scope import actor_of, reach_of
@@ -15,11 +17,23 @@ from .lots import LotRow, client_names, clients_table, end_of, lots_of, names_of
 
 
 @dataclass(frozen=True)
+class OtherSide:
+    """The lot at the other end of a transfer or conversion; `client` is empty out of reach."""
+
+    lot_id: int
+    client_id: int
+    client: str | None
+    event_type_id: int
+    event_type: str
+
+
+@dataclass(frozen=True)
 class EntryRow:
     """A line of the ledger. `running_…` is what the lot had after it; `who` is empty for the system.
 
     `reversed` says that a later entry of the lot took this one back; `old_expires_on` and `new_expires_on` are
     the lot's last day before and after an entry that `moves_expiry`; `member` is who of the household spent it.
+    `others` are the lots that its credits went to or came from.
     """
 
     id: int
@@ -42,6 +56,11 @@ class EntryRow:
     member_id: int | None
     member: str | None
     batch_id: int | None
+    others: Sequence[OtherSide]
+
+    @property
+    def others_in_reach(self) -> Sequence[OtherSide]:
+        return [side for side in self.others if side.client is not None]
 
 
 @dataclass(frozen=True)
@@ -86,7 +105,7 @@ def explain(
 ) -> Explanation:
     """How a client's credits came about: each lot with its entries, now or as of the end of a past day.
 
-    At most eight queries per page of `size` lots. Raises: NotFound.
+    At most eight queries per page of `size` lots, and six more where credits were moved. Raises: NotFound.
     """
     timezone = timezone_of(session, client_id)
     until = end_of(as_of, timezone) if as_of else None
@@ -107,7 +126,7 @@ def explain(
 def _entries(
     session: Session, lot_ids: Sequence[int], *, until: dt.datetime | None
 ) -> dict[int, list[EntryRow]]:
-    """The entries of lots with running sums, in three queries."""
+    """The entries of lots with running sums, in three queries and those of `_others`."""
     query = select(entries).where(entries.c.lot_id.in_(lot_ids)).order_by(entries.c.lot_id, entries.c.id)
     if until is not None:
         query = query.where(entries.c.at < until)
@@ -115,6 +134,7 @@ def _entries(
     names = names_of(session, {row.actor_id for row in rows})
     members = client_names(session, {row.member_id for row in rows if row.member_id})
     reversed_ids = {(row.lot_id, row.reversal_of_id) for row in rows}
+    others = _others(session, rows)
     told: dict[int, list[EntryRow]] = {lot_id: [] for lot_id in lot_ids}
     for row in rows:
         before = told[row.lot_id][-1] if told[row.lot_id] else None
@@ -140,6 +160,63 @@ def _entries(
                 member_id=row.member_id,
                 member=members.get(row.member_id),
                 batch_id=row.batch_id,
+                others=others.get(row.id, ()),
             )
         )
     return told
+
+
+def _others(session: Session, rows: Sequence[Any]) -> dict[int, list[OtherSide]]:
+    """Where moved credits came from or went to, by entry."""
+    found = [*_exits_of(session, rows), *_arrivals_of(session, rows)]
+    if not found:
+        return {}
+    names = client_names(session, {row.client_id for _, row in found})
+    types = select(EventType).where(EventType.id.in_({row.event_type_id for _, row in found}))
+    labels = {item.id: item.label for item in session.execute(types).scalars()}
+    sides: dict[int, list[OtherSide]] = {}
+    for key, row in found:
+        side = OtherSide(
+            row.lot_id, row.client_id, names.get(row.client_id), row.event_type_id, labels[row.event_type_id]
+        )
+        sides.setdefault(key, []).append(side)
+    return sides
+
+
+_there = select(
+    entries.c.id, entries.c.lot_id, entries.c.client_id, entries.c.event_type_id, entries.c.reversal_of_id
+)
+
+
+def _exits_of(session: Session, rows: Sequence[Any]) -> list[tuple[int, Any]]:
+    """The entries by which credits left that arrived by one of these rows."""
+    keys = {row.reversal_of_id: None for row in rows if row.kind == EntryKind.transfer_in and row.reversal_of_id}
+    if not keys:
+        return []
+    exits = {row.id: row for row in session.execute(_there.where(entries.c.id.in_(keys)))}
+    return [(row.id, exits[row.reversal_of_id]) for row in rows if row.reversal_of_id in exits]
+
+
+def _arrivals_of(session: Session, rows: Sequence[Any]) -> list[tuple[int, Any]]:
+    """The entries by which credits arrived that had left by one of these rows.
+
+    They are looked for in the batch of the move, or where none did it, with whom the client was merged into: an
+    index leads to both, and none to the entry that a row names.
+    """
+    exits = [row for row in rows if row.kind == EntryKind.transfer_out]
+    places = []
+    if moved := {row.batch_id for row in exits if row.batch_id is not None}:
+        places.append(entries.c.batch_id.in_(moved))
+    if alone := {row.client_id for row in exits if row.batch_id is None}:
+        merged = select(clients_table.c.merged_into_id).where(
+            clients_table.c.id.in_(alone), clients_table.c.merged_into_id.is_not(None)
+        )
+        places.append(entries.c.client_id.in_(session.execute(merged).scalars().all()))
+    arrived = entries.c.reversal_of_id.in_([row.id for row in exits])
+    return [
+        (row.reversal_of_id, row)
+        for place in places
+        for row in session.execute(
+            _there.where(place, arrived, entries.c.kind == EntryKind.transfer_in).order_by(entries.c.id)
+        )
+    ]

@@ -17,8 +17,8 @@ from ...core.web.api import new_key
 from ...core.web.views import PageView, RecordView, Selection, notice, posted_key, posted_selection
 from .. import labels, queries, service
 from ..forms import AsOfForm, GrantForm
-from ..models import EntryKind
 from .common import ROWS, client_view, number_of, settings
+from .explain import told_lots
 
 
 class CreditsView(PageView):
@@ -158,7 +158,7 @@ class CreditsView(PageView):
             ],
             hidden_args=[("event_type_id", event_type_id)] if event_type_id else [],
             totals=[b for b in credits.balances if event_type_id in (None, b.event_type_id)],
-            lots=[_told(lot) for lot in told.lots],
+            lots=told_lots(self.session, told.lots),
             next_url=url_for("CreditsView.explain", pk=pk, **here, after=told.next_after) if told.next_after else None,
         )
 
@@ -167,56 +167,6 @@ def _expires_text(dates: tuple[dt.date, ...]) -> str:
     if not dates:
         return _("They never expire.")
     return _("They expire after %(date)s.", date=" / ".join(render.date(day) for day in dates))
-
-
-def _told(explained: queries.ExplainedLot) -> dict[str, Any]:
-    """A lot and its entries for the page."""
-    lot = explained.lot
-    facts = [dict(labels.ORIGINS)[lot.origin], _("priority %(number)s", number=lot.priority)]
-    if lot.unit_value:
-        facts.append(_("%(amount)s each", amount=render.amount(lot.unit_value, lot.currency)))
-    if lot.shared:
-        facts.append(_("shared with the household"))
-    if lot.participants:
-        facts.append(_("only for %(names)s", names=", ".join(name for _key, name in lot.participants)))
-    if lot.held:
-        facts.append(_("on hold"))
-    if lot.note:
-        facts.append(lot.note)
-    badge = {"label": _("Expired"), "class": "bad"} if lot.lapsed or lot.expired else None
-    return {
-        "title": f"{lot.event_type} · {render.number(lot.quantity)}", "badge": badge,
-        "facts": " · ".join(str(f) for f in facts),
-        "expires": _("until %(date)s", date=render.date(lot.expires_on)) if lot.expires_on else _("never expires"),
-        "batch_url": url_for("BatchView.show", pk=lot.batch_id) if lot.batch_id else None,
-        "entries": [
-            {
-                "at": e.at, "kind_label": dict(labels.ENTRY_KINDS)[e.kind], "available_change": e.available_change,
-                "reserved_change": e.reserved_change, "available_after": e.running_available,
-                "reserved_after": e.running_reserved, "who": e.who, "reason": _entry_reason(e),
-                "reversed": e.reversed,
-            }
-            for e in explained.entries
-        ],
-    }
-
-
-def _entry_reason(entry: queries.EntryRow) -> str:
-    facts = []
-    if entry.kind == EntryKind.extend:
-        facts.append(
-            _("from %(before)s to %(after)s", before=_last_day(entry.old_expires_on),
-              after=_last_day(entry.new_expires_on))
-        )
-    elif entry.new_expires_on:
-        facts.append(_("usable until %(date)s", date=render.date(entry.new_expires_on)))
-    if entry.member_id:
-        facts.append(_("for %(name)s", name=entry.member or _("another member of the household")))
-    return " · ".join([*facts, *filter(None, (entry.reason,))])
-
-
-def _last_day(day: dt.date | None) -> str:
-    return render.date(day) if day else _("never")
 
 
 def add_to_selection(_view: RecordView, selection: Selection) -> Any:

@@ -1,0 +1,125 @@
+"""How lots and their entries are told on the page that explains a balance."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from flask import url_for
+from flask_babel import gettext as _
+from flask_babel import pgettext
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ...core.batches import Batch
+from ...core.web import access, render
+from .. import hooks, labels, queries
+from ..models import EntryKind
+
+Link = Mapping[str, Any]
+"""A `label`, and a `url` unless there is nothing to open."""
+
+
+def told_lots(session: Session, lots: Sequence[queries.ExplainedLot]) -> list[dict[str, Any]]:
+    """Lots and their entries for the page; a fixed number of queries for all of them."""
+    entries = [entry for lot in lots for entry in lot.entries]
+    bookings = hooks.told_of(session, "booking", {e.booking_id for e in entries if e.booking_id})
+    enrollments = hooks.told_of(session, "enrollment", {x.lot.enrollment_id for x in lots if x.lot.enrollment_id})
+    batches = open_batches(session, {x.lot.batch_id for x in lots} | {e.batch_id for e in entries})
+    return [_lot(lot, bookings, enrollments, batches) for lot in lots]
+
+
+def open_batches(session: Session, keys: Collection[int | None]) -> frozenset[int]:
+    """Those of these batches whose page the person may open."""
+    wanted = {key for key in keys if key is not None}
+    if not wanted or not access.may("read", "EnrollmentBatch"):
+        return frozenset()
+    return frozenset(session.scalars(select(Batch.id).where(Batch.id.in_(wanted), Batch.kind.in_(labels.BATCH_KINDS))))
+
+
+def lot_url(client_id: int, event_type_id: int, lot_id: int) -> str:
+    """The place on the page of explanations where this lot is told."""
+    url = url_for("CreditsView.explain", pk=client_id, event_type_id=event_type_id, after=lot_id - 1)
+    return f"{url}#enr-lot-{lot_id}"
+
+
+def _lot(
+    explained: queries.ExplainedLot, bookings: Mapping[int, hooks.Told], enrollments: Mapping[int, hooks.Told],
+    batches: Collection[int],
+) -> dict[str, Any]:
+    lot = explained.lot
+    facts = [dict(labels.ORIGINS)[lot.origin], _("priority %(number)s", number=lot.priority)]
+    if lot.unit_value:
+        facts.append(_("%(amount)s each", amount=render.amount(lot.unit_value, lot.currency)))
+    if lot.shared:
+        facts.append(_("shared with the household"))
+    if lot.participants:
+        facts.append(_("only for %(names)s", names=", ".join(name for _key, name in lot.participants)))
+    if lot.held:
+        facts.append(_("on hold"))
+    if lot.note:
+        facts.append(lot.note)
+    links = []
+    if lot.enrollment_id and lot.enrollment_id in enrollments:
+        links.append(_link(enrollments[lot.enrollment_id]))
+    if lot.batch_id in batches:
+        links.append({"label": _("Batch"), "url": url_for("BatchView.show", pk=lot.batch_id)})
+    return {
+        "id": lot.id, "title": f"{lot.event_type} · {render.number(lot.quantity)}",
+        "badge": {"label": _("Expired"), "class": "bad"} if lot.lapsed or lot.expired else None,
+        "facts": " · ".join(str(f) for f in facts),
+        "expires": _("until %(date)s", date=render.date(lot.expires_on)) if lot.expires_on else _("never expires"),
+        "links": links, "entries": [_entry(entry, bookings, batches) for entry in explained.entries],
+    }
+
+
+def _link(told: hooks.Told) -> Link:
+    return {"label": told.label, "url": told.url()}
+
+
+def _entry(
+    entry: queries.EntryRow, bookings: Mapping[int, hooks.Told], batches: Collection[int]
+) -> dict[str, Any]:
+    booking = bookings.get(entry.booking_id) if entry.booking_id else None
+    links = [_link(booking)] if booking else []
+    links += [_other(entry, side) for side in entry.others]
+    if entry.batch_id in batches:
+        links.append({"label": _("Batch"), "url": url_for("BatchView.show", pk=entry.batch_id)})
+    return {
+        "at": entry.at, "kind_label": _what(entry, booking), "available_change": entry.available_change,
+        "reserved_change": entry.reserved_change, "available_after": entry.running_available,
+        "reserved_after": entry.running_reserved, "who": entry.who, "reason": _reason(entry), "links": links,
+        "reversed": entry.reversed,
+    }
+
+
+def _what(entry: queries.EntryRow, booking: hooks.Told | None) -> Any:
+    """What happened, with the word for a credit that was lost without a session."""
+    if entry.kind == EntryKind.consume and booking and booking.forfeited and not entry.reversed:
+        return pgettext("ledger entry", "Forfeited")
+    return dict(labels.ENTRY_KINDS)[entry.kind]
+
+
+def _other(entry: queries.EntryRow, side: queries.OtherSide) -> Link:
+    """The way to the other end of a move: another client's ledger, or another event type's."""
+    came = entry.kind == EntryKind.transfer_in
+    url = lot_url(side.client_id, side.event_type_id, side.lot_id) if side.client else None
+    what = {"name": side.client or _("another client"), "event_type": side.event_type}
+    words = _("from %(name)s: %(event_type)s", **what) if came else _("to %(name)s: %(event_type)s", **what)
+    return {"label": words, "url": url}
+
+
+def _reason(entry: queries.EntryRow) -> str:
+    facts = []
+    if entry.kind == EntryKind.extend:
+        facts.append(
+            _("from %(before)s to %(after)s", before=_last_day(entry.old_expires_on),
+              after=_last_day(entry.new_expires_on))
+        )
+    elif entry.new_expires_on:
+        facts.append(_("usable until %(date)s", date=render.date(entry.new_expires_on)))
+    if entry.member_id:
+        facts.append(_("for %(name)s", name=entry.member or _("another member of the household")))
+    return " · ".join([*facts, *filter(None, (entry.reason,))])
+
+
+def _last_day(day: Any) -> str:
+    return render.date(day) if day else _("never")

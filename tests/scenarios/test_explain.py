@@ -1,0 +1,87 @@
+"""Where credits came from and went: on the page that explains them, on the card, over REST."""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from enrollment_addon.catalog.models import EventType
+from enrollment_addon.core import clock
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.credits import service
+from enrollment_addon.people.models import Client, Club, ParticipantKind
+from enrollment_addon.schedule import service as schedule
+from tests import factories
+from tests.scenarios.conftest import Studio
+
+MONDAY = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
+pytestmark = pytest.mark.databases("sqlite")
+
+
+@pytest.fixture(autouse=True)
+def monday() -> Iterator[None]:
+    with clock.frozen(MONDAY):
+        yield
+
+
+@pytest.fixture
+def made(app: Flask, studio: Studio) -> dict[str, int]:
+    """Maya 00, Jonas’s client: three credits of an enrollment and three given, of which one goes to Maya 20, who is
+    not his. Of two bookings she cancels one and loses the credit."""
+    giver, taker = studio.clients[0], studio.clients[20]
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        maya, yoga = session.get_one(Client, giver), session.get_one(EventType, studio.yoga)
+        factories.make_participant(session, maya, kind=ParticipantKind.self, name=maya.full_name)
+        enrollment = factories.make_enrollment(session, maya, factories.make_package(session, yoga, name="Spring yoga"))
+        lot = factories.make_lot(session, maya, yoga, quantity=3, enrollment_id=enrollment.id)
+        service.grant_credits(
+            session, clients=[giver], event_type_id=yoga.id, quantity=3, priority=10, actor=SYSTEM, threshold=500,
+            chunk=100,
+        )
+        batch = service.transfer_credits(
+            session, from_client_id=giver, to_client_id=taker, event_type_id=yoga.id, quantity=1, reason="a present",
+            actor=SYSTEM,
+        )["batch_id"]
+        club = session.get_one(Club, studio.uptown)
+        sessions = [
+            factories.make_session(session, club, yoga, starts_at=MONDAY + dt.timedelta(days=days)) for days in (3, 4)
+        ]
+        bookings = [schedule.book(session, client_id=giver, session_id=s.id, actor=SYSTEM) for s in sessions]
+        schedule.cancel_booking(session, booking_id=bookings[0].id, return_credit=False, actor=SYSTEM)
+        return {"enrollment": enrollment.id, "lot": lot.id, "batch": batch, "session": sessions[1].id}
+
+
+def rows(http: FlaskClient, client: int, **arguments: Any) -> str:
+    page = http.get(f"/enrollment/credits/explain/{client}", query_string=arguments)
+    assert page.status_code == 200
+    return page.text
+
+
+def test_every_entry_leads_to_what_it_belongs_to(
+    ana: FlaskClient, jonas: FlaskClient, studio: Studio, made: dict[str, int]
+) -> None:
+    giver, taker = studio.clients[0], studio.clients[20]
+    told = rows(ana, giver)
+    assert f'href="/enrollment/sessions/show/{made["session"]}"' in told
+    assert "Yoga class · Mar 6, 2026" in told
+    assert told.count("Forfeited") == 1, "the credit of the cancelled booking is lost, in words"
+    assert f'href="/enrollment/enrollments/show/{made["enrollment"]}"' in told
+    assert "Spring yoga" in told
+    assert f'href="/enrollment/batches/show/{made["batch"]}"' in told
+    assert "to Maya 20 Fischer: Yoga class" in told
+    arrived = told.partition(f"/enrollment/credits/explain/{taker}?")[2].partition('"')[0]
+    there = rows(ana, taker)
+    assert f'id="{arrived.partition("#")[2]}"' in there, "the link leads to the lot in the other ledger"
+    assert "from Maya 00 Fischer: Yoga class" in there
+    assert f"/enrollment/credits/explain/{giver}?" in there
+    seen = rows(jonas, giver)
+    assert "to another client: Yoga class" in seen
+    assert "Maya 20" not in seen
+    assert f"/enrollment/credits/explain/{taker}" not in seen
+    entries = f"/api/v1/enrollment/credits/lots/{made['lot'] + 1}/entries"
+    others = [[entry["others"] for entry in http.get(entries).get_json()["result"]] for http in (ana, jonas)]
+    assert [[side["client_id"] for sides in found for side in sides] for found in others] == [[taker], []]
