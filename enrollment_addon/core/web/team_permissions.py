@@ -70,7 +70,9 @@ class TeamPermissionsView(PageView):
         return self.render_template(
             "enrollment_addon/permissions.html", title=_("Team permissions"),
             areas=list(areas.values()), action_url=url_for("TeamPermissionsView.save"),
-            roles=[{"id": r.id, "name": r.name, "label": _label(r)} for r in shown],
+            roles=[
+                {"id": r.id, "name": r.name, "label": _label(r), "held": " ".join(sorted(held[r.id]))} for r in shown
+            ],
         )
 
     @expose("/save", methods=["POST"])
@@ -88,22 +90,29 @@ class TeamPermissionsView(PageView):
         return redirect(url_for("TeamPermissionsView.matrix"))
 
     def _apply(self, role: Any, verbs: Iterable[Verb]) -> int:
-        """Make a role hold what was ticked for it; only cells the page showed are touched."""
+        """Carry out what was ticked and unticked for a role; a cell left as the page showed it is left alone.
+
+        What somebody else changed since the page was made stays, and so does a role it did not show.
+        """
         ticked, shown = set(request.form.getlist(f"role-{role.id}")), set(request.form.getlist("verb"))
-        before, changed = self._held(role), 0
+        read = request.form.get(f"held-{role.id}")
+        if read is None:
+            return 0
+        touched, held, changed = ticked ^ set(read.split()), self._held(role), 0
         for entry in verbs:
-            if entry.name not in shown or _locked(entry, role) or (entry.name in ticked) == (entry.name in before):
+            wanted = entry.name in ticked
+            if entry.name not in shown & touched or _locked(entry, role) or wanted == (entry.name in held):
                 continue
             name = PERMISSION_PREFIX + entry.name
             pair = self.security.find_permission_view_menu(name, access.MENU)
-            if entry.name in ticked:
+            if wanted:
                 role.permissions.append(pair or self.security.add_permission_view_menu(name, access.MENU))
             else:
                 role.permissions.remove(pair)
             changed += 1
             record_event(
                 self.session, actor=self.actor, verb="change_permission", record="role", record_id=role.id,
-                permission=entry.name, granted=entry.name in ticked,
+                permission=entry.name, granted=wanted,
             )
         return changed
 

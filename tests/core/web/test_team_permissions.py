@@ -26,6 +26,7 @@ def matrix(visitor: Visitor) -> dict[str, Any]:
     """What the page's form would send as it stands."""
     page = content(visitor.get(PAGE))
     form: dict[str, Any] = {"verb": re.findall(r'name="verb" value="(\w+)"', page)}
+    form.update(re.findall(r'name="(held-\d+)" value="([\w ]*)"', page))
     for box in re.findall(r'<input type="checkbox"[^>]*>', page):
         name, verb = re.findall(r'name="(role-\d+)" value="(\w+)"', box)[0]
         if " checked" in box and " disabled" not in box:
@@ -55,13 +56,38 @@ def test_a_tick_holds_from_the_next_request(world: World, session: Session, as_u
     assert f"{changes} permissions were changed." in content(owner.get(PAGE))
     assert (sam.get(void).status_code, sam.get(grant).status_code) == (200, 403)
     assert "/credits/add/" not in content(sam.get(f"/enrollment/clients/show/{world.bob}"))
-    form[team] = []
-    owner.post(SAVE, form)
+    owner.post(SAVE, {**matrix(owner), team: []})
     assert (sam.get(void).status_code, sam.get(grant).status_code) == (403, 403)
     noted = session.scalars(select(AuditEvent).where(AuditEvent.verb == "change_permission")).all()
     assert {(e.details["permission"], e.details["granted"]) for e in noted} >= {
         ("void_session_credits", True), ("void_session_credits", False), ("add_session_credits", False),
     }
+
+
+def test_a_page_that_was_open_for_long_takes_nobody_elses_changes_back(
+    app: Flask, world: World, session: Session, as_user: AsUser
+) -> None:
+    owner, other = as_user("owner"), as_user("owner")
+    team, manager = (f"role-{role_key(session, name)}" for name in (roles.TEAM, roles.MANAGER))
+    stale = matrix(owner)
+    changed = matrix(other)
+    changed[team] = [*changed[team], "void_session_credits"]
+    changed[manager].remove("merge_clients")
+    with app.app_context():  # a role that holds none of the verbs yet is not on the page
+        desk = app.appbuilder.sm.add_role("Desk").id  # type: ignore[attr-defined]
+    other.post(SAVE, changed)
+    with app.app_context():
+        security = app.appbuilder.sm  # type: ignore[attr-defined]
+        undo = security.find_permission_view_menu("can_undo_batch", "Enrollment")
+        security.add_permission_role(security.find_role("Desk"), undo)
+    stale[team].remove("add_session_credits")
+    owner.post(SAVE, stale)
+    assert "1 permission was changed." in content(owner.get(PAGE))
+    now = matrix(owner)
+    assert "void_session_credits" in now[team]
+    assert "add_session_credits" not in now[team]
+    assert "merge_clients" not in now[manager]
+    assert now[f"role-{desk}"] == ["undo_batch"]
 
 
 def test_the_owners_own_key_stays(world: World, session: Session, as_user: AsUser) -> None:
