@@ -108,6 +108,18 @@ def test_only_ones_own_sessions_of_those_to_come_are_closed(studio: Studio) -> N
     assert studio.session.scalars(select(Booking.state)).all() == ["booked", "booked"], "who was there stays"
 
 
+def test_a_place_whose_owner_spent_the_credit_goes_to_the_queue_when_the_class_comes_back(studio: Studio) -> None:
+    first, second = studio.sessions(studio.group(capacity=1))[:2]
+    owner, waits = studio.client(1), studio.client(1)
+    place, queued = (studio.book(client, first.id).id for client in (owner, waits))
+    done = studio.do("close_sessions", session_ids=[first.id], reason="Ill", threshold=500)
+    studio.book(owner, second.id)
+    result = studio.do("undo_closure", batch_id=done["batch_id"], reason="Well again", threshold=500)
+    assert (result["taken_back"], result["kept_spent"]) == (1, 1)
+    assert (studio.state(place), studio.state(queued)) == (BookingState.cancelled, BookingState.booked)
+    assert studio.credits(waits) == (0, 1, 0)
+
+
 def test_a_large_closure_is_a_job(studio: Studio) -> None:
     items = studio.sessions(studio.group())[:2]
     client = studio.client(2)

@@ -26,6 +26,7 @@ from ..models import Booking, ScheduledSession
 from .close import KIND, effects
 from .pay import pay, set_state, wish_again
 from .places import bookings, for_everybody, lock_accounts, locked_session, places, sessions
+from .waitlist import promote
 
 UNDO = "schedule.reopen"
 
@@ -144,7 +145,10 @@ def _sum(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
 
 
 def _reopen(session: Session, item: ScheduledSession, batch_id: int, actor: Actor) -> tuple[int, int]:
-    """One session takes place again. How many bookings came back, and how many could not."""
+    """One session takes place again. How many bookings came back, and how many could not.
+
+    Places of those who could not are offered to the queue, which came back as well.
+    """
     item.status, item.cancel_reason, item.closed_by_id = SessionStatus.scheduled, None, None
     item.sequence += 1
     session.flush()
@@ -158,6 +162,7 @@ def _reopen(session: Session, item: ScheduledSession, batch_id: int, actor: Acto
     back = 0
     for booking in rows:
         back += _come_back(session, booking, item, actor)
+    promote(session, item, actor=actor)
     return back, len(rows) - back
 
 
