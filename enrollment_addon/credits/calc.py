@@ -2,6 +2,7 @@
 
 import calendar
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,6 +92,26 @@ def take_last(lots: Iterable[SpendableLot], quantity: int) -> list[Take]:
     return _take(sorted(lots, key=burn_order, reverse=True), quantity)
 
 
+def burn_steps(
+    lots: Iterable[SpendableLot], quantity: int, on: dt.date, *, give: int, alike: Mapping[int, Any]
+) -> list[Take]:
+    """Which lots pay for whole steps of `give` credits each; less than `quantity` when no further step is whole.
+
+    The credits of a step are of lots that are `alike` (something comparable, by key of lot). Lots that are alike
+    follow each other, in burn order and in that of the first of them.
+    """
+    groups: dict[Any, list[SpendableLot]] = {}
+    for lot in sorted((lot for lot in lots if is_valid_on(lot.expires_on, on)), key=burn_order):
+        groups.setdefault(alike[lot.id], []).append(lot)
+    takes: list[Take] = []
+    missing = quantity
+    for members in groups.values():
+        part = min(missing, sum(lot.available for lot in members)) // give * give
+        takes += _take(members, part)
+        missing -= part
+    return takes
+
+
 def _take(lots: Iterable[SpendableLot], quantity: int) -> list[Take]:
     takes = []
     missing = quantity
@@ -130,6 +151,29 @@ def convert(portions: Iterable[Portion], give: int, get: int) -> list[Portion]:
         else:
             made.append(portion)
     return made
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """How many credits came into a lot, and how many of its credits nobody has spent."""
+
+    quantity: int
+    available: int
+
+
+def give_back(left: Iterable[Take], arrived: Iterable[Arrival], give: int, get: int) -> list[list[Take]]:
+    """To which lots the credits of each arrival go back, in whole steps of `give` → `get`.
+
+    `left` and `arrived` are in the order of the steps that `convert` made. Where some of an arrival were spent,
+    its last steps go back: the first to leave would have been the first to be spent.
+    """
+    credits = [take.lot_id for take in left for _ in range(take.quantity)]
+    result, end = [], 0
+    for arrival in arrived:
+        end += arrival.quantity // get * give
+        back = Counter(credits[end - arrival.available // get * give : end])
+        result.append([Take(lot_id, quantity) for lot_id, quantity in back.items()])
+    return result
 
 
 def expiry_after(today: dt.date, unit: str, count: int) -> dt.date:

@@ -20,6 +20,14 @@ class MixedCurrencies(InvalidInput):
     message = _l("A unit value needs clients of one currency; the selection has %(currencies)s.")
 
 
+class MixedLots(Conflict):
+    code = "mixed_lots"
+    message = _l(
+        "Credits of different currencies or for different participants are not put together: whole steps can be "
+        "made of %(count)s of these."
+    )
+
+
 class BatchStateConflict(Conflict):
     code = "state_conflict"
     message = _l("This batch is “%(state)s”; only a finished batch can be undone.")
@@ -27,7 +35,7 @@ class BatchStateConflict(Conflict):
 
 class NotUndoable(Conflict):
     code = "not_undoable"
-    message = _l("What was taken back cannot be given again; add session credits instead.")
+    message = _l("This batch cannot be undone.")
 
 
 class NothingToExtend(Conflict):

@@ -101,6 +101,29 @@ def test_a_conversion_goes_step_by_step(portions, give, get, made):
     assert convert(portions, give, get) == made
 
 
+def test_steps_are_made_of_lots_that_are_alike():
+    mixed = [lot(1, 3), lot(2, 2), lot(3, 2), lot(4, 1)]
+    alike = {1: "EUR", 2: "JPY", 3: "EUR", 4: "JPY"}
+    asked = {"on": TODAY, "give": 2, "alike": alike}
+    assert calc.burn_steps(mixed, 4, **asked) == [Take(1, 3), Take(3, 1)]
+    assert calc.burn_steps(mixed, 6, **asked) == [Take(1, 3), Take(3, 1), Take(2, 2)]
+    assert calc.burn_steps(mixed, 8, **asked) == [Take(1, 3), Take(3, 1), Take(2, 2)], "no third yen makes a step"
+
+
+@pytest.mark.parametrize(
+    ("arrived", "give", "get", "back"),
+    [
+        ([(2, 2), (1, 1)], 2, 1, [[Take(1, 3), Take(2, 1)], [Take(2, 2)]]),
+        ([(2, 1), (1, 0)], 2, 1, [[Take(1, 1), Take(2, 1)], []]),
+        ([(3, 3), (1, 1), (2, 1)], 1, 1, [[Take(1, 3)], [Take(2, 1)], [Take(2, 1)]]),
+        ([(6, 5), (3, 3)], 2, 3, [[Take(1, 1), Take(2, 1)], [Take(2, 2)]]),
+    ],
+    ids=["all", "the last step of two", "one to one", "only whole steps"],
+)
+def test_what_goes_back_goes_to_the_lots_it_left(arrived, give, get, back):
+    assert calc.give_back([Take(1, 3), Take(2, 3)], [calc.Arrival(*pair) for pair in arrived], give, get) == back
+
+
 lots_strategy = st.lists(
     st.builds(
         lot,

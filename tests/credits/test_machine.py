@@ -27,7 +27,7 @@ from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import Conflict
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits import service
-from enrollment_addon.credits.models import balances
+from enrollment_addon.credits.models import balances, lot_participants
 from tests import factories
 from tests.credits.conftest import Studio
 
@@ -51,6 +51,7 @@ class Lot:
     value: int = 0
     shared: bool = False
     cap: int | None = None
+    only: tuple[int, ...] = ()
     born: int = 0
     held: bool = False
     available: int = 0
@@ -66,6 +67,16 @@ class Lot:
 
     def is_good(self, day: int) -> bool:
         return not self.held and (self.last_day is None or self.last_day >= day)
+
+
+@dataclass
+class Portion:
+    """A lot that comes out of a conversion or transfer: on whose terms, and the lots each step of it is made of."""
+
+    first: int
+    last_day: int | None
+    value: int
+    steps: list[list[int]] = field(default_factory=list)
 
 
 @dataclass
@@ -101,10 +112,10 @@ class Model:
             raise Refused
         return takes
 
-    def may_spend(self, who: int, kind: int, *, shared: bool) -> list[tuple[Lot, int]]:
+    def may_spend(self, who: int, kind: int, attends: int | None, *, shared: bool) -> list[tuple[Lot, int]]:
         found = []
         for lot in sorted(self.lots.values(), key=lambda lot: lot.order(who)):
-            if lot.kind != kind or not lot.is_good(self.day):
+            if lot.kind != kind or not lot.is_good(self.day) or (lot.only and attends not in lot.only):
                 continue
             if lot.owner == who:
                 found.append((lot, lot.available))
@@ -113,13 +124,13 @@ class Model:
                 found.append((lot, min(lot.available, left)))
         return found
 
-    def reserve(self, number: int, who: int, kind: int, quantity: int) -> list[tuple[int, int]]:
+    def reserve(self, number: int, who: int, kind: int, quantity: int, attends: int | None) -> list[tuple[int, int]]:
         known = self.bookings.get(number)
         if known and known.state != "released":
             if known.state == "used" or (known.who, known.kind, known.quantity) != (who, kind, quantity):
                 raise Refused
             return known.takes
-        takes = self.take(self.may_spend(who, kind, shared=True), quantity)
+        takes = self.take(self.may_spend(who, kind, attends, shared=True), quantity)
         for key, count in takes:
             self.lots[key].available -= count
             self.lots[key].reserved += count
@@ -178,8 +189,23 @@ class Model:
             lot.last_day = last_day
         return changed
 
-    def leaving(self, who: int, kind: int, quantity: int) -> list[tuple[int, int]]:
-        takes = self.take(self.may_spend(who, kind, shared=False), quantity)
+    def leaving(self, who: int, kind: int, quantity: int, give: int = 1) -> list[tuple[int, int]]:
+        """What leaves which lots: alike ones follow each other, and what is no whole step of them stays."""
+        own = [
+            lot for lot in sorted(self.lots.values(), key=lambda lot: lot.order(who))
+            if (lot.owner, lot.kind) == (who, kind) and lot.is_good(self.day)
+        ]
+        if give == 1:
+            takes = self.take([(lot, lot.available) for lot in own], quantity)
+        else:
+            takes = []
+            for only in dict.fromkeys(lot.only for lot in own if lot.available):
+                alike = [lot for lot in own if lot.only == only]
+                part = min(sum(lot.available for lot in alike), quantity) // give * give
+                takes += self.take([(lot, lot.available) for lot in alike], part)
+                quantity -= part
+            if quantity:
+                raise Refused
         for key, count in takes:
             self.leave(key, count)
         return takes
@@ -193,18 +219,17 @@ class Model:
             if not lot.is_good(self.day) and not lot.held:
                 lot.expired, lot.available = lot.expired + lot.available, 0
 
-    def converted(self, takes: list[tuple[int, int]], give: int, get: int) -> list[tuple[int, int, int | None, int]]:
-        """First lot, credits, last day and value of each portion that comes out."""
+    def converted(self, takes: list[tuple[int, int]], give: int, get: int) -> list["Portion"]:
+        """What comes out: steps in the order of what left; neighbours that are alike are one."""
         credits = [self.lots[key] for key, count in takes for _ in range(count)]
-        made: list[tuple[int, int, int | None, int]] = []
+        made: list[Portion] = []
         for start in range(0, len(credits), give):
             step = credits[start : start + give]
             last = min((lot.last_day for lot in step if lot.last_day is not None), default=None)
-            portion = (step[0].key, get, last, sum(lot.value for lot in step) // get)
-            if made and (made[-1][0], *made[-1][2:]) == (portion[0], *portion[2:]):
-                made[-1] = (portion[0], made[-1][1] + get, *portion[2:])
-            else:
+            portion = Portion(step[0].key, last, sum(lot.value for lot in step) // get)
+            if not made or replace(made[-1], steps=[]) != portion:
                 made.append(portion)
+            made[-1].steps.append([lot.key for lot in step])
         return made
 
 
@@ -216,7 +241,6 @@ class Done:
     lots: list[Any] = field(default_factory=list)
     new_day: int | None = None
     get: int = 1
-    give: int = 1
     undone: bool = False
 
 
@@ -231,9 +255,9 @@ class Ledger(RuleBasedStateMachine):
             self.studio = Studio(self.session)
             self.clients = self.studio.clients(3)
             with unit_of_work(self.session):
-                factories.make_household(
-                    self.session, *(self.session.get(factories.Client, key) for key in self.clients)
-                )
+                people = [self.session.get(factories.Client, key) for key in self.clients]
+                factories.make_household(self.session, *people)
+                self.kids = [factories.make_participant(self.session, client).id for client in people]
                 other = factories.make_event_type(self.session).id
         self.kinds = (self.studio.type_id, other)
         self.model = Model()
@@ -276,28 +300,34 @@ class Ledger(RuleBasedStateMachine):
     @rule(
         who=st.sets(st.integers(0, 2), min_size=1), kind=st.integers(0, 1), quantity=st.integers(1, 5),
         last=st.none() | st.integers(0, 6), priority=st.sampled_from([10, 50]), value=st.sampled_from([0, 700]),
-        cap=st.sampled_from([0, None, 1, 2]),
+        cap=st.sampled_from([0, None, 1, 2]), restricted=st.booleans(),
     )
-    def grant(self, who, kind, quantity, last, priority, value, cap) -> None:
+    def grant(self, who, kind, quantity, last, priority, value, cap, restricted) -> None:
         day = None if last is None else self.model.day + last
-        sharing = {"shared": cap != 0, "member_cap": cap or None}
+        only = (self.kids[min(who)],) if restricted and len(who) == 1 else ()
+        sharing = {"shared": cap != 0, "member_cap": cap or None, "participant_ids": only}
         result = self.both(None, lambda: self.studio.grant(
             [self.clients[i] for i in who], quantity, event_type_id=self.kinds[kind], expires_on=self.date(day),
             priority=priority, unit_value=str(value / 100), **sharing,
         ))
         made = [
             Lot(0, self.clients[i], self.kinds[kind], quantity, day, priority, value, cap != 0, cap or None,
-                self.model.day, available=quantity)
+                only, self.model.day, available=quantity)
             for i in sorted(who)
         ]
         self.batches[result["batch_id"]] = Done("grant", self.adopt(made))
 
-    @rule(who=st.integers(0, 2), kind=st.integers(0, 1), quantity=st.integers(1, 3), number=st.integers(0, 9))
-    def reserve(self, who, kind, quantity, number) -> None:
+    @rule(
+        who=st.integers(0, 2), kind=st.integers(0, 1), quantity=st.integers(1, 3), number=st.integers(0, 9),
+        comes=st.booleans(),
+    )
+    def reserve(self, who, kind, quantity, number, comes) -> None:
         booking, client, event_type = self.first_booking + number, self.clients[who], self.kinds[kind]
-        expected = self.ask(lambda: self.model.reserve(booking, client, event_type, quantity))
+        attends = self.kids[who] if comes else None
+        expected = self.ask(lambda: self.model.reserve(booking, client, event_type, quantity, attends))
         result = self.both(expected, lambda: self.studio.reserve(
-            client, booking, event_type_id=event_type, quantity=quantity, on=self.date(self.model.day)
+            client, booking, event_type_id=event_type, quantity=quantity, on=self.date(self.model.day),
+            participant_id=attends,
         ))
         if result is not None:
             assert sorted((take.lot_id, take.quantity) for take in result) == sorted(expected)
@@ -364,9 +394,9 @@ class Ledger(RuleBasedStateMachine):
             "transfer_credits", from_client_id=source, to_client_id=target, event_type_id=event_type, quantity=quantity
         ))
         if result is not None:
-            made = [self.born(key, count, owner=target) for key, count in takes]
-            pairs = list(zip(self.adopt(made), [key for key, _ in takes], strict=True))
-            self.batches[result["batch_id"]] = Done("move", pairs)
+            made = [self.born(key, count, owner=target, only=()) for key, count in takes]
+            steps = [[[key]] * count for key, count in takes]
+            self.batches[result["batch_id"]] = Done("move", list(zip(self.adopt(made), steps, strict=True)))
 
     @precondition(lambda self: self.model.lots)
     @rule(
@@ -376,7 +406,7 @@ class Ledger(RuleBasedStateMachine):
     def convert(self, who, kind, quantity, ratio) -> None:
         client, (give, get) = self.clients[who], ratio
         source, target = self.kinds[kind], self.kinds[1 - kind]
-        takes = self.ask(lambda: self.model.leaving(client, source, quantity // give * give))
+        takes = self.ask(lambda: self.model.leaving(client, source, quantity // give * give, give))
         result = self.both(takes, lambda: self.studio.move(
             "convert_credits", client_id=client, from_event_type_id=source, to_event_type_id=target, quantity=quantity,
             give=give, get=get,
@@ -384,10 +414,11 @@ class Ledger(RuleBasedStateMachine):
         if result is not None:
             portions = self.model.converted(takes, give, get)
             made = [
-                self.born(key, count, kind=target, last_day=last, value=value) for key, count, last, value in portions
+                self.born(item.first, len(item.steps) * get, kind=target, last_day=item.last_day, value=item.value)
+                for item in portions
             ]
-            pairs = list(zip(self.adopt(made), [portion[0] for portion in portions], strict=True))
-            self.batches[result["batch_id"]] = Done("move", pairs, give=give, get=get)
+            pairs = list(zip(self.adopt(made), [item.steps for item in portions], strict=True))
+            self.batches[result["batch_id"]] = Done("move", pairs, get=get)
 
     def born(self, key: int, count: int, **over: Any) -> Lot:
         """A new lot on the terms of another, as it is made by a move."""
@@ -406,7 +437,6 @@ class Ledger(RuleBasedStateMachine):
             self.both(Refused, lambda: self.studio.undo(key))
             return
         batch.undone = True
-        made: list[Lot] = []
         match batch.verb:
             case "grant":
                 expected = self.model.void(batch.lots)
@@ -414,15 +444,14 @@ class Ledger(RuleBasedStateMachine):
                 expected = self.undo_extension(batch)
             case _:
                 expected = 0
-                for arrived, origin in batch.lots:
-                    steps = self.model.lots[arrived].available // batch.get
-                    if steps:
-                        self.model.leave(arrived, steps * batch.get)
-                        made.append(self.born(origin, steps * batch.give))
-                        expected += steps * batch.get
+                for arrived, steps in batch.lots:
+                    whole = self.model.lots[arrived].available // batch.get
+                    self.model.leave(arrived, whole * batch.get)
+                    for origin in (key for step in steps[len(steps) - whole :] for key in step):
+                        self.model.leave(origin, -1)
+                    expected += whole * batch.get
         result = self.both(None, lambda: self.studio.undo(key, chunk=2))
         assert result["taken_back"] == expected
-        self.adopt(made)
 
     def undo_extension(self, batch: Done) -> int:
         back = 0
@@ -452,12 +481,20 @@ class Ledger(RuleBasedStateMachine):
     def the_database_says_what_the_model_says(self) -> None:
         rows = self.studio.lots(*self.clients)
         assert {row.id for row in rows} == set(self.model.lots)
+        with unit_of_work(self.session):
+            named = self.session.execute(
+                select(lot_participants).where(lot_participants.c.lot_id.in_(self.model.lots))
+            ).all()
+        restricted: dict[int, list[int]] = {}
+        for row in named:
+            restricted.setdefault(row.lot_id, []).append(row.participant_id)
         sums: dict[tuple[int, int], list[int]] = {}
         for row in rows:
             lot = self.model.lots[row.id]
             assert {name: getattr(row, name) for name in SHOWN} == {name: getattr(lot, name) for name in SHOWN}
             assert row.expires_on == self.date(lot.last_day)
             assert (row.client_id, row.event_type_id, row.unit_value) == (lot.owner, lot.kind, lot.value)
+            assert tuple(restricted.get(row.id, ())) == lot.only
             assert min(getattr(lot, name) for name in SHOWN) >= 0
             assert lot.quantity == sum(getattr(lot, name) for name in SHOWN[1:])
             total = sums.setdefault((lot.owner, lot.kind), [0, 0, 0])

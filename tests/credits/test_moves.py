@@ -11,6 +11,7 @@ from enrollment_addon.credits import queries, service
 from enrollment_addon.credits.calc import Take
 from enrollment_addon.credits.errors import (
     BatchStateConflict,
+    MixedLots,
     NotEnoughCredits,
     NothingToExtend,
     NotUndoable,
@@ -124,6 +125,50 @@ def test_a_conversion_makes_whole_credits_says_what_is_left_and_goes_back_in_who
         assert set(refusal.value.fields) == set(wrong)
     with pytest.raises(NotEnoughCredits):
         studio.move("convert_credits", **asked, quantity=4, give=2, get=1)
+    assert sound()
+
+
+@pytest.mark.databases("sqlite")
+def test_unlike_credits_are_not_put_together_and_an_undo_gives_every_lot_its_own_back(studio, pair, sound):
+    with unit_of_work(studio.session):
+        giver = studio.session.get(factories.Client, pair[0])
+        private = factories.make_event_type(studio.session).id
+        kim = factories.make_participant(studio.session, giver).id
+        yen = factories.make_lot(
+            studio.session, giver, studio.event_type, quantity=3, unit_value=500, currency="JPY", priority=45
+        ).id
+    studio.grant(pair[:1], 3, participant_ids=[kim], priority=30)
+    asked = {"client_id": pair[0], "from_event_type_id": studio.type_id, "to_event_type_id": private}
+    before = {lot.id: lot for lot in studio.lots(pair[0])}
+    with pytest.raises(MixedLots) as refusal:
+        studio.move("convert_credits", **asked, quantity=10, give=2, get=1)
+    assert refusal.value.params == {"count": 8}, "3 of Kim’s, 5 in euros, 3 in yen"
+    with pytest.raises(NotEnoughCredits):
+        studio.move("convert_credits", **asked, quantity=12, give=2, get=1)
+    made = studio.move("convert_credits", **asked, quantity=8, give=2, get=1)
+    new = [lot for lot in studio.lots(pair[0]) if lot.event_type_id == private]
+    assert [(lot.quantity, lot.unit_value, lot.currency) for lot in new] == [
+        (1, 0, "EUR"), (1, 3000, "EUR"), (1, 0, "EUR"), (1, 1000, "JPY"),
+    ]
+    told = {lot.id: lot.participant_ids for lot in queries.client_credits(studio.session, pair[0]).lots}
+    assert [told[lot.id] for lot in new] == [[kim], [], [], []], "the restriction goes along"
+    studio.session.rollback()
+    assert studio.undo(made["batch_id"])["taken_back"] == 4
+    after = {lot.id: lot for lot in studio.lots(pair[0]) if lot.event_type_id == studio.type_id}
+    assert after == before, "every lot has its own credits back, on its own terms"
+    last = queries.lot_entries(studio.session, yen)
+    assert [(entry.kind, entry.available_change, entry.reversed) for entry in last[-2:]] == [
+        ("transfer_out", -2, True), ("transfer_out", 2, False),
+    ]
+    assert last[-1].reversal_of_id == last[-2].id
+    studio.session.rollback()
+
+    moved = transfer(studio, pair, 4)
+    assert all(not lot.participant_ids for lot in queries.client_credits(studio.session, pair[1]).lots)
+    studio.session.rollback()
+    studio.undo(moved["batch_id"])
+    assert {lot.id: lot for lot in studio.lots(pair[0]) if lot.id in before} == before
+    assert studio.balance(pair[0]) == (11, 0, 0)
     assert sound()
 
 

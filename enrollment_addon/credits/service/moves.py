@@ -1,11 +1,11 @@
 """Moving unspent credits: to another client, or to another event type at a ratio.
 
-Credits leave their lots and arrive in new ones. Both sides are entries of one batch; each arrival names the
-entry by which its credits left.
+Credits leave their lots and arrive in new ones. Both sides are entries of one batch, in the order of the steps
+that were made; each arrival names the entry by which its (first) credits left.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -19,11 +19,11 @@ from ...core.db import idempotent, key_list
 from ...core.errors import InvalidInput, NotFound
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Club
-from ..calc import Portion, Take, burn, convert
-from ..errors import NotEnoughCredits
-from ..models import EntryKind, entries, lots, something_left
+from ..calc import Portion, SpendableLot, Take, burn, burn_steps, convert
+from ..errors import MixedLots, NotEnoughCredits
+from ..models import EntryKind, entries, lot_participants, lots, something_left
 from .ledger import Move, change_balance, open_balances, post, require_reason
-from .lots import as_lot, insert_lot
+from .lots import as_lot, insert_lot, restrict
 from .terms import MOST_CREDITS
 
 TRANSFER = "credits.transfer"
@@ -34,7 +34,7 @@ clients_table: Any = Client.__table__
 clubs_table: Any = Club.__table__
 
 TERMS = ("expires_on", "origin", "priority", "shared", "member_cap", "unit_value", "currency", "note", "granted_at")
-"""What credits keep when they move. Restrictions to participants or an enrollment end."""
+"""What credits keep when they move. A restriction to participants ends where the client changes."""
 
 
 def transfer_credits(
@@ -69,11 +69,12 @@ def transfer_credits(
         _event_type(session, event_type_id, "event_type_id")
         today = _today_of(session, from_client_id, actor)
         open_balances(session, [(client, event_type_id) for client in (from_client_id, to_client_id)])
-        rows, takes = _unspent(session, from_client_id, event_type_id, quantity, today)
+        rows = _unspent(session, from_client_id, event_type_id)
+        takes = _enough((as_lot(row) for row in rows.values()), quantity, today)
         batch = _open(session, TRANSFER, asked, takes, reason, actor)
         left_by = _leave(session, rows, takes, batch.id, reason, actor)
         for take in takes:
-            arrive(
+            _arrive(
                 session, rows[take.lot_id], take.quantity, client_id=to_client_id, event_type_id=event_type_id,
                 left_by=left_by[take.lot_id], batch_id=batch.id, reason=reason, actor=actor,
             )
@@ -101,8 +102,9 @@ def convert_credits(
     """Make of every `give` unspent credits of one event type `get` of another; a rest below a step is left.
 
     Answers `{batch_id, converted, received, left}`; `left` of the quantity asked for stays as it was. The new
-    credits have the earliest last day and the value of those they are made of.
-    Raises: NotEnoughCredits, NotFound, InvalidInput (also when nothing whole comes out), IdempotencyMismatch.
+    credits have the earliest last day and the value of those they are made of, and are for the same participants.
+    Raises: NotEnoughCredits, MixedLots when the steps would put unlike credits together, NotFound, InvalidInput
+    (also when nothing whole comes out), IdempotencyMismatch.
     """
     reason = require_reason(reason)
     asked = {
@@ -124,16 +126,19 @@ def convert_credits(
             raise InvalidInput(fields={"to_event_type_id": _l("Please choose an active event type.")})
         today = _today_of(session, client_id, actor)
         open_balances(session, [(client_id, key) for key in (from_event_type_id, to_event_type_id)])
-        rows, takes = _unspent(session, client_id, from_event_type_id, used, today)
+        rows = _unspent(session, client_id, from_event_type_id)
+        persons = _participants(session, rows)
+        takes = _steps(rows, persons, used, give, today)
         made = convert([_portion(rows[take.lot_id], take) for take in takes], give, get)
         batch = _open(session, CONVERT, asked, takes, reason, actor)
         left_by = _leave(session, rows, takes, batch.id, reason, actor)
         for portion in made:
-            arrive(
+            arrived = _arrive(
                 session, rows[portion.lot_id], portion.quantity, client_id=client_id,
                 event_type_id=to_event_type_id, left_by=left_by[portion.lot_id], batch_id=batch.id, reason=reason,
                 actor=actor, expires_on=portion.expires_on, unit_value=portion.unit_value,
             )
+            restrict(session, [arrived], persons[portion.lot_id])
         received = sum(portion.quantity for portion in made)
         _note(session, "convert_credits", client_id, batch.id, reason, actor, converted=used, received=received,
               event_type_id=from_event_type_id, to_event_type_id=to_event_type_id)
@@ -143,7 +148,7 @@ def convert_credits(
     return idempotent(session, key=idempotency_key, verb="convert_credits", asked=told, do=do)
 
 
-def arrive(
+def _arrive(
     session: Session,
     lot: Any,
     quantity: int,
@@ -162,14 +167,6 @@ def arrive(
         session, kind=EntryKind.transfer_in, actor=actor, reason=reason, batch_id=batch_id, reversal_of_id=left_by,
         quantity=quantity, client_id=client_id, event_type_id=event_type_id, **terms,
     )
-
-
-def leave(
-    session: Session, lot: Any, quantity: int, *, batch_id: int, reason: str, actor: Actor
-) -> int:
-    """Take credits out of a lot whose balance is locked; the key of the entry they left by."""
-    _leave(session, {lot.id: lot}, [Take(lot.id, quantity)], batch_id, reason, actor)
-    return _exits(session, batch_id, [lot.id])[lot.id]
 
 
 def _leave(
@@ -203,10 +200,8 @@ def _exits(session: Session, batch_id: int, lot_ids: Sequence[int]) -> dict[int,
     return {row[0]: row[1] for row in found}
 
 
-def _unspent(
-    session: Session, client_id: int, event_type_id: int, quantity: int, today: dt.date
-) -> tuple[dict[int, Any], list[Take]]:
-    """The lots that credits can leave, by key, and what leaves them. Raises: NotEnoughCredits."""
+def _unspent(session: Session, client_id: int, event_type_id: int) -> dict[int, Any]:
+    """The lots that credits can leave, by key."""
     found = session.execute(
         select(lots).where(
             lots.c.client_id == client_id,
@@ -215,11 +210,46 @@ def _unspent(
             lots.c.held.is_(False),
             lots.c.enrollment_id.is_(None),
         )
-    ).all()
-    takes = burn((as_lot(row) for row in found), quantity, today)
+    )
+    return {row.id: row for row in found}
+
+
+def _enough(found: Iterable[SpendableLot], quantity: int, today: dt.date) -> list[Take]:
+    """What leaves which lots. Raises: NotEnoughCredits."""
+    takes = burn(found, quantity, today)
     if not takes:
         raise NotEnoughCredits
-    return {row.id: row for row in found}, takes
+    return takes
+
+
+def _participants(session: Session, lot_ids: Iterable[int]) -> dict[int, tuple[int, ...]]:
+    """Whom each lot is restricted to, in the order of their keys."""
+    result: dict[int, tuple[int, ...]] = dict.fromkeys(lot_ids, ())
+    found = session.execute(
+        select(lot_participants)
+        .where(lot_participants.c.lot_id.in_(key_list(session, result)))
+        .order_by(lot_participants.c.lot_id, lot_participants.c.participant_id)
+    )
+    for row in found:
+        result[row.lot_id] += (row.participant_id,)
+    return result
+
+
+def _steps(
+    rows: Mapping[int, Any], persons: Mapping[int, Any], quantity: int, give: int, today: dt.date
+) -> list[Take]:
+    """What leaves which lots in whole steps, each of one currency and for the same participants.
+
+    Raises: NotEnoughCredits, MixedLots.
+    """
+    found = [as_lot(row) for row in rows.values()]
+    _enough(found, quantity, today)
+    alike = {key: (row.currency, persons[key]) for key, row in rows.items()}
+    takes = burn_steps(found, quantity, today, give=give, alike=alike)
+    whole = sum(take.quantity for take in takes)
+    if whole < quantity:
+        raise MixedLots(count=whole)
+    return takes
 
 
 def _portion(lot: Any, take: Take) -> Portion:

@@ -1,25 +1,31 @@
 """Undoing a transfer, a conversion or new last days, as far as nobody has spent them.
 
-Credits go back the way they came, into a new lot on the terms of the one they left: an entry is never taken
+Credits go back to the very lots they left, by entries that name those they take back: an entry is never taken
 out of the ledger. Of a conversion only whole steps go back.
 """
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, case, func, select
+from sqlalchemy import Select, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...core.scope import Actor, reach_of
 from ...people.models import Client
+from ..calc import Arrival, Take, give_back
+from ..errors import NotUndoable
 from ..models import EntryKind, entries, lots
-from .ledger import locked_lots, move_expiry, open_balances, reached_lots
+from .ledger import Move, change_balance, locked_lots, move_expiry, open_balances, post, reached_lots
 from .lot_batches import EXTEND
-from .moves import CONVERT, TRANSFER, arrive, leave
+from .moves import CONVERT, TRANSFER
 
 clients_table: Any = Client.__table__
+
+_left = and_(entries.c.kind == EntryKind.transfer_out, entries.c.reversal_of_id.is_(None))
+"""The entries by which credits left their lots; an undo's name what they take back."""
 
 
 @dataclass(frozen=True)
@@ -42,37 +48,48 @@ class UndoMoves:
 
 
 @dataclass(frozen=True)
-class _Arrival:
-    """A lot that credits came into, the lot they had left, and how many can go back whole steps at a time."""
+class _Return:
+    """A lot that credits came into by the entry `came_by`, and what goes back where: by the entries they left by."""
 
     lot: Any
-    origin: Any
+    came_by: int
     back: int
-    given: int
+    origins: Mapping[int, int]
 
 
-def _arrivals(session: Session, batch: Any, actor: Actor) -> list[_Arrival]:
-    """What a transfer or conversion brought, by lot. Raises: NotFound when one is out of reach."""
+def _returns(session: Session, batch: Any, actor: Actor) -> tuple[list[_Return], dict[int, Any]]:
+    """What can go back of a transfer or conversion, and the entries by which credits had left, by key.
+
+    Raises: NotFound when a lot is out of reach, NotUndoable when the two sides do not match (a repaired batch).
+    """
     give, get = (batch.input["give"], batch.input["get"]) if batch.kind == CONVERT else (1, 1)
-    left = entries.alias()
     rows = session.execute(
-        select(entries.c.lot_id, left.c.lot_id.label("origin_id"))
-        .join_from(entries, left, left.c.id == entries.c.reversal_of_id)
-        .where(entries.c.batch_id == batch.id, entries.c.kind == EntryKind.transfer_in)
-        .order_by(entries.c.lot_id)
+        select(entries.c.id, entries.c.lot_id, entries.c.kind, entries.c.available_change)
+        .where(entries.c.batch_id == batch.id, or_(entries.c.kind == EntryKind.transfer_in, _left))
+        .order_by(entries.c.id)
     ).all()
-    keys = {key for row in rows for key in row}
-    known = {lot.id: lot for lot in reached_lots(session, keys, actor)}
-    found = []
-    for row in rows:
-        lot = known[row.lot_id]
-        steps = lot.available // get
-        found.append(_Arrival(lot, known[row.origin_id], steps * get, steps * give))
-    return found
+    known = {lot.id: lot for lot in reached_lots(session, {row.lot_id for row in rows}, actor)}
+    came = [row for row in rows if row.kind == EntryKind.transfer_in]
+    left = {row.lot_id: row for row in rows if row.kind == EntryKind.transfer_out}
+    steps = sum(row.available_change // get * give for row in came)
+    if steps != -sum(row.available_change for row in left.values()):
+        raise NotUndoable
+    backs = give_back(
+        [Take(row.lot_id, -row.available_change) for row in left.values()],
+        [Arrival(row.available_change, known[row.lot_id].available) for row in came], give, get,
+    )
+    found = [
+        _Return(
+            known[row.lot_id], row.id, sum(take.quantity for take in takes) // give * get,
+            {left[take.lot_id].id: take.quantity for take in takes},
+        )
+        for row, takes in zip(came, backs, strict=True)
+    ]
+    return found, {row.id: known[row.lot_id] for row in left.values()}
 
 
 def _plan_move(session: Session, batch: Any, actor: Actor) -> Sequence[int]:
-    found = _arrivals(session, batch, actor)
+    found, _ = _returns(session, batch, actor)
     kept = [item.lot.used + item.lot.reserved for item in found]
     return (
         len({item.lot.client_id for item in found}),
@@ -86,28 +103,36 @@ def _plan_move(session: Session, batch: Any, actor: Actor) -> Sequence[int]:
 
 def _undo_move(session: Session, batch: Any, after: int, size: int, actor: Actor) -> Undone:
     """All of it at once: a transfer or conversion is one client's."""
-    keys = {
-        (lot.client_id, lot.event_type_id)
-        for item in _arrivals(session, batch, actor)
-        for lot in (item.lot, item.origin)
-    }
-    open_balances(session, keys)
-    found = _arrivals(session, batch, actor)
-    reason = batch.undo_reason
+    found, origins = _returns(session, batch, actor)
+    touched = [*(item.lot for item in found), *origins.values()]
+    open_balances(session, {(lot.client_id, lot.event_type_id) for lot in touched})
+    found, origins = _returns(session, batch, actor)
+    moves = []
     for item in found:
         if item.back:
-            left_by = leave(session, item.lot, item.back, batch_id=batch.id, reason=reason, actor=actor)
-            arrive(
-                session, item.origin, item.given, client_id=item.origin.client_id,
-                event_type_id=item.origin.event_type_id, left_by=left_by, batch_id=batch.id, reason=reason,
-                actor=actor,
-            )
+            moves.append(_out(item.lot, item.back, batch, reversal_of_id=item.came_by))
+            # The very lots they left take them back, with all their terms: an exit that is less than nothing.
+            moves += [_out(origins[key], -count, batch, reversal_of_id=key) for key, count in item.origins.items()]
+    if moves:
+        post(session, moves, actor=actor)
+    changes: Counter[tuple[int, int]] = Counter()
+    for move in moves:
+        changes[move.client_id, move.event_type_id] -= move.quantity
+    for (client_id, event_type_id), change in sorted(changes.items()):
+        change_balance(session, client_id, event_type_id, available=change)
     return Undone(
         lots=0,
         clients=len({item.lot.client_id for item in found}),
         taken_back=sum(item.back for item in found),
         kept_spent=sum(item.lot.used + item.lot.reserved for item in found),
         cursor=None,
+    )
+
+
+def _out(lot: Any, quantity: int, batch: Any, *, reversal_of_id: int) -> Move:
+    return Move(
+        lot.id, lot.client_id, lot.event_type_id, EntryKind.transfer_out, quantity, reason=batch.undo_reason,
+        reversal_of_id=reversal_of_id, batch_id=batch.id,
     )
 
 
