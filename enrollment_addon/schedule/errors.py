@@ -32,6 +32,14 @@ class Overlap(Conflict):
     message = _l("This overlaps with another session of %(who)s on %(at)s. Confirm to go on.")
 
 
+class GroupOverlap(Overlap):
+    """Sessions of a class group would be double bookings."""
+
+    message = _l(
+        "Sessions that overlap with others of %(who)s: %(number)s, the first on %(at)s. Confirm to go on."
+    )
+
+
 class CapacityExceeded(Conflict):
     code = "capacity_exceeded"
     message = _l("There is no free place in this session.")

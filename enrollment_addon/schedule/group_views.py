@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement
 from ..core import money
 from ..core.web import render
 from ..core.web.filters import Filter
-from ..core.web.forms import Form, Input, StringField, form_for
+from ..core.web.forms import Flag, Form, Input, StringField, form_for
 from ..core.web.views import Column, RecordView
 from . import queries, service
 from .forms import SLOTS, slot_members, slots_of, when
@@ -84,6 +84,7 @@ class ClassGroupView(RecordView):
               attributes={"inputmode": "decimal"}),
         Input("colour", _l("Colour"), attributes={"type": "color"}),
         Input("active", _l("Active"), _l("Only active class groups get sessions.")),
+        Input("confirm_overlap", _l("Save although it overlaps"), make=lambda label, **_options: Flag(label)),
     )
     inputs = (Input("name", _l("Name")), Input("club_id", _l("Club"), source="clubs"), *_common)
     edit_inputs = (Input("name", _l("Name")), *_common)
@@ -100,7 +101,7 @@ class ClassGroupView(RecordView):
             (_l("Further times"),
              tuple(f"{name}_{n}" for n in range(2, SLOTS + 1) for name in ("weekday", "time", "minutes"))),
             (_l("Runs"), ("semester_id", "first_date", "last_date")),
-            (_l("More"), ("category_id", "level_id", "dropin_price", "colour", "active")),
+            (_l("More"), ("category_id", "level_id", "dropin_price", "colour", "active", "confirm_overlap")),
         )
 
     def search_clause(self, text: str) -> ColumnElement[bool]:

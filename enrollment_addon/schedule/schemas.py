@@ -106,6 +106,7 @@ class ClassGroupInput(Input):
     )
     colour = fields.String(allow_none=True)
     active = Flag()
+    confirm_overlap = Flag(metadata={"description": "Double bookings of the instructor or the room are meant"})
 
 
 class SessionSchema(Schema):

@@ -12,7 +12,7 @@ from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import InUse, InvalidInput, NotFound
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.schedule.calc import Slot, occurrences
-from enrollment_addon.schedule.errors import GeneratedSession, Overlap, SessionOver
+from enrollment_addon.schedule.errors import GeneratedSession, GroupOverlap, Overlap, SessionOver
 from enrollment_addon.schedule.models import ScheduledSession
 from enrollment_addon.schedule.service import finish_sessions
 from tests.schedule.conftest import Studio
@@ -98,6 +98,25 @@ def test_a_semester_gives_its_days_and_bad_input_is_named(studio: Studio) -> Non
         assert list(refused.value.fields) == [field]
     with pytest.raises(NotFound):
         studio.group(club_id=999_999)
+
+
+def test_a_class_group_says_how_often_it_would_be_a_double_booking(studio: Studio) -> None:
+    group = studio.group(team_member_id=studio.trainer_id, room="Hall")
+    beside = [{"weekday": 2, "starts_at_time": dt.time(18, 30), "duration_minutes": 60}]
+    for taken in ({"room": "Hall"}, {"team_member_id": studio.trainer_id}):
+        with pytest.raises(GroupOverlap) as refused:
+            studio.group(name="Pilates", slots=beside, **taken)
+        assert (refused.value.params["number"], refused.value.params["at"]) == (12, "2026-03-04 18:30")
+    assert len(studio.sessions(group)) == studio.session.scalar(select(func.count(ScheduledSession.id))), "none made"
+
+    other = studio.group(name="Pilates", slots=beside, room="Studio")
+    with pytest.raises(GroupOverlap):
+        studio.do("update_class_group", id=other, room="Hall")
+    studio.do("update_class_group", id=other, room="Hall", confirm_overlap=True)
+    studio.do("update_class_group", id=other, name="Pilates for all")  # what was confirmed is not asked again
+    twice = [*beside, {"weekday": 2, "starts_at_time": dt.time(19), "duration_minutes": 60}]
+    with pytest.raises(GroupOverlap):
+        studio.group(name="Twice", slots=twice, room="Garden")
 
 
 def test_moving_a_session_says_who_else_is_there(studio: Studio) -> None:

@@ -20,6 +20,7 @@ from ...people.models import Club, TeamMember
 from ..calc import SessionStatus
 from ..models import ClassGroup, ClassGroupSlot
 from .generate import generate_sessions
+from .overlaps import refuse_group_overlap
 from .places import bookings, require_theirs, sessions
 
 MOST_SLOTS = 20
@@ -86,12 +87,15 @@ _REFERENCES: Mapping[str, Any] = {
 }
 
 
-def create_class_group(session: Session, *, actor: Actor, **fields: Any) -> ClassGroup:
+def create_class_group(
+    session: Session, *, actor: Actor, confirm_overlap: bool = False, **fields: Any
+) -> ClassGroup:
     """Add a class group and make its sessions.
 
     The times are `slots`, or `weekday`, `starts_at_time` and `duration_minutes` of the only one; without dates
     it runs from today on, or over its semester. `dropin_price` is an amount in the club's currency.
-    Raises: InvalidInput, NotFound for a club or another record that isn't there or out of reach.
+    `confirm_overlap`: double bookings of the instructor or the room are meant.
+    Raises: InvalidInput, NotFound for a club or another record that isn't there or out of reach, GroupOverlap.
     """
     values = clean(fields, _RULES, required=("name", "club_id", "event_type_id"))
     slots = _slots_in(values, ())
@@ -106,11 +110,18 @@ def create_class_group(session: Session, *, actor: Actor, **fields: Any) -> Clas
     session.flush()
     record_event(session, actor=actor, verb="create_class_group", record="class_group", record_id=group.id)
     generate_sessions(session, actor=actor, class_group_ids=[group.id])
+    if not confirm_overlap:
+        refuse_group_overlap(session, group)
     return group
 
 
-def update_class_group(session: Session, *, id: int, actor: Actor, **changed_fields: Any) -> ClassGroup:
-    """Change a class group; its untouched sessions to come follow. Raises: NotFound, InvalidInput."""
+def update_class_group(
+    session: Session, *, id: int, actor: Actor, confirm_overlap: bool = False, **changed_fields: Any
+) -> ClassGroup:
+    """Change a class group; its untouched sessions to come follow.
+
+    Raises: NotFound, InvalidInput, GroupOverlap when other times, another instructor or room make double bookings.
+    """
     group = require(session, ClassGroup, id, lock=True)
     values = clean(changed_fields, _RULES)
     slots = _slots_in(values, group.slots)
@@ -121,6 +132,7 @@ def update_class_group(session: Session, *, id: int, actor: Actor, **changed_fie
     if values.get("first_date", group.first_date) is None:
         raise InvalidInput(fields={"first_date": _l("Say from when on.")})
     _check(session, values, group.club_id)
+    before = _occupied(group)
     for name, value in values.items():
         setattr(group, name, value)
     _check_dates(group)
@@ -134,7 +146,16 @@ def update_class_group(session: Session, *, id: int, actor: Actor, **changed_fie
         fields=sorted(changed_fields),
     )
     generate_sessions(session, actor=actor, class_group_ids=[id])
+    if not confirm_overlap and _occupied(group) != before:
+        session.expire(group, ["team_member"])
+        refuse_group_overlap(session, group)
     return group
+
+
+def _occupied(group: ClassGroup) -> tuple[Any, ...]:
+    """What decides when a class group takes which instructor and room."""
+    times = {tuple(getattr(slot, name) for name in SLOT_FIELDS) for slot in group.slots}
+    return times, group.team_member_id, group.room, group.first_date, group.last_date, group.active
 
 
 def delete_class_group(session: Session, *, id: int, actor: Actor) -> None:

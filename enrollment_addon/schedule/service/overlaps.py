@@ -5,14 +5,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import Session
 
+from ...core import clock
 from ...people.models import TeamMember
 from ..calc import TAKING_A_PLACE, SessionStatus
-from ..errors import Overlap
-from ..models import ScheduledSession
+from ..errors import GroupOverlap, Overlap
+from ..models import ClassGroup, ScheduledSession
 from .places import bookings, sessions, zone_of
+
+LONGEST = dt.timedelta(hours=24)
+"""A session lasts no longer."""
 
 
 def _others(item: ScheduledSession) -> Select[Any]:
@@ -40,6 +44,31 @@ def refuse_place_overlap(session: Session, item: ScheduledSession) -> None:
             bookings.c.participant_id.in_(here), bookings.c.state.in_(TAKING_A_PLACE)
         )
         _refuse(session, item, there, _l("somebody who is booked here"))
+
+
+def refuse_group_overlap(session: Session, group: ClassGroup) -> None:
+    """Raises: GroupOverlap when the instructor or the room is taken during sessions of a class group to come."""
+    mine = sessions.alias()
+    now = clock.now()
+    both = and_(
+        mine.c.id != sessions.c.id, sessions.c.status == SessionStatus.scheduled,
+        sessions.c.starts_at > now - LONGEST,  # any earlier one is over: so that an index bounds what is looked at
+        sessions.c.starts_at < mine.c.ends_at, sessions.c.ends_at > mine.c.starts_at,
+    )
+    same_room = and_(sessions.c.club_id == mine.c.club_id, sessions.c.room == mine.c.room)
+    for who, same in (
+        (str(group.team_member or ""), sessions.c.team_member_id == mine.c.team_member_id),
+        (group.room or "", same_room),
+    ):
+        first, number = session.connection().execute(
+            select(func.min(mine.c.starts_at), func.count(mine.c.id.distinct()))
+            .select_from(mine.join(sessions, and_(both, same)))
+            .where(
+                mine.c.class_group_id == group.id, mine.c.status == SessionStatus.scheduled, mine.c.starts_at > now
+            )
+        ).one()
+        if number:
+            raise GroupOverlap(who=who, number=number, at=shown(first, zone_of(session, group.club_id)))
 
 
 def _same_room(item: ScheduledSession) -> ColumnElement[bool]:

@@ -21,11 +21,9 @@ from ..calc import AUTO, PayWith, SessionKind, SessionStatus
 from ..errors import CapacityExceeded, GeneratedSession, SessionOver
 from ..models import Booking, ClassGroup, ScheduledSession
 from .book import book
-from .overlaps import refuse_place_overlap
+from .overlaps import LONGEST, refuse_place_overlap
 from .places import bookings, lock_accounts, locked_session, places, queue_of, require_open, require_theirs
 from .waitlist import promote
-
-LONGEST = dt.timedelta(hours=24)
 
 
 def _instant(value: Any) -> dt.datetime:
