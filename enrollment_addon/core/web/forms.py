@@ -32,6 +32,8 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional, Val
 from .render import locale_name
 
 REQUIRED = _l("Please fill this in.")
+Options = Sequence[tuple[str, Any]] | Callable[[], Sequence[tuple[str, Any]]]
+"""Values with their labels; what makes them is asked for each form, in the reader's language."""
 
 
 class Form(DynamicForm):  # type: ignore[misc]
@@ -61,10 +63,11 @@ class Flag(BooleanField):
 
 
 class Choice(SelectField):
-    """One of a fixed list. `options` are (value, label); a value outside of it is an error, not a crash."""
+    """One of a list. `options` are (value, label), or make them; a value outside is an error, not a crash."""
 
-    def __init__(self, label: Any = None, *, options: Sequence[tuple[str, Any]], optional: bool = False, **kw: Any):
-        choices = [SelectChoice(*option) for option in ((("", "—"), *options) if optional else options)]
+    def __init__(self, label: Any = None, *, options: Options, optional: bool = False, **kw: Any):
+        found = options() if callable(options) else options
+        choices = [SelectChoice(*option) for option in ((("", "—"), *found) if optional else found)]
         super().__init__(label, choices=choices, coerce=lambda v: str(v) if v is not None else "", **kw)
 
     def pre_validate(self, form: Any) -> None:
@@ -237,7 +240,7 @@ class Input:
     name: str
     label: Any
     help: Any = ""
-    choices: Sequence[tuple[str, Any]] | Callable[[], Sequence[tuple[str, Any]]] | None = None
+    choices: Options | None = None
     source: str | None = None
     multiple: bool = False
     required: bool | None = None
@@ -266,8 +269,7 @@ def _field_for(model: Any, entry: Input) -> Any:
     if entry.source is not None:
         return (References if entry.multiple else Reference)(entry.label, source=entry.source, **common)
     if entry.choices is not None:
-        options = entry.choices() if callable(entry.choices) else entry.choices
-        return Choice(entry.label, options=options, optional=not required, **common)
+        return Choice(entry.label, options=entry.choices, optional=not required, **common)
     kind = column.type if column is not None else String(200)
     if isinstance(kind, Boolean):
         return Flag(entry.label, description=entry.help, render_kw=common["render_kw"])

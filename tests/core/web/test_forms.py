@@ -233,6 +233,13 @@ def test_a_tick_can_be_taken_away_and_a_choice_outside_the_list_is_an_error(
     assert session.get_one(EventType, key).active is True
 
 
+def test_what_a_list_offers_is_in_the_readers_language(world: World, as_user: AsUser) -> None:
+    reader = as_user("owner")
+    for language, name in (("de", "USD – US-Dollar"), ("es", "USD – dólar estadounidense")):
+        reader.get(f"/lang/{language}")
+        assert name in content(reader.get("/enrollment/clubs/add"))
+
+
 def test_no_field_of_any_form_crashes_on_junk(app: Flask, world: World, as_user: AsUser) -> None:
     owner, junk = as_user("owner"), itertools.cycle(JUNK)
     urls: dict[str, list[str]] = {
