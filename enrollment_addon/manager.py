@@ -1,6 +1,9 @@
 """The one line a host adds: `ADDON_MANAGERS = ["enrollment_addon.manager.EnrollmentManager"]`."""
 
+import gc
 import importlib.metadata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -12,6 +15,18 @@ from .settings import SettingsError, load_settings
 DIALECTS = ("sqlite", "postgresql", "mysql", "mariadb")
 
 
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Let the garbage collector rest: all that a start makes stays, and it would be looked through again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 class EnrollmentManager(BaseManager):  # type: ignore[misc]
     """Checks the host, then registers what the manifest lists.
 
@@ -20,13 +35,14 @@ class EnrollmentManager(BaseManager):  # type: ignore[misc]
     an add-on, or none; an exception from the constructor stops the start.
     """
 
+    @_without_collections()
     def __init__(self, appbuilder: Any) -> None:
         super().__init__(appbuilder)
         settings = load_settings(current_app.config)
         self._check_host()
         from . import manifest
         from .core.extension import Extension
-        from .core.web import metrics, render
+        from .core.web import metrics, render, routes
 
         modules = [m for m in manifest.MODULES if m.name in settings.modules]
         self.extension = Extension(
@@ -49,10 +65,11 @@ class EnrollmentManager(BaseManager):  # type: ignore[misc]
             metrics.serve(app)
         for module in modules:
             module.wire(app, settings)
-        for entry in manifest.in_menu_order(modules):
-            self._register(entry)
-        for api in (a for module in modules for a in module.apis):
-            self.extension.apis.append(self.appbuilder.add_api(api))
+        with routes.late_rules(app):
+            for entry in manifest.in_menu_order(modules):
+                self._register(entry)
+            for api in (a for module in modules for a in module.apis):
+                self.extension.apis.append(self.appbuilder.add_api(api))
         app.before_request(self._check_rest_ourselves)
 
     def _check_host(self) -> None:

@@ -15,7 +15,6 @@ from os import getpid
 from typing import TypeVar
 
 from sqlalchemy.orm import Session
-from structlog.contextvars import bound_contextvars
 
 from ..core.db import dialect_of, unit_of_work
 from ..core.errors import AddonError, Busy
@@ -100,6 +99,8 @@ def run_job(
     job = _patiently(claim)
     if job is None:
         return False
+    from structlog.contextvars import bound_contextvars  # only now: see core/log.py
+
     with bound_contextvars(job_id=job_id, kind=job.kind, request_id=job.request_id):
         log.info("job_started", total=job.total, done=job.done, attempt=job.attempts)
         began = time.monotonic()

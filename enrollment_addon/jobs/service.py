@@ -11,7 +11,6 @@ from typing import Any
 
 from sqlalchemy import Update, delete, func, insert, literal, select, update
 from sqlalchemy.orm import Session
-from structlog.contextvars import get_contextvars
 
 from ..core import clock
 from ..core.audit import record_event
@@ -44,6 +43,8 @@ def queue_job(
 
     Without `request_id` the one bound to the log context is kept, so that the job's lines can be found.
     """
+    from structlog.contextvars import get_contextvars  # only now: see core/log.py
+
     assert actor.user_id is not None or actor.sees_everything, "a job runs as a person or as the system"
     job = Job(
         kind=kind,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, url_for
 from flask_wtf import CSRFProtect
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, inspect, select, text
 
@@ -418,3 +418,29 @@ def test_a_start_without_permission_sync_asks_the_database_little(host: MakeHost
     bare = queries_at_start(host, installed_url, addon=False)
     assert bare > 0, "the framework itself asks something"
     assert queries_at_start(host, installed_url, addon=True) - bare <= MOST_QUERIES_AT_START
+
+
+def test_a_start_does_not_wait_for_what_few_requests_need(installed_url: str) -> None:
+    """Neither for their libraries, nor for the garbage collector, which then works as before."""
+    ask = (
+        "import gc, sys; from tests.hosts import make_host; "
+        "make_host(sys.argv[1], addon=False); before = {*sys.modules}; make_host(sys.argv[1]); "
+        "print(*sorted({name.split('.')[0] for name in {*sys.modules} - before}), gc.isenabled())"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", ask, installed_url], check=True, capture_output=True, text=True, cwd=ROOT
+    ).stdout
+    assert told.splitlines()[-1] == "enrollment_addon True"
+
+
+def test_the_routes_of_the_host_are_left_alone(host: MakeHost, installed_url: str) -> None:
+    """Only the add-on's own compile what builds their URLs late."""
+
+    def add_page(app: Flask, db: Any) -> None:
+        app.add_url_rule("/own/<int:pk>", "own", lambda pk: str(pk))
+
+    app = host(installed_url, after=add_page)
+    kinds = {rule.endpoint: type(rule).__name__ for rule in app.url_map.iter_rules()}
+    assert (kinds["own"], kinds["UserDBModelView.list"], kinds["ClientView.show"]) == ("Rule", "Rule", "LateRule")
+    with app.test_request_context():
+        assert url_for("ClientView.show", pk=7, tab="a b") == "/enrollment/clients/show/7?tab=a+b"

@@ -28,6 +28,7 @@ from ..scope import Actor
 from . import access, filters, lists
 from .filters import Filter
 from .inputs import list_query, load, whole_number
+from .routes import Routed
 
 log = logger()
 BASE = "enrollment"
@@ -100,7 +101,7 @@ def key_of(pk: str) -> int:
     return int(pk)
 
 
-class Api(BaseApi):  # type: ignore[misc]
+class Api(Routed, BaseApi):  # type: ignore[misc]
     """Base of the add-on's REST classes: `resource` is the path below /api/v1/enrollment."""
 
     resource: ClassVar[str]
@@ -126,11 +127,10 @@ class Api(BaseApi):  # type: ignore[misc]
 
     def _register_urls(self) -> None:
         """Lists answer with and without a slash at the end; the description names one of the two."""
-        super()._register_urls()
-        for name in dir(type(self)):
-            for url, methods in getattr(getattr(type(self), name), "_urls", ()):
-                if not url:
-                    self.blueprint.add_url_rule("/", name, methods=methods)
+        for name in dir(self):
+            endpoint = getattr(self, name)
+            for url, methods in getattr(endpoint, "_urls", ()):
+                self.blueprint.add_url_rule(url, name, endpoint, methods=methods, strict_slashes=bool(url))
 
     @property
     def session(self) -> Session:

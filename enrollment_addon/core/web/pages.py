@@ -1,7 +1,7 @@
 """Base of all pages: what each of them does whatever it shows, and the base of hand-made ones (`PageView`)."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from flask import current_app, flash, g, request
@@ -18,6 +18,7 @@ from ..log import logger
 from ..scope import Actor
 from . import access, forms, render
 from .access import current_actor, current_session
+from .routes import Routed
 
 log = logger()
 
@@ -35,17 +36,26 @@ def form_status() -> int:
     return 422 if request.method == "POST" else 200
 
 
-class Mended:
+class Mended(Routed):
     """What every page of the add-on does, whatever it shows."""
 
     is_page = True
     permissions: Sequence[str] = ()
     """The permissions that exist on this class's menu, as the manifest says."""
+    exclude_route_methods: set[str]
 
     def __init__(self, **kwargs: Any) -> None:
         self.permissions = access.permissions_on(self.class_permission_name)  # type: ignore[attr-defined]
         self.base_permissions = [access.PERMISSION_PREFIX + p for p in self.permissions]
+        self.exclude_route_methods = {*self.exclude_route_methods, *self._forbidden_to_all()}
         super().__init__(**kwargs)
+
+    def _forbidden_to_all(self) -> Iterator[str]:
+        """The inherited pages of this record for which no permission exists, such as adding by hand."""
+        for name in dir(self):
+            permission, menu = getattr(getattr(self, name), "enrollment_needs", (None, None))
+            if permission and menu is None and permission not in self.permissions:
+                yield name
 
     def create_blueprint(self, *args: Any, **kwargs: Any) -> Any:
         blueprint = super().create_blueprint(*args, **kwargs)  # type: ignore[misc]

@@ -98,6 +98,15 @@ def test_every_way_in_is_closed_without_its_permission(app: Flask, world: World,
     assert changed == []
 
 
+def test_a_page_that_nobody_could_be_allowed_is_not_there(app: Flask, world: World, as_user: AsUser) -> None:
+    owner, lot, club = as_user("owner"), world.own["LotView"], world.own["ClubView"]
+    assert owner.get(f"/enrollment/clubs/edit/{club}").status_code == 200
+    for url in ("/enrollment/lots/add", f"/enrollment/lots/edit/{lot}", f"/enrollment/lots/delete/{lot}"):
+        assert owner.get(url).status_code == 404
+    assert owner.get(f"/enrollment/lots/show/{lot}").status_code == 200
+    assert owner.get("/enrollment/imports/add").status_code == 200, "a page with a permission of its own"
+
+
 class TestReading:
     @pytest.fixture
     def config(self) -> dict[str, Any]:
