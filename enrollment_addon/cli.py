@@ -285,7 +285,7 @@ def import_clients(
 def export(name: str, target: Path, query: str, as_json: bool) -> None:
     """Write a list, as filtered, to a .csv or .xlsx file. LIST is its name in the address: clients, lots, ledger."""
     from .core.exports import csv_lines, write_xlsx
-    from .core.web import lists
+    from .core.web.export_files import rows_of
     from .core.web.views import RecordView
 
     views = {v.route_base.rsplit("/", 1)[-1]: v for v in _extension().views.values() if isinstance(v, RecordView)}
@@ -294,12 +294,11 @@ def export(name: str, target: Path, query: str, as_json: bool) -> None:
     if target.suffix not in (".csv", ".xlsx"):
         _refuse("The file's name ends with .csv or .xlsx.")
     view, count = views[name], 0
-    arguments = lists.arguments_from(query)
-    statement = view.matching(view.applied(arguments, strict=True), lists.search_of(arguments))
+    view.export_count(query, 0)  # what cannot be read is refused before there is a file
 
     def rows() -> Any:
         nonlocal count
-        for row in view.export_rows(statement):
+        for row in rows_of(view, query):
             count += 1
             yield row
 
@@ -312,17 +311,19 @@ def export(name: str, target: Path, query: str, as_json: bool) -> None:
 
 
 @enrollment.command("run-due")
+@click.option("--often", is_flag=True, help="Only what cannot wait for the night: places for those who wait for one.")
 @as_json
 @working("people")
-def run_due(as_json: bool) -> None:
-    """Do what is due, and jobs that were left behind. For cron, once a night, where no Celery beat runs."""
+def run_due(often: bool, as_json: bool) -> None:
+    """Do what is due, and jobs that were left behind. For cron, where no Celery beat runs: once a night, and with
+    --often every few minutes."""
     from .jobs.dispatch import session_for
     from .jobs.runner import run_waiting
     from .jobs.service import queue_due
 
     extension = _extension()
     with unit_of_work(_session()) as session:
-        queued = queue_due(session, due=extension.due, actor=SYSTEM)
+        queued = queue_due(session, due=extension.due_now(session, often=often), actor=SYSTEM)
     ran = 0
     if not extension.settings.broker_url:
         ran = run_waiting(session_for(_app()), lease_seconds=extension.settings.job_lease_seconds)

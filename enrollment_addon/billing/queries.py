@@ -173,6 +173,19 @@ def aged_debts(session: Session, *, after: tuple[int, str] = (0, ""), size: int)
     return [AgedDebt(row[0], f"{row[1]} {row[2]}".strip(), row[3], tuple(map(int, row[4:]))) for row in rows]
 
 
+def count_debts(session: Session, cap: int) -> tuple[int, bool]:
+    """How many rows `aged_debts` has in all, counted up to `cap`; and whether there are more."""
+    owing = (
+        select(Charge.client_id, Charge.currency)
+        .where(Charge.status == ChargeStatus.open)
+        .group_by(Charge.client_id, Charge.currency)
+        .limit(cap + 1)
+        .subquery()
+    )
+    count = session.execute(select(func.count()).select_from(owing)).scalar_one()
+    return min(count, cap), count > cap
+
+
 def debt_totals(session: Session) -> list[tuple[str, tuple[int, ...]]]:
     """What all clients together owe by currency and age."""
     if not (days := _todays(session)):

@@ -1,6 +1,6 @@
 """Open charges by age: who owes how much since when, on a page and as a file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -8,7 +8,7 @@ from flask import request, url_for
 from flask_appbuilder.baseviews import expose
 from flask_babel import gettext as _
 
-from ..core import clock, money
+from ..core import money
 from ..core.errors import NotFound
 from ..core.web import access, export_files, render
 from ..core.web.access import needs
@@ -16,8 +16,6 @@ from ..core.web.views import FORMATS, PageView
 from . import queries
 
 ROWS = 50
-SLICE = 1_000
-"""Rows of a file per statement."""
 
 
 def age_labels() -> list[str]:
@@ -59,22 +57,30 @@ class OpenChargesView(PageView):
             next_url=url_for("OpenChargesView.show", after=f"{last.client_id}-{last.currency}") if last else None,
         )
 
-    @expose("/export/<fmt>")
+    @expose("/export/<fmt>", methods=["GET", "POST"])
     @needs("read")
     def export(self, fmt: str) -> Any:
-        """The whole report as a file."""
+        """The whole report as a file; for a large one, ask and have it prepared in the background."""
         if fmt not in FORMATS:
             raise NotFound
-        header = [_("Client number"), _("Client"), _("Currency"), *age_labels(), _("Total")]
-        return export_files.send(f"open-charges-{clock.now():%Y-%m-%d}.{fmt}", fmt, header, self._rows())
+        return export_files.deliver(self, fmt)
 
-    def _rows(self) -> Iterator[Sequence[Any]]:
-        after = (0, "")
-        while rows := queries.aged_debts(self.session, after=after, size=SLICE):
-            for row in rows:
-                amounts = [money.to_decimal(minor, row.currency) for minor in (*row.by_age, row.total)]
-                yield row.client_id, row.client, row.currency, *amounts
-            after = (rows[-1].client_id, rows[-1].currency)
+    def crumbs(self) -> Any:
+        return [{"label": _("Open charges by age"), "url": url_for("OpenChargesView.show")}]
+
+    def export_header(self) -> Sequence[str]:
+        return [_("Client number"), _("Client"), _("Currency"), *age_labels(), _("Total")]
+
+    def export_count(self, query: str, cap: int) -> tuple[int, bool]:
+        return queries.count_debts(self.session, cap)
+
+    def export_piece(self, query: str, after: Any, size: int) -> tuple[Sequence[Sequence[Any]], Any]:
+        debts = queries.aged_debts(self.session, after=tuple(after or (0, "")), size=size)
+        rows = [
+            [d.client_id, d.client, d.currency, *(money.to_decimal(a, d.currency) for a in (*d.by_age, d.total))]
+            for d in debts
+        ]
+        return rows, [debts[-1].client_id, debts[-1].currency] if debts else after
 
 
 def _after(text: str) -> tuple[int, str]:

@@ -49,6 +49,10 @@ def _by_status(_operator: str, value: Any) -> ColumnElement[bool]:
     return Charge.status == value
 
 
+def _clock_of(row: Charge | Payment) -> str:
+    return row.client.club.timezone
+
+
 def amount_column(name: str, label: Any, **options: Any) -> Column:
     """A column of money: a decimal number in files, in the reader's format on the page."""
     return Column(
@@ -103,7 +107,7 @@ class ChargeView(MoneyRecordView):
         amount_column("open", _l("Still open"), phone="hide"),
         Column("status", _l("Status"), value=status_of, kind="badge", badge=class_of),
         Column("due_on", _l("Due on"), kind="date", order=(Charge.due_on,)),
-        Column("issued_at", _l("Issued"), kind="moment", order=(Charge.id,), phone="hide"),
+        Column("issued_at", _l("Issued"), kind="moment", order=(Charge.id,), phone="hide", timezone=_clock_of),
     )
     export_columns = (
         Column("id", _l("Number")), Column("client_id", _l("Client number")),
@@ -114,7 +118,7 @@ class ChargeView(MoneyRecordView):
         )),
         Column("tax_rate", _l("Tax rate in percent")), Column("currency", _l("Currency")),
         Column("status", _l("Status"), value=status_of), Column("due_on", _l("Due on")),
-        Column("issued_at", _l("Issued")),
+        Column("issued_at", _l("Issued"), timezone=_clock_of),
     )
     filters = (
         Filter("client_id", _l("Client"), "reference", Charge.client_id, source="clients"),
@@ -267,7 +271,8 @@ class PaymentView(MoneyRecordView):
         )),
         Column("currency", _l("Currency")),
         Column("method", _l("Method"), value=lambda p: str(dict(labels.METHODS)[p.method])),
-        Column("reference", _l("Reference")), Column("paid_on", _l("Paid on")), Column("created_at", _l("Taken")),
+        Column("reference", _l("Reference")), Column("paid_on", _l("Paid on")),
+        Column("created_at", _l("Taken"), timezone=_clock_of),
     )
     filters = (
         Filter("client_id", _l("Client"), "reference", Payment.client_id, source="clients"),

@@ -3,11 +3,14 @@
 import csv
 import datetime as dt
 import io
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, BinaryIO
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+ROWS_OF_A_SHEET = 1_048_575
+"""What a sheet of a workbook holds below its header; more rows go on in a further sheet."""
 
 
 def safe_cell(value: Any) -> Any:
@@ -18,7 +21,44 @@ def safe_cell(value: Any) -> Any:
         return "'" + value
     if isinstance(value, bool):
         return int(value)
+    if isinstance(value, dt.datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
     return value
+
+
+def packed(row: Iterable[Any]) -> str:
+    """A row as one line of JSON that keeps the types of its cells, for a file that is made of it later."""
+    return json.dumps([_packed(value) for value in row], ensure_ascii=False) + "\n"
+
+
+def _packed(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Decimal():
+            return {"number": str(value)}
+        case dt.datetime():
+            return {"moment": value.isoformat()}
+        case dt.date():
+            return {"day": value.isoformat()}
+    return str(value)
+
+
+_UNPACK: dict[str, Callable[[str], Any]] = {
+    "number": Decimal, "moment": dt.datetime.fromisoformat, "day": dt.date.fromisoformat,
+}
+
+
+def unpacked(line: str | bytes) -> list[Any]:
+    """The row of a line that `packed` made."""
+    return [_unpacked(value) for value in json.loads(line)]
+
+
+def _unpacked(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    [(kind, text)] = value.items()
+    return _UNPACK[kind](text)
 
 
 def csv_lines(header: Sequence[Any], rows: Iterable[Sequence[Any]], *, bom: bool = True) -> Iterator[str]:
@@ -37,7 +77,9 @@ def csv_lines(header: Sequence[Any], rows: Iterable[Sequence[Any]], *, bom: bool
     yield buffer.getvalue()
 
 
-def write_xlsx(target: BinaryIO, header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> None:
+def write_xlsx(
+    target: BinaryIO, header: Sequence[Any], rows: Iterable[Sequence[Any]], *, rows_of_a_sheet: int = ROWS_OF_A_SHEET
+) -> None:
     """Write a workbook with constant memory; numbers and dates keep their type, text is never a formula or link."""
     import xlsxwriter  # not worth its share of every start
 
@@ -46,17 +88,25 @@ def write_xlsx(target: BinaryIO, header: Sequence[Any], rows: Iterable[Sequence[
         "default_date_format": "yyyy-mm-dd",
     }
     with xlsxwriter.Workbook(target, options) as book:
-        sheet = book.add_worksheet()
-        bold = book.add_format({"bold": True})
-        sheet.freeze_panes(1, 0)
-        for column, title in enumerate(header):
-            sheet.write_string(0, column, str(title), bold)
-        for number, row in enumerate(rows, 1):
+        moment = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+        sheet = _new_sheet(book, header)
+        for number, row in enumerate(rows):
+            if number and number % rows_of_a_sheet == 0:
+                sheet = _new_sheet(book, header)
             for column, value in enumerate(row):
-                _write_cell(sheet, number, column, value)
+                _write_cell(sheet, number % rows_of_a_sheet + 1, column, value, moment)
 
 
-def _write_cell(sheet: Any, row: int, column: int, value: Any) -> None:
+def _new_sheet(book: Any, header: Sequence[Any]) -> Any:
+    sheet = book.add_worksheet()
+    bold = book.add_format({"bold": True})
+    sheet.freeze_panes(1, 0)
+    for column, title in enumerate(header):
+        sheet.write_string(0, column, str(title), bold)
+    return sheet
+
+
+def _write_cell(sheet: Any, row: int, column: int, value: Any, moment: Any) -> None:
     if value is None:
         return
     if isinstance(value, bool):
@@ -64,7 +114,7 @@ def _write_cell(sheet: Any, row: int, column: int, value: Any) -> None:
     elif isinstance(value, (int, float, Decimal)):
         sheet.write_number(row, column, value)
     elif isinstance(value, dt.datetime):
-        sheet.write_datetime(row, column, value.replace(tzinfo=None))
+        sheet.write_datetime(row, column, value.replace(tzinfo=None), moment)
     elif isinstance(value, dt.date):
         sheet.write_datetime(row, column, dt.datetime.combine(value, dt.time()))
     else:

@@ -36,6 +36,12 @@ class GaveUp(AddonError):
     message = _l("This job stopped without progress several times in a row and was given up.")
 
 
+class RowsGone(AddonError):
+    code = "rows_gone"
+    http_status = 410
+    message = _l("The rows that were collected for this file are no longer there. Please export the list again.")
+
+
 class Unexpected(AddonError):
     code = "unexpected"
     http_status = 500

@@ -34,6 +34,8 @@ class Step:
     """What one chunk did. Numbers are of this chunk; `position` (JSON) is where the next one begins.
 
     `total` corrects the job's total when it is known only now; `result` (JSON) replaces the job's result.
+    `outside` is slow work on files, done once the chunk has committed: no transaction is open meanwhile, and
+    the lease is kept.
     """
 
     done: int = 0
@@ -43,6 +45,7 @@ class Step:
     finished: bool = False
     result: Any = None
     total: int | None = None
+    outside: Callable[[], None] | None = None
 
 
 StepHandler = Callable[[Session, Job], Step]

@@ -7,9 +7,10 @@ the process in between, the next worker goes on from the last committed position
 import random
 import secrets
 import socket
+import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from os import getpid
 from typing import TypeVar
@@ -121,7 +122,10 @@ def _work(
         if job.attempts > ATTEMPTS_MAX:
             raise GaveUp
         while not stop():
-            state = _patiently(lambda: _chunk(open_session, job.id, worker, lease_seconds))
+            state, outside = _patiently(lambda: _chunk(open_session, job.id, worker, lease_seconds))
+            if outside is not None:
+                with _lease_kept(open_session, job.id, worker, lease_seconds):
+                    outside()
             if state is not JobState.running:
                 return state
     except LeaseLost:
@@ -140,15 +144,41 @@ def _work(
     return JobState.queued
 
 
-def _chunk(open_session: OpenSession, job_id: int, worker: str, lease_seconds: int) -> JobState:
-    """One chunk and its record, in one transaction. Returns the job's state after it."""
+@contextmanager
+def _lease_kept(open_session: OpenSession, job_id: int, worker: str, lease_seconds: int) -> Iterator[None]:
+    """Renew the lease from a thread of its own meanwhile. That it was lost is seen by the next chunk."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(lease_seconds / 3):
+            try:
+                with open_session() as session, unit_of_work(session):
+                    service.renew_lease(session, job_id=job_id, worker=worker, lease_seconds=lease_seconds)
+            except LeaseLost:
+                return
+            except Exception as error:  # the next turn may succeed, well before the lease ends
+                log.warning("job_lease_not_renewed", job_id=job_id, error=type(error).__name__)
+
+    thread = threading.Thread(target=renew, name="enrollment-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _chunk(
+    open_session: OpenSession, job_id: int, worker: str, lease_seconds: int
+) -> tuple[JobState, Callable[[], None] | None]:
+    """One chunk and its record, in one transaction. Returns the job's state after it, and what is to follow."""
     began = time.monotonic()
     with open_session() as session, unit_of_work(session):
         set_actor(session, SYSTEM)
         job = service.held_job(session, job_id=job_id, worker=worker)
         if job.cancel_requested:
             service.end_job(session, job_id=job_id, worker=worker, state=JobState.cancelled)
-            return JobState.cancelled
+            return JobState.cancelled, None
         step, retried = _step(session, job)
         service.record_step(
             session,
@@ -164,10 +194,10 @@ def _chunk(open_session: OpenSession, job_id: int, worker: str, lease_seconds: i
         "job_chunk", done=step.done, skipped=step.skipped, failed=len(step.failures), seconds=_since(began)
     )
     if step.finished:
-        return JobState.done
+        return JobState.done, step.outside
     if one_writer:
         time.sleep((time.monotonic() - began) * SQLITE_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311
-    return JobState.running
+    return JobState.running, step.outside
 
 
 def _step(session: Session, job: Job) -> tuple[Step, list[int]]:

@@ -193,6 +193,13 @@ def record_step(
         raise LeaseLost
 
 
+def renew_lease(session: Session, *, job_id: int, worker: str, lease_seconds: int) -> None:
+    """Keep a job for its worker while it works outside of a transaction. Raises: LeaseLost."""
+    until = clock.now() + dt.timedelta(seconds=lease_seconds)
+    if not _hit(session, _held(job_id, worker).values(lease_until=until)):
+        raise LeaseLost
+
+
 def end_job(
     session: Session, *, job_id: int, worker: str, state: JobState, error: AddonError | None = None
 ) -> None:

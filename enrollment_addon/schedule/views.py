@@ -69,7 +69,8 @@ class SessionView(BookingPages, RecordView):
     load = queries.SESSION_PARTS
     columns = (
         Column("label", _l("Session"), kind="link", phone="title"),
-        Column("starts_at", _l("When"), show=when, order=(ScheduledSession.starts_at,)),
+        Column("starts_at", _l("When"), show=when, order=(ScheduledSession.starts_at,),
+               timezone=lambda s: s.club.timezone),
         Column("club", _l("Club"), value=lambda s: s.club.name),
         Column("team_member", _l("Instructor"), value=lambda s: s.team_member.name if s.team_member else ""),
         Column("room", _l("Room"), phone="hide"),
@@ -241,11 +242,13 @@ class BookingView(RecordView):
         Column("participant", _l("Participant"), value=lambda b: b.participant.name, kind="link", phone="title"),
         Column("client", _l("Client"), value=lambda b: b.client.full_name),
         Column("session", _l("Session"), value=lambda b: b.session.label),
-        Column("starts_at", _l("When"), value=lambda b: b.session.starts_at, show=lambda b: when(b.session)),
+        Column("starts_at", _l("When"), value=lambda b: b.session.starts_at, show=lambda b: when(b.session),
+               timezone=lambda b: b.session.club.timezone),
         Column("state", _l("State"), value=lambda b: str(dict(BOOKING_STATES)[b.state]), kind="badge",
                badge=lambda b: BOOKING_CLASSES.get(b.state, ""), phone="end"),
         Column("pays", _l("Paid by"), value=lambda b: str(dict(PAYS)[b.pays]) if b.pays else "", phone="hide"),
-        Column("created_at", _l("Booked at"), kind="moment", order=(Booking.id,), phone="hide"),
+        Column("created_at", _l("Booked at"), kind="moment", order=(Booking.id,), phone="hide",
+               timezone=lambda b: b.session.club.timezone),
     )
     filters = (
         Filter("client_id", _l("Client"), "reference", Booking.client_id, source="clients"),

@@ -1,6 +1,7 @@
 """Kinds of jobs for tests. Each writes one row per item into a scratch table that refuses nothing: an item
 that was done twice or left out shows."""
 
+import functools
 import time
 from typing import Any
 
@@ -85,3 +86,11 @@ def mark_again(session: Session, job: Job, items: list[Any]) -> Step:
 def once(session: Session, job: Job) -> Step:
     """Fails its only item, and cannot do it again."""
     return Step(failures=[Failure(1, "no", "No.")], finished=True, total=1)
+
+
+@job_kind("test.outside")
+def outside(session: Session, job: Job) -> Step:
+    """Works as long as asked once its first chunk has committed."""
+    if job.position:
+        return Step(position=1, finished=True)
+    return Step(done=1, position=1, total=1, outside=functools.partial(time.sleep, job.input["seconds"]))

@@ -119,6 +119,25 @@ def test_a_cancel_while_a_chunk_is_written_stops_after_it(
     assert marked(session) == list(range(job.done))
 
 
+@pytest.mark.databases("sqlite")
+def test_slow_work_on_files_keeps_the_lease_and_holds_up_nobody(
+    start: Any, session_factory: sessionmaker[Session], session: Session
+) -> None:
+    job_id = start("test.outside", seconds=1.2)
+    worker = threading.Thread(target=runner.run_job, args=(session_factory, job_id), kwargs={"lease_seconds": 0.6})
+    worker.start()
+    wait_for(lambda: job_of(session_factory, job_id).done == 1)
+    until = time.monotonic() + 0.9
+    while time.monotonic() < until:
+        began = time.monotonic()
+        with unit_of_work(session):
+            assert not service.claim_job(session, job_id=job_id, worker="other", lease_seconds=1)
+        assert time.monotonic() - began < 0.5
+        time.sleep(0.1)
+    worker.join()
+    assert job_of(session_factory, job_id).state == JobState.done
+
+
 @pytest.mark.all_databases
 def test_failed_items_are_listed_and_only_they_are_done_again(start: Any, run: Any, session: Session) -> None:
     with unit_of_work(session):

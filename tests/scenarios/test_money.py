@@ -115,6 +115,7 @@ def test_a_week_at_the_front_desk(ana: FlaskClient, jonas: FlaskClient, app: Fla
     file = ana.get("/enrollment/open-charges/export/csv").text
     assert file.splitlines()[1:] == [f"{maya},Maya 20 Fischer,EUR,0.00,0.00,0.00,0.00,45.00,45.00"]
     assert ana.get("/enrollment/open-charges/export/xlsx").status_code == 200
+    assert ana.get("/enrollment/open-charges/export/pdf").status_code == 404
     overdue = ana.get("/enrollment/charges/export/csv?_flt_0_status=overdue")
     [row] = csv.DictReader(io.StringIO(overdue.text.lstrip("\ufeff")))
     assert (row["What for"], row["Amount"], row["Tax"], row["Status"]) == ("Agility", "45.00", "7.18", "Overdue")

@@ -1,5 +1,6 @@
 """What a list shows and offers: its columns, its verbs, and which rows a verb is for."""
 
+import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,8 @@ class Column:
     """A column of a list: how it is called, where its value comes from, how it is shown and sorted.
 
     `value(item)` is the plain value (exports use it), `show(item)` what the page shows instead;
-    `order` names the columns to sort by. `phone`: its place on a phone's card.
+    `order` names the columns to sort by. `phone`: its place on a phone's card. `timezone(item)`: by which clock
+    an instant is told, where it is not the page's.
     """
 
     name: str
@@ -29,9 +31,17 @@ class Column:
     kind: str = "text"
     phone: str = "meta"
     badge: Callable[[Any], str] | None = None
+    timezone: Callable[[Any], str] | None = None
 
     def plain(self, item: Any) -> Any:
         return self.value(item) if self.value else getattr(item, self.name)
+
+    def exported(self, item: Any) -> Any:
+        """The plain value for a file, an instant by the clock that the page tells it by."""
+        value = self.plain(item)
+        if isinstance(value, dt.datetime):
+            return value.astimezone(render.zone(self.timezone(item) if self.timezone else None))
+        return value
 
     def shown(self, item: Any) -> Any:
         if self.show:
@@ -43,7 +53,7 @@ class Column:
             case "number":
                 return render.number(value)
             case "moment":
-                return render.moment(value)
+                return render.moment(value, self.timezone(item) if self.timezone else None)
         if isinstance(value, bool):
             return _("Yes") if value else _("No")
         return "" if value is None else value

@@ -30,14 +30,20 @@ def use_timezone(name: str) -> None:
     g.enrollment_timezone = name
 
 
+def zone(timezone: str | None = None) -> ZoneInfo:
+    """The time zone named, else the page's club's, else the deployment's."""
+    return ZoneInfo(
+        timezone or g.get("enrollment_timezone") or current_app.extensions["enrollment"].settings.timezone
+    )
+
+
 def moment(value: dt.datetime | None, timezone: str | None = None, pattern: str = "medium") -> str:
     """An instant by the clock of a time zone: the one given, the page's club's, or the deployment's."""
     if value is None:
         return ""
-    name = timezone or g.get("enrollment_timezone") or current_app.extensions["enrollment"].settings.timezone
-    zone, locale = ZoneInfo(name), locale_name()
-    day = format_date(value.astimezone(zone), pattern, locale=locale)
-    time = format_time(value, "short", tzinfo=zone, locale=locale)
+    here, locale = zone(timezone), locale_name()
+    day = format_date(value.astimezone(here), pattern, locale=locale)
+    time = format_time(value, "short", tzinfo=here, locale=locale)
     return str(get_datetime_format("medium", locale=locale)).format(time, day).replace("'", "")
 
 

@@ -11,6 +11,7 @@ from flask_babel import ngettext
 from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
 
+from ...core import money
 from ...core.web import access, render
 from ...core.web.access import verb
 from ...core.web.filters import Filter
@@ -46,10 +47,12 @@ class ExpiringView(RecordView):
         Column("event_type", _l("Event type"), value=lambda lot: lot.event_type.label),
         Column("available", _l("Credits"), kind="number", order=(CreditLot.available,), phone="end",
                show=lambda lot: explained(lot.available, lot.client_id, lot.event_type_id)),
-        Column("forfeited", _l("Value forfeited"),
-               value=lambda lot: render.amount(lot.available * lot.unit_value, lot.currency)),
+        Column("forfeited", _l("Value forfeited"), kind="number",
+               value=lambda lot: money.to_decimal(lot.available * lot.unit_value, lot.currency),
+               show=lambda lot: render.amount(lot.available * lot.unit_value, lot.currency)),
         Column("expires_on", _l("Expires"), kind="date", order=(CreditLot.expires_on,)),
     )
+    export_columns = (*columns, Column("currency", _l("Currency")))
     filters = (
         Filter("within", _l("Within"), "choice", choices=WINDOWS,
                apply=lambda _op, days: queries.expiring_within(access.current_session(), int(days))),

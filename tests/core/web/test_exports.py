@@ -1,7 +1,9 @@
 """Lists as files: the reach and the filters hold, nothing is a formula, large ones are jobs of one person."""
 
 import csv
+import datetime as dt
 import io
+from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -11,7 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from enrollment_addon.core import exports
 from enrollment_addon.core.batches import Batch, BatchState
+from enrollment_addon.credits.models import CreditEntry
 from enrollment_addon.jobs import dispatch, runner
 from enrollment_addon.jobs.models import Job, JobState
 from enrollment_addon.people.models import Client
@@ -93,6 +97,15 @@ def test_a_file_leaves_in_pieces(world: World, session: Session, as_user: AsUser
     assert len(list(csv.reader(io.StringIO(b"".join(pieces).decode())))) == 1201
 
 
+def test_more_rows_than_a_sheet_holds_go_on_in_the_next() -> None:
+    book = io.BytesIO()
+    exports.write_xlsx(book, ["Number"], ([n] for n in range(5)), rows_of_a_sheet=2)
+    sheets = openpyxl.load_workbook(book).worksheets
+    assert [[row[0].value for row in sheet.iter_rows()] for sheet in sheets] == [
+        ["Number", 0, 1], ["Number", 2, 3], ["Number", 4],
+    ]
+
+
 def run_jobs(app: Flask) -> None:
     runner.run_waiting(dispatch.session_for(app), lease_seconds=30)
 
@@ -100,7 +113,10 @@ def run_jobs(app: Flask) -> None:
 class TestLargeFiles:
     @pytest.fixture
     def config(self, tmp_path: Any) -> dict[str, Any]:
-        return {"ENROLLMENT_EXPORT_JOB_ROWS": 1, "ENROLLMENT_EXPORT_FOLDER": str(tmp_path)}
+        return {
+            "ENROLLMENT_EXPORT_JOB_ROWS": 1, "ENROLLMENT_EXPORT_FOLDER": str(tmp_path),
+            "ENROLLMENT_TIMEZONE": "Pacific/Kiritimati",
+        }
 
     def queue(self, app: Flask, world: World, session: Session, visitor: Any, url: str) -> int:
         """Ask for a large file, say yes and let the background do it; the job's key."""
@@ -108,13 +124,17 @@ class TestLargeFiles:
         assert "Prepare the file" in content(asked)
         session.rollback()
         assert len(session.scalars(select(Job.id)).all()) == 2, "asking queues nothing"
-        posted = visitor.post(url)
-        assert posted.status_code == 302
-        job_id = int(posted.headers["Location"].rsplit("/", 1)[1])
+        job_id = self.ask(visitor, url)
         run_jobs(app)
         session.rollback()
         assert session.get_one(Job, job_id).state == JobState.done, session.get_one(Job, job_id).message
         return job_id
+
+    def ask(self, visitor: Any, url: str) -> int:
+        """Say that the large file is to be prepared; the job's key."""
+        posted = visitor.post(url)
+        assert posted.status_code == 302
+        return int(posted.headers["Location"].rsplit("/", 1)[1])
 
     def test_it_is_prepared_in_the_background_for_the_one_who_asked(
         self, app: Flask, world: World, session: Session, as_user: AsUser
@@ -139,8 +159,46 @@ class TestLargeFiles:
         owner = as_user("owner")
         job_id = self.queue(app, world, session, owner, "/enrollment/clients/export/xlsx?search=archer")
         book = cells(owner.get(f"/enrollment/jobs/file/{job_id}"))
-        assert sorted(str(row[1].value) for row in book[1:]) == ["'=1+1", "Ann"]
+        assert sorted(str(row[1].value) for row in book[1:]) == ["=1+1", "Ann"]
         assert all(cell.data_type != "f" for row in book for cell in row)
+
+    @pytest.mark.databases("sqlite")
+    def test_it_has_the_language_the_clock_and_the_types_of_a_small_one(
+        self, app: Flask, world: World, session: Session, as_user: AsUser
+    ) -> None:
+        owner = as_user("owner")
+        owner.get("/lang/de")
+        job_id = self.ask(owner, "/enrollment/ledger/export/xlsx")
+        run_jobs(app)
+        header, first, *_ = cells(owner.get(f"/enrollment/jobs/file/{job_id}"))
+        assert [header[0].value, header[5].value] == ["Kunde", "Wann"]
+        entry = session.scalars(select(CreditEntry).order_by(CreditEntry.id)).first()
+        assert entry is not None
+        local = (entry.at + dt.timedelta(hours=14)).replace(tzinfo=None)
+        assert abs(first[5].value - local) < dt.timedelta(seconds=1)
+        assert (first[5].number_format, first[3].value) == ("yyyy-mm-dd hh:mm:ss", entry.available_change)
+        assert first[1].value == "Gutgeschrieben"
+
+    @pytest.mark.databases("sqlite")
+    def test_one_that_is_taken_over_has_every_row_once(
+        self, app: Flask, world: World, session: Session, as_user: AsUser, tmp_path: Path
+    ) -> None:
+        """One worker stops after the rows, the next one while it makes the file; a third brings it to its end."""
+        owner = as_user("owner")
+        job_id = self.ask(owner, "/enrollment/clients/export/xlsx")
+        for _ in range(2):
+            stop = iter((False, True))
+            runner.run_job(dispatch.session_for(app), job_id, lease_seconds=30, stop=lambda s=stop: next(s))
+        for path in tmp_path.iterdir():  # what a worker that lost the job still writes
+            with path.open("ab") as file:
+                file.write(b"junk")
+        run_jobs(app)
+        book = cells(owner.get(f"/enrollment/jobs/file/{job_id}"))
+        assert sorted(str(row[1].value) for row in book[1:]) == ["Ann", "Bob", "Pat", "Pat"]
+        assert len(list(tmp_path.iterdir())) == 1, "what the file was made of is gone"
+        for path in tmp_path.iterdir():
+            path.unlink()
+        assert owner.get(f"/enrollment/jobs/file/{job_id}").status_code == 404
 
     @pytest.mark.databases("sqlite")
     def test_mine_means_mine_in_the_background_too(
