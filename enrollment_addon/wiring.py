@@ -109,6 +109,7 @@ def wire_schedule(app: Flask, settings: Settings) -> None:
     from .schedule import queries as schedule
     from .schedule.calc import Policy
     from .schedule.models import ClassGroup, ScheduledSession
+    from .schedule.service import has_queue_to_serve
     from .schedule.views import when
 
     hooks.use_policy(
@@ -135,7 +136,7 @@ def wire_schedule(app: Flask, settings: Settings) -> None:
     extension: Extension = app.extensions["enrollment"]
     extension.client_parts.append(parts.PART)
     extension.due[jobs.HORIZON] = {"chunk": settings.sweep_chunk}
-    extension.due[jobs.HOLDS] = {}
+    extension.often[jobs.HOLDS] = has_queue_to_serve
 
 
 def wire_enrollments(app: Flask, settings: Settings) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from ..settings import Settings
 
 
@@ -26,8 +28,8 @@ class Extension:
     because the framework removes from a menu what the class registered last does not know.
     `client_parts` are what the domains above people add to the pages of clients, `record_parts` what domains add
     to the pages of records below them, by record. `due` is the input, by kind, of the jobs that are to be done
-    every night. `checks` prove that what is stored adds up: each yields findings with a code and whether it was
-    repaired.
+    every night; `often` says, by kind, whether there is work for those that cannot wait for it. `checks` prove
+    that what is stored adds up: each yields findings with a code and whether it was repaired.
     """
 
     settings: Settings
@@ -39,4 +41,10 @@ class Extension:
     client_parts: list[Any] = field(default_factory=list)
     record_parts: dict[str, list[Any]] = field(default_factory=dict)
     due: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    often: dict[str, Callable[[Session], bool]] = field(default_factory=dict)
     checks: dict[str, Callable[..., Iterable[Any]]] = field(default_factory=dict)
+
+    def due_now(self, session: Session, *, often: bool) -> dict[str, Mapping[str, Any]]:
+        """The jobs to queue now, by kind: those of the night, and the others that have something to do."""
+        waiting: dict[str, Mapping[str, Any]] = {kind: {} for kind, has_work in self.often.items() if has_work(session)}
+        return waiting if often else {**self.due, **waiting}

@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask
 
 from ..core.db import unit_of_work
+from ..core.extension import Extension
 from ..core.log import logger
 from ..core.scope import SYSTEM
 from ..settings import Settings, SettingsError
@@ -25,7 +26,9 @@ except ImportError as error:
         "ENROLLMENT_BROKER_URL needs Celery, which is not installed: pip install 'enrollment-addon[celery]'"
     ) from error
 
-RUN_JOB, SWEEP, DUE = "enrollment.run_job", "enrollment.sweep", "enrollment.due"
+RUN_JOB, SWEEP, DUE, OFTEN = "enrollment.run_job", "enrollment.sweep", "enrollment.due", "enrollment.often"
+OFTEN_SECONDS = 300
+"""So long what cannot wait for the night waits at most."""
 CONNECT_SECONDS = 2
 SWEEP_LIMIT = 500
 RESEND_SECONDS = 60
@@ -75,6 +78,7 @@ def make_celery(app: Flask, settings: Settings) -> Celery:
         beat_schedule={
             SWEEP: {"task": SWEEP, "schedule": float(settings.job_lease_seconds)},
             DUE: {"task": DUE, "schedule": crontab(hour="2", minute="30")},
+            OFTEN: {"task": OFTEN, "schedule": float(OFTEN_SECONDS)},
         },
     )
     _register_tasks(celery, app, settings)
@@ -109,10 +113,18 @@ def _register_tasks(celery: Celery, app: Flask, settings: Settings) -> None:
         for job_id in unsent:
             run.delay(job_id)
 
+    def queue(*, often: bool) -> None:
+        extension: Extension = app.extensions["enrollment"]
+        with open_session() as session, unit_of_work(session):
+            service.queue_due(session, due=extension.due_now(session, often=often), actor=SYSTEM)
+
     @celery.task(name=DUE, shared=False)  # type: ignore[untyped-decorator]
     def queue_due() -> None:
-        with open_session() as session, unit_of_work(session):
-            service.queue_due(session, due=app.extensions["enrollment"].due, actor=SYSTEM)
+        queue(often=False)
+
+    @celery.task(name=OFTEN, shared=False, expires=OFTEN_SECONDS)  # type: ignore[untyped-decorator]
+    def queue_often() -> None:
+        queue(often=True)
 
 
 def run_worker(app: Flask, *, beat: bool, concurrency: int, pool: str = "prefork") -> None:

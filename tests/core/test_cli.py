@@ -343,8 +343,8 @@ def test_demo_fills_an_empty_installation_once(new_database: Callable[..., str])
     dispose(app)
 
 
-DUE = 4
-"""What every night brings: expiry of credits, the schedule's horizon and holds, pauses of enrollments."""
+DUE = 3
+"""What every night brings: expiry of credits, the schedule's horizon, pauses of enrollments."""
 
 
 @pytest.mark.databases("sqlite", "postgresql")
@@ -363,6 +363,22 @@ def test_run_due_expires_what_is_past_its_day(desk: Desk) -> None:
 
 
 @pytest.mark.databases("sqlite")
+def test_run_due_often_does_what_cannot_wait_for_the_night_where_there_is_something(desk: Desk) -> None:
+    def a_place_nobody_confirmed(session: Any) -> Any:
+        ann, yoga = session.get(Client, desk.ann), session.get(factories.EventType, desk.yoga)
+        item = factories.make_session(session, ann.club, yoga)
+        return factories.make_booking(
+            session, item, factories.make_participant(session, ann), state="waitlisted", held_until=item.starts_at
+        ).id
+
+    assert json.loads(desk.command("run-due", "--often", "--json").stdout) == {"queued": 0, "ran": 0}
+    booking = desk.do(a_place_nobody_confirmed)
+    assert json.loads(desk.command("run-due", "--often", "--json").stdout) == {"queued": 1, "ran": 1}
+    assert desk.do(lambda session: session.get(factories.Booking, booking).state) == "cancelled"
+    assert json.loads(desk.command("run-due", "--often", "--json").stdout) == {"queued": 0, "ran": 0}
+
+
+@pytest.mark.databases("sqlite")
 def test_celery_beat_queues_every_night_what_run_due_would(new_database: Callable[..., str]) -> None:
     app = make_host(new_database(installed=True), ENROLLMENT_BROKER_URL="memory://")
     celery = app.extensions["enrollment"].dispatcher.celery
@@ -373,6 +389,8 @@ def test_celery_beat_queues_every_night_what_run_due_would(new_database: Callabl
         kinds = Desk(app).do(lambda session: list(session.scalars(waiting)))
         assert len(kinds) == DUE == len(set(kinds)), "one of a kind that waits is enough"
         assert "credits.expire" in kinds
+    celery.tasks["enrollment.often"]()
+    assert Desk(app).count(Job) == DUE, "there is no queue to serve"
     dispose(app)
 
 
