@@ -1,4 +1,4 @@
-"""The ends of an enrollment: what a cancellation and a deletion do to money and sessions, and how undo brings it back."""
+"""The ends of an enrollment: what a cancellation and a deletion do to money and sessions, and what undo brings back."""
 
 import pytest
 from sqlalchemy.orm import Session

@@ -3,17 +3,18 @@
 import datetime as dt
 from collections.abc import Sequence
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...core import clock
-from ...core.db import require
+from ...core.errors import NotFound
 from ...core.scope import Actor
 from .. import queries
 from ..calc import Status
 from ..errors import NotBookable, NotYetBegun, OtherParticipant, PausedThatDay
 from ..labels import STATUSES
 from ..models import Enrollment
-from .steps import note
+from .steps import lock_row, note
 
 BOOKABLE = (Status.active, Status.completed)
 """What is left of a completed enrollment is good until it expires, unless it was voided."""
@@ -26,7 +27,7 @@ def guard_booking(
 
     Raises: NotFound, NotBookable, PausedThatDay, NotYetBegun, OtherParticipant.
     """
-    item = require(session, Enrollment, enrollment_id)
+    item = _as_it_is(session, enrollment_id)
     for pause in queries.open_pauses(session, item.id):
         if pause.begins_on <= day <= pause.ends_on:
             raise PausedThatDay(first=pause.begins_on, last=pause.ends_on)
@@ -38,13 +39,23 @@ def guard_booking(
         raise OtherParticipant
 
 
+def _as_it_is(session: Session, enrollment_id: int) -> Enrollment:
+    """The enrollment as the database has it now: the caller may have waited for the balance meanwhile."""
+    item = session.scalars(
+        select(Enrollment).where(Enrollment.id == enrollment_id).execution_options(populate_existing=True)
+    ).one_or_none()
+    if item is None:
+        raise NotFound
+    return item
+
+
 def settle_attendance(
     session: Session, enrollment_ids: Sequence[int], actor: Actor, *, complete: bool
 ) -> None:
     """Complete enrollments whose last session was used, if the deployment wants that; reopen those it was taken
     back of again."""
     for key in sorted(enrollment_ids):
-        item = require(session, Enrollment, key, lock=True)
+        item = lock_row(session, key)
         if item.deleted_at is not None:
             continue
         all_used = item.total > 0 and queries.counts_of(session, key).used >= item.total

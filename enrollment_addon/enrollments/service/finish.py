@@ -72,7 +72,7 @@ def cancel_enrollment(
     reason = reason_or_none(reason)
 
     def cancel() -> int:
-        item = lock(session, enrollment_id)
+        item = lock(session, enrollment_id, with_bookings=True)
         require_change(item, Status.cancelled)
         proposed = queries.refund_quote(session, item, kind)
         given = _amount(item, proposed, kind, amount, may_adjust=may_adjust)

@@ -15,13 +15,13 @@ from ...core.fields import REQUIRED, clean, date
 from ...core.scope import Actor
 from ...credits.service import hold_lots, shift_expiry
 from ...people.models import Club
-from ...schedule.service import cancel_enrollment_bookings
+from ...schedule.service import cancel_enrollment_bookings, lock_accounts
 from .. import queries
 from ..calc import Status, days_paused
 from ..errors import NothingPaused, PauseLimit, PauseOverlaps
 from ..models import Enrollment, EnrollmentPause
 from .create import FIRST_DAY, LATEST_BEGIN_DAYS
-from .steps import lock, note, once, reason_or_none, refusal_of, require_change, today_at
+from .steps import lock, lock_row, note, once, reason_or_none, refusal_of, require_change, today_at
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def pause_enrollment(
     reason = reason_or_none(reason)
 
     def pause() -> int:
-        item = lock(session, enrollment_id)
+        item = lock(session, enrollment_id, with_bookings=True)
         require_change(item, Status.paused)
         today = today_at(item)
         first, last = days["begins_on"] or today, days["ends_on"]
@@ -120,13 +120,14 @@ def turn_pauses(session: Session, *, size: int, actor: Actor, after: int = 0) ->
         for club in clubs
     ]
     found = session.execute(
-        select(EnrollmentPause.id, EnrollmentPause.enrollment_id)
+        select(EnrollmentPause.id, Enrollment.id.label("enrollment_id"), Enrollment.client_id, Enrollment.event_type_id)
         .join(Enrollment, Enrollment.id == EnrollmentPause.enrollment_id)
         .where(EnrollmentPause.id > after, EnrollmentPause.resumed_on.is_(None), or_(*due))
         .order_by(EnrollmentPause.id).limit(size)
     ).all() if due else []
+    lock_accounts(session, {row.client_id for row in found}, {row.event_type_id for row in found if row.event_type_id})
     for row in sorted(found, key=lambda row: row.enrollment_id):
-        item = session.get_one(Enrollment, row.enrollment_id, with_for_update=True)
+        item = lock_row(session, row.enrollment_id)
         pause = session.get_one(EnrollmentPause, row.id, populate_existing=True)
         if pause.resumed_on is None:
             _turn(session, item, pause, actor)

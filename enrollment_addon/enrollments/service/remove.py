@@ -5,7 +5,6 @@ import datetime as dt
 from sqlalchemy.orm import Session
 
 from ...core import clock, money
-from ...core.db import require
 from ...core.fields import reason_of
 from ...core.scope import Actor
 from ...schedule.service import cancel_enrollment_bookings
@@ -23,7 +22,7 @@ def delete_enrollment(session: Session, *, enrollment_id: int, reason: str, acto
     Raises: NotFound, InvalidInput without a reason; MoneySettled while money is settled against it.
     """
     reason = reason_of(reason)
-    item = lock(session, enrollment_id)
+    item = lock(session, enrollment_id, with_bookings=True)
     paid = queries.money_of(session, item.id)
     if (settled := paid.paid - paid.refunded) > 0:
         raise MoneySettled(amount=str(money.to_decimal(settled, item.currency)), currency=item.currency)
@@ -49,7 +48,7 @@ def restore_enrollment(
     Raises: NotFound, NotDeleted, RestoreTooLate.
     """
     reason = reason_or_none(reason)
-    item = require(session, Enrollment, enrollment_id, lock=True)
+    item = lock(session, enrollment_id, deleted=True)
     if item.deleted_at is None:
         raise NotDeleted
     if clock.now() - item.deleted_at > dt.timedelta(days=queries.RESTORE_DAYS):

@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...billing.service import issue_charge, void_charge
 from ...core import clock, money
 from ...core.audit import record_event
 from ...core.db import idempotent, require
-from ...core.errors import InvalidInput
+from ...core.errors import Busy, InvalidInput, NotFound
 from ...core.fields import clean, text
 from ...core.scope import Actor
 from ...credits.models import Origin
 from ...credits.service import open_lot, take_back
+from ...schedule.service import hold_enrollment, lock_accounts
 from .. import calc, queries
 from ..calc import Status
 from ..errors import EnrollmentDeleted, StatusConflict, StatusIsFinal
@@ -24,11 +26,39 @@ from ..models import Enrollment, EnrollmentChange
 REASON = {"reason": text(500)}
 
 
-def lock(session: Session, enrollment_id: int) -> Enrollment:
-    """The enrollment, which nobody else changes until the transaction ends. Raises: NotFound, EnrollmentDeleted."""
-    item = require(session, Enrollment, enrollment_id, lock=True)
-    if item.deleted_at is not None:
+def lock(session: Session, enrollment_id: int, *, with_bookings: bool = False, deleted: bool = False) -> Enrollment:
+    """The enrollment, which nobody else changes, books with or moves the credits of until the transaction ends.
+
+    The locks come in the order of booking and attendance: the sessions to come (`with_bookings`), the balances,
+    the enrollment. `deleted`: it may be a deleted one.
+    Raises: NotFound, EnrollmentDeleted; Busy when a merge moved it to another client in the meantime.
+    """
+    seen = require(session, Enrollment, enrollment_id)
+    if seen.event_type_id is not None:
+        if with_bookings:
+            hold_enrollment(
+                session, enrollment_id=seen.id, client_id=seen.client_id, event_type_id=seen.event_type_id
+            )
+        else:
+            lock_accounts(session, [seen.client_id], [seen.event_type_id])
+    client_id, item = seen.client_id, lock_row(session, enrollment_id)
+    if item.client_id != client_id:
+        raise Busy
+    if item.deleted_at is not None and not deleted:
         raise EnrollmentDeleted
+    return item
+
+
+def lock_row(session: Session, enrollment_id: int) -> Enrollment:
+    """The enrollment, locked, for those who hold the balance above it. Charges may still name it. Raises: NotFound."""
+    item = session.scalars(
+        select(Enrollment)
+        .where(Enrollment.id == enrollment_id)
+        .with_for_update(of=Enrollment, key_share=True)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if item is None:
+        raise NotFound
     return item
 
 

@@ -2,10 +2,11 @@
 
 from .attendance import all_present, record_attendance
 from .book import book, walk_in
-from .cancel import cancel_booking, cancel_enrollment_bookings
+from .cancel import cancel_booking, cancel_enrollment_bookings, hold_enrollment
 from .close import ClosurePlan, cancel_session, close_chunk, close_sessions, closure_plan
 from .generate import Generated, finish_sessions, generate_sessions
 from .groups import create_class_group, delete_class_group, update_class_group
+from .places import lock_accounts
 from .reopen import ReopenPlan, reopen_chunk, reopen_plan, undo_closure
 from .sessions import create_appointment, create_session, delete_session, move_session, update_session
 from .waitlist import has_queue_to_serve, serve_queues, take_place
@@ -30,6 +31,8 @@ __all__ = [
     "finish_sessions",
     "generate_sessions",
     "has_queue_to_serve",
+    "hold_enrollment",
+    "lock_accounts",
     "move_session",
     "record_attendance",
     "reopen_chunk",

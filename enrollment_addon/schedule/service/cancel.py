@@ -3,12 +3,13 @@
 import datetime as dt
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.audit import record_event
 from ...core.db import idempotent
+from ...core.errors import Busy
 from ...core.fields import clean, text
 from ...core.scope import Actor
 from ..calc import BookingState, SessionStatus
@@ -19,6 +20,7 @@ from .places import bookings, lock_accounts, lock_sessions, locked_booking, queu
 from .waitlist import promote
 
 CANCELLABLE = (BookingState.booked, BookingState.waitlisted)
+_TURNS = 10
 
 
 def cancel_booking(
@@ -78,6 +80,40 @@ def call_off(
     return {"state": state, "returned": back, "credits": credits}
 
 
+def hold_enrollment(session: Session, *, enrollment_id: int, client_id: int, event_type_id: int) -> None:
+    """Lock the sessions to come that are booked with an enrollment, then the balances of its client and of those
+    who wait there: in the order in which booking locks. Until the transaction ends nobody books with it.
+
+    A booking that was made before the balance was locked may be in a further session: then all is let go and
+    locked anew. Raises: Busy when that happens again and again.
+    """
+    to_come = _to_come(enrollment_id, clock.now())
+    for _turn in range(_TURNS):
+        attempt = session.begin_nested()
+        found = {row.session_id for row in session.connection().execute(to_come)}
+        held = lock_sessions(session, found)
+        waiting = {row.client_id for row in queue_of(session, sorted(found))}
+        lock_accounts(session, {client_id, *waiting}, {event_type_id, *(item.event_type_id for item in held)})
+        if found.issuperset(row.session_id for row in session.connection().execute(to_come)):
+            attempt.commit()
+            return
+        attempt.rollback()
+    raise Busy
+
+
+def _to_come(enrollment_id: int, begins: dt.datetime, ends: dt.datetime | None = None) -> Select[Any]:
+    """Keys and sessions of the bookings of an enrollment that can be cancelled, of sessions from now on."""
+    query = (
+        select(bookings.c.id, bookings.c.session_id)
+        .join(sessions, sessions.c.id == bookings.c.session_id)
+        .where(
+            bookings.c.enrollment_id == enrollment_id, bookings.c.state.in_(CANCELLABLE),
+            sessions.c.starts_at >= max(begins, clock.now()), sessions.c.status == SessionStatus.scheduled,
+        )
+    )
+    return query if ends is None else query.where(sessions.c.starts_at < ends)
+
+
 def cancel_enrollment_bookings(
     session: Session,
     *,
@@ -90,24 +126,10 @@ def cancel_enrollment_bookings(
 ) -> list[int]:
     """Cancel the bookings of an enrollment in sessions to come that start in [begins, ends); their keys.
 
-    Session rows are locked in key order, then all balances concerned; freed places go to the queues.
+    The caller has called `hold_enrollment`; freed places go to the queues.
     """
-    query = (
-        select(bookings.c.id, bookings.c.session_id, bookings.c.client_id)
-        .join(sessions, sessions.c.id == bookings.c.session_id)
-        .where(
-            bookings.c.enrollment_id == enrollment_id, bookings.c.state.in_(CANCELLABLE),
-            sessions.c.starts_at >= max(begins, clock.now()), sessions.c.status == SessionStatus.scheduled,
-        )
-    )
-    if ends is not None:
-        query = query.where(sessions.c.starts_at < ends)
-    found = session.connection().execute(query).all()
+    found = session.connection().execute(_to_come(enrollment_id, begins, ends)).all()
     held = {item.id: item for item in lock_sessions(session, {row.session_id for row in found})}
-    waiting = [row.client_id for row in queue_of(session, sorted(held))]
-    lock_accounts(
-        session, {row.client_id for row in found} | set(waiting), {item.event_type_id for item in held.values()}
-    )
     wanted = session.scalars(
         select(Booking)
         .where(Booking.id.in_([row.id for row in found]), Booking.state.in_(CANCELLABLE))

@@ -22,7 +22,7 @@ from ..calc import BY_CREDIT, OFF, BookingState, Pays, PayWith
 from ..errors import PriceMissing, TrialUsed
 from ..hooks import enrollment_guard, policy
 from ..models import Booking, ScheduledSession
-from .places import bookings, day_of, zone_of
+from .places import bookings, day_of, lock_accounts, zone_of
 
 WITHDRAWN = _l("Booking cancelled")
 
@@ -119,8 +119,10 @@ def reserve(
     where nothing else could pay.
     """
     guards = Guards(session, client_id, participant_id, day)
-    if wish.enrollment_id is not None and not guards.let_pay(wish.enrollment_id):
-        raise guards.refusals[0]
+    if wish.enrollment_id is not None:
+        lock_accounts(session, [client_id], [event_type_id])  # whoever ends or rests it holds the balance as well
+        if not guards.let_pay(wish.enrollment_id):
+            raise guards.refusals[0]
     try:
         takes = reserve_credits(
             session, client_id=client_id, event_type_id=event_type_id, booking_id=booking_id, on=day, actor=actor,

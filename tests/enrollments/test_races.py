@@ -1,0 +1,102 @@
+"""Two people at one enrollment at the same moment: nothing is left behind, and nobody is told to try again."""
+
+import contextvars
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session, sessionmaker
+
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.credits.service import check_ledger
+from enrollment_addon.enrollments import service
+from enrollment_addon.enrollments.calc import Refund
+from enrollment_addon.enrollments.errors import PausedThatDay
+from enrollment_addon.enrollments.models import Enrollment
+from enrollment_addon.schedule import service as schedule
+from enrollment_addon.schedule.models import Booking
+from tests.enrollments.conftest import LIMITS, NOW, book, figures
+
+pytestmark = pytest.mark.databases("postgresql")
+
+
+class Other:
+    """What somebody else does meanwhile, in a transaction of their own."""
+
+    def __init__(self, factory: sessionmaker[Session], do: Callable[[Session], Any]) -> None:
+        self.refusal: Exception | None = None
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._run, factory, do))
+        self._thread.start()
+
+    def _run(self, factory: sessionmaker[Session], do: Callable[[Session], Any]) -> None:
+        try:
+            with factory() as session, unit_of_work(session):
+                do(session)
+        except Exception as error:
+            self.refusal = error
+
+    def end(self) -> Exception | None:
+        """Wait until they are done; what they were refused with."""
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        return self.refusal
+
+
+@pytest.fixture
+def meanwhile(session_factory: sessionmaker[Session]) -> Iterator[Callable[[Callable[[Session], Any]], Other]]:
+    """Let somebody else begin, and go on here as soon as they wait for a lock."""
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+    def begin(do: Callable[[Session], Any]) -> Other:
+        other, until = Other(session_factory, do), time.monotonic() + 10
+        with session_factory() as watcher:
+            while not watcher.execute(waits).scalar_one():
+                assert time.monotonic() < until, "they wait for what is held here"
+                watcher.rollback()
+                time.sleep(0.01)
+        return other
+
+    return begin
+
+
+def test_booked_and_attended_while_it_is_cancelled(
+    session: Session, sold: Enrollment, meanwhile: Callable[[Callable[[Session], Any]], Other]
+) -> None:
+    key = sold.id
+    before = book(session, sold, 1)
+    session.commit()
+
+    def cancel(other: Session) -> None:
+        service.cancel_enrollment(other, enrollment_id=key, refund=Refund.none, actor=SYSTEM)
+
+    with unit_of_work(session):
+        late, there = book(session, sold, 2), book(session, sold, 3)
+        desk = meanwhile(cancel)
+        schedule.record_attendance(session, booking_id=there.id, state="attended", early=True, actor=SYSTEM)
+    assert desk.end() is None
+    session.expire_all()
+    assert [booking.state for booking in (before, late, there)] == ["cancelled", "cancelled", "attended"]
+    assert figures(session, sold) == ("cancelled", 1, 0, 0)
+    assert list(check_ledger(session)) == []
+
+
+def test_nobody_books_a_day_of_a_pause_that_is_being_entered(
+    session: Session, sold: Enrollment, meanwhile: Callable[[Callable[[Session], Any]], Other]
+) -> None:
+    key, day = sold.id, NOW.date() + dt.timedelta(days=3)
+    session.commit()
+    with unit_of_work(session):
+        service.pause_enrollment(
+            session, enrollment_id=key, begins_on=day, ends_on=day, limits=LIMITS, reason="Wedding", actor=SYSTEM
+        )
+        guest = meanwhile(lambda other: book(other, other.get_one(Enrollment, key), 3))
+    assert isinstance(guest.end(), PausedThatDay)
+    assert session.query(Booking).count() == 0
