@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
+from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits.service import check_ledger
@@ -67,23 +68,26 @@ def meanwhile(session_factory: sessionmaker[Session]) -> Iterator[Callable[[Call
     return begin
 
 
-def test_booked_and_attended_while_it_is_cancelled(
+def test_booked_and_attended_while_it_is_changed_and_cancelled(
     session: Session, sold: Enrollment, meanwhile: Callable[[Callable[[Session], Any]], Other]
 ) -> None:
-    key = sold.id
-    before = book(session, sold, 1)
+    key, owner, event_type = sold.id, sold.client_id, sold.event_type_id or 0
+    came = book(session, sold, 1)
     session.commit()
-
-    def cancel(other: Session) -> None:
-        service.cancel_enrollment(other, enrollment_id=key, refund=Refund.none, actor=SYSTEM)
-
-    with unit_of_work(session):
-        late, there = book(session, sold, 2), book(session, sold, 3)
-        desk = meanwhile(cancel)
-        schedule.record_attendance(session, booking_id=there.id, state="attended", early=True, actor=SYSTEM)
-    assert desk.end() is None
+    with clock.frozen(NOW + dt.timedelta(days=1, hours=1)):
+        with unit_of_work(session):
+            schedule.lock_accounts(session, [owner], [event_type])  # attendance has come so far
+            desk = meanwhile(lambda other: service.update_sessions(other, enrollment_id=key, total=5, actor=SYSTEM))
+            schedule.record_attendance(session, booking_id=came.id, state="attended", actor=SYSTEM)
+        assert desk.end() is None
+        with unit_of_work(session):
+            late = book(session, sold, 3)
+            desk = meanwhile(
+                lambda other: service.cancel_enrollment(other, enrollment_id=key, refund=Refund.none, actor=SYSTEM)
+            )
+        assert desk.end() is None
     session.expire_all()
-    assert [booking.state for booking in (before, late, there)] == ["cancelled", "cancelled", "attended"]
+    assert (came.state, late.state) == ("attended", "cancelled")
     assert figures(session, sold) == ("cancelled", 1, 0, 0)
     assert list(check_ledger(session)) == []
 
