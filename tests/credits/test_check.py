@@ -6,6 +6,7 @@ from sqlalchemy.exc import DBAPIError
 
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.credits.models import EntryKind, balances, entries, lots
+from tests import factories
 
 pytestmark = pytest.mark.all_databases
 
@@ -176,6 +177,72 @@ def test_whatever_was_planted_is_found_and_put_right(studio):
         assert code in found, (code, found)
         assert all(finding.repaired for finding in studio.findings(repair=True, size=3)), code
         assert studio.findings(size=3) == [], code
+
+
+TRANSFER, CONVERT = "credits.transfer", "credits.convert"
+ARRIVED = f"(SELECT max(lot_id) FROM {ENTRY} WHERE batch_id = :batch AND kind = 'transfer_in')"
+LOST = [f"DELETE FROM {ENTRY} WHERE lot_id = {ARRIVED}"]
+"""The statement works on the last arrival; its lot is then without entries, and goes as well."""
+FEWER = [f"UPDATE {ENTRY} SET available_change = available_change - 1 WHERE lot_id = {ARRIVED}"]
+MORE = [f"UPDATE {ENTRY} SET available_change = available_change + 1 WHERE lot_id = {ARRIVED}"]
+UNEVEN = {
+    "one of two arrivals is gone": (TRANSFER, False, LOST, "transfer_one_sided", (3, 3)),
+    "less arrived": (TRANSFER, False, FEWER, "transfer_differs", (2, 4)),
+    "more arrived": (TRANSFER, False, MORE, "transfer_differs", (1, 5)),
+    "an arrival from nowhere": (
+        TRANSFER, False, [f"UPDATE {ENTRY} SET reversal_of_id = 1 WHERE lot_id = {ARRIVED}"], "transfer_one_sided",
+        (3, 3),
+    ),
+    "taken from the one and not given back to the other": (
+        TRANSFER, True, [
+            f"DELETE FROM {ENTRY} WHERE id = (SELECT max(id) FROM {ENTRY} WHERE batch_id = :batch "
+            "AND available_change > 0)",
+        ], "transfer_differs", (6, 0),
+    ),
+    "a conversion lost a step": (CONVERT, False, LOST, "transfer_differs", (4, 2)),
+    "a conversion brought too little": (CONVERT, False, FEWER, "transfer_differs", (3, 3)),
+    "a conversion brought too much": (CONVERT, False, MORE, "transfer_differs", (2, 4)),
+}
+"""What goes wrong with a move of most of six credits of two lots: the code, and what is there after the repair."""
+
+
+@pytest.mark.databases("sqlite")
+def test_as_many_credits_arrive_as_have_left(studio):
+    session = studio.session
+    with unit_of_work(session):
+        private = factories.make_event_type(session).id
+    for name in ("update", "delete"):
+        write(studio, text(f"DROP TRIGGER {ENTRY}_no_{name}"))
+    for what, (kind, undone, statements, code, there) in UNEVEN.items():
+        giver, taker = studio.clients(2)
+        studio.grant([giver], 3, unit_value="5")
+        studio.grant([giver], 3, expires_on=studio.today)
+        if kind == TRANSFER:
+            made = studio.move(
+                "transfer_credits", from_client_id=giver, to_client_id=taker, event_type_id=studio.type_id, quantity=5
+            )
+        else:
+            made = studio.move(
+                "convert_credits", client_id=giver, from_event_type_id=studio.type_id, to_event_type_id=private,
+                quantity=4, give=2, get=2,
+            )
+        if undone:
+            studio.undo(made["batch_id"])
+        assert studio.findings() == [], what
+        with unit_of_work(session):
+            session.execute(text("PRAGMA ignore_check_constraints = ON"))
+            for statement in statements:
+                session.execute(text(statement), {"batch": made["batch_id"]})
+            session.execute(text(f"DELETE FROM {LOT} WHERE id NOT IN (SELECT lot_id FROM {ENTRY})"))
+        found = [finding.code for finding in studio.findings()]
+        assert code in found, (what, found)
+        studio.findings(repair=True)
+        assert studio.findings() == [], what
+        held = [
+            sum(lot.available for lot in studio.lots(giver, taker) if (lot.client_id, lot.event_type_id) == key)
+            for key in ((giver, studio.type_id), (taker, studio.type_id) if kind == TRANSFER else (giver, private))
+        ]
+        assert tuple(held) == there, what
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from ...core.scope import SYSTEM
 from ..models import balances, entries, lots
 from ..queries.lots import COUNTERS, entry_sums
 from .check_links import AFTER_SUMS, BEFORE_SUMS, Finding, Found, Proof, mend_lot
+from .check_moves import MOVED
 
 BALANCED = ("available", "reserved", "used")
 
@@ -32,7 +33,7 @@ def check_ledger(session: Session, *, repair: bool = False, size: int = 10_000) 
         # A plan made for any range of keys would read the whole ledger for every one of a thousand ranges.
         session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     repaired = 0
-    for proof in (*BEFORE_SUMS, Proof(lots.c.id, _check_lots, mend_lot), *_BALANCES, *AFTER_SUMS):
+    for proof in (*BEFORE_SUMS, *MOVED, Proof(lots.c.id, _check_lots, mend_lot), *_BALANCES, *AFTER_SUMS):
         for finding, row in _walk(session, proof.key, size, lambda a, b, proof=proof: proof.find(session, a, b)):  # type: ignore[misc]
             if repair and row is not None:
                 proof.mend(session, row)

@@ -1,4 +1,4 @@
-"""What holds the ledger together beside its sums: lots of entries, clients of lots, both sides of a transfer.
+"""What holds the ledger together beside its sums: lots of entries, clients of lots, bookings.
 
 Each proof walks over one key and looks at one range of it with one statement; its mend writes what is missing.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Insert, and_, func, insert, or_, select, update
+from sqlalchemy import Insert, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from ...core import clock
@@ -35,8 +35,9 @@ class Finding:
     """A row that disagrees, and whether it was put right. `detail` is for operators, in numbers.
 
     Codes: entry_without_lot, entry_differs (names another client or event type than its lot), client_missing,
-    batch_differs (from the lots it gave), transfer_one_sided, reserved_twice (a booking), lot_without_entries,
-    lot_differs (from its entries), lot_does_not_add_up, lot_negative, expired_but_spendable, balance_differs.
+    batch_differs (from the lots it gave), transfer_one_sided, transfer_differs (another number of credits arrived
+    than left), reserved_twice (a booking), lot_without_entries, lot_differs (from its entries),
+    lot_does_not_add_up, lot_negative, expired_but_spendable, balance_differs.
     """
 
     code: str
@@ -161,59 +162,6 @@ def _recount_batch(session: Session, row: Any) -> None:
     session.execute(update(batches).where(batches.c.id == row.id).values(done=row.lots))
 
 
-def _transfers(session: Session, after: int, upto: int) -> Found:
-    """Credits that left without arriving, or arrived without having left.
-
-    Both sides of a transfer or conversion are of one batch; of a merge, the arrival is the other client's.
-    """
-    moved, other, source = entries.alias("moved"), entries.alias("other"), clients_table.alias()
-    arrived = select(other.c.id).where(
-        other.c.batch_id == moved.c.batch_id, other.c.kind == EntryKind.transfer_in
-    )
-    merged = (
-        select(other.c.id)
-        .join_from(other, source, source.c.merged_into_id == other.c.client_id)
-        .where(
-            source.c.id == moved.c.client_id, other.c.event_type_id == moved.c.event_type_id,
-            other.c.kind == EntryKind.transfer_in, other.c.reversal_of_id == moved.c.id,
-        )
-    )
-    left = select(other.c.id).where(other.c.id == moved.c.reversal_of_id, other.c.kind == EntryKind.transfer_out)
-    mended = select(other.c.id).where(
-        other.c.lot_id == moved.c.lot_id, other.c.reversal_of_id == moved.c.id, other.c.reason == REPAIRED
-    )
-    out = and_(moved.c.kind == EntryKind.transfer_out, moved.c.available_change < 0)
-    rows = session.execute(
-        select(moved)
-        .where(
-            moved.c.id > after, moved.c.id <= upto,
-            or_(
-                out & moved.c.batch_id.is_not(None) & ~arrived.exists(),
-                out & moved.c.batch_id.is_(None) & ~merged.exists(),
-                and_(moved.c.kind == EntryKind.transfer_in, ~left.exists()),
-            ),
-            ~mended.exists(),
-        )
-        .order_by(moved.c.id)
-    ).all()
-    return [
-        (Finding("transfer_one_sided", row.lot_id, row.client_id, f"entry {row.id}: {row.available_change}"), row)
-        for row in rows
-    ]
-
-
-def _mend_transfer(session: Session, row: Any) -> None:
-    """Credits that left for nowhere come back; those that came from nowhere go, as far as they are unspent."""
-    lock_balances(session, [row.lot_id])
-    if row.kind == EntryKind.transfer_out:
-        kind, change = EntryKind.transfer_out, -row.available_change
-    else:
-        left = session.execute(select(lots.c.available).where(lots.c.id == row.lot_id)).scalar_one()
-        kind, change = EntryKind.void, -min(left, row.available_change)
-    session.execute(_correcting(row, kind, change, 0, reversal_of_id=row.id))
-    mend_lot(session, row.lot_id)
-
-
 def _bookings(session: Session, after: int, upto: int) -> Found:
     """Bookings that reserved again what they had not released."""
 
@@ -265,7 +213,7 @@ def _mend_booking(session: Session, row: Any) -> None:
     """Give back the earlier reservation; the booking keeps its last one."""
     lock_balances(session, [row.lot_id])
     session.execute(
-        _correcting(row, EntryKind.release, row.reserved_change, -row.reserved_change, reversal_of_id=row.id)
+        correcting(row, EntryKind.release, row.reserved_change, -row.reserved_change, reversal_of_id=row.id)
     )
     mend_lot(session, row.lot_id)
 
@@ -294,7 +242,8 @@ def _expire(session: Session, lot_id: int) -> None:
     retire(session, [lot_id], kind=EntryKind.expire, reason=REPAIRED, actor=SYSTEM)
 
 
-def _correcting(row: Any, kind: EntryKind, available: int, reserved: int, **more: Any) -> Insert:
+def correcting(row: Any, kind: EntryKind, available: int, reserved: int, **more: Any) -> Insert:
+    """The INSERT of an entry that puts right what the entry `row` (or the lot it names) did."""
     return insert(entries).values(
         lot_id=row.lot_id, client_id=row.client_id, event_type_id=row.event_type_id, kind=kind,
         available_change=available, reserved_change=reserved, at=clock.now(), actor_id=None, reason=REPAIRED, turn=0,
@@ -320,7 +269,7 @@ def mend_lot(session: Session, lot_id: int) -> None:
     place = select(lots.c.id.label("lot_id"), lots.c.client_id, lots.c.event_type_id).where(lots.c.id == lot_id)
     of_lot = session.execute(place).one()
     for kind, available, reserved in found:
-        session.execute(_correcting(of_lot, EntryKind(kind), available, reserved))
+        session.execute(correcting(of_lot, EntryKind(kind), available, reserved))
     session.execute(update(lots).where(lots.c.id == lot_id).values(**asdict(sums), quantity=sums.quantity))
 
 
@@ -328,7 +277,6 @@ BEFORE_SUMS = (
     Proof(entries.c.id, _entries, _restore_lot),
     Proof(lots.c.id, _clients, _restore_client),
     Proof(batches.c.id, _batches, _recount_batch),
-    Proof(entries.c.id, _transfers, _mend_transfer),
     Proof(entries.c.booking_id, _bookings, _mend_booking),
 )
 """Proved before lots are compared with their entries, because their mends write both."""
