@@ -156,13 +156,13 @@ def measure_sweep(options: Options) -> Iterator[Comparison]:
 
 
 def _swept(factory: sessionmaker[Session], longest: list[float]) -> float:
-    began, finished, count = time.perf_counter(), False, 0
+    began, finished, count, last = time.perf_counter(), False, 0, None
     while not finished:
         start = time.perf_counter()
         with factory() as session, unit_of_work(session):
-            part = expire_lots(session, size=Settings().sweep_chunk, actor=scope.SYSTEM)
+            part = expire_lots(session, size=Settings().sweep_chunk, after=last, actor=scope.SYSTEM)
         longest.append((time.perf_counter() - start) * 1_000)
-        finished, count = part.finished, count + part.lots
+        finished, count, last = part.finished, count + part.lots, part.last
     assert count == SWEPT, f"{count} lots were swept"
     return time.perf_counter() - began
 

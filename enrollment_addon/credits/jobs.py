@@ -1,5 +1,7 @@
 """The background jobs of credits: each step is one chunk of a service verb."""
 
+import datetime as dt
+
 from sqlalchemy.orm import Session
 
 from ..core.batches import batches
@@ -43,10 +45,14 @@ def undo_step(session: Session, job: Job) -> Step:
 @job_kind(EXPIRE)
 def expire_step(session: Session, job: Job) -> Step:
     """The next lots that are past their day; queued by the nightly sweep."""
-    swept = expire_lots(session, size=job.input["chunk"], actor=actor_of(session))
-    total = job.done + swept.lots
-    credits = (job.result or {}).get("credits", 0) + swept.credits
-    return Step(done=swept.lots, finished=swept.finished, total=total, result={"credits": credits})
+    before = job.result or {}
+    day, key = before.get("after") or (None, 0)
+    after = (dt.date.fromisoformat(day), key) if day else None
+    swept = expire_lots(session, size=job.input["chunk"], after=after, actor=actor_of(session))
+    result = {"credits": before.get("credits", 0) + swept.credits}
+    if swept.last:
+        result["after"] = (swept.last[0].isoformat(), swept.last[1])
+    return Step(done=swept.lots, finished=swept.finished, total=job.done + swept.lots, result=result)
 
 
 def _step(chunk: Chunk, result: dict[str, int]) -> Step:

@@ -94,7 +94,7 @@ class CreditLot(Base):
             postgresql_where=text("available > 0"), sqlite_where=text("available > 0"),
         ),
         Index(
-            "ix_enrollment_credit_lot_expiring", "expires_on",
+            "ix_enrollment_credit_lot_expiring", "expires_on", "id",
             postgresql_where=text("available > 0"), sqlite_where=text("available > 0"),
         ),
         Index(None, "client_id", "id"),

@@ -31,10 +31,11 @@ def lot(studio, client_id, expires_on, quantity=3):
 
 
 def sweep(studio, size=100, today=lambda _: TODAY):
-    swept = []
+    swept, last = [], None
     while not swept or not swept[-1].finished:
         with unit_of_work(studio.session):
-            swept.append(service.expire_lots(studio.session, size=size, actor=SYSTEM, today=today))
+            swept.append(service.expire_lots(studio.session, size=size, after=last, actor=SYSTEM, today=today))
+        last = swept[-1].last
     return sum(part.lots for part in swept), sum(part.credits for part in swept)
 
 

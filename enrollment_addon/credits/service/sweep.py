@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal, or_, select, update
+from sqlalchemy import Select, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from ...core import audit, clock
@@ -20,27 +20,42 @@ clients_table: Any = Client.__table__
 
 @dataclass(frozen=True)
 class Swept:
-    """What one chunk expired, and whether lots may be left."""
+    """What one chunk expired, whether lots may be left, and the last one that it looked at, by day and key."""
 
     lots: int
     credits: int
     finished: bool
+    last: tuple[dt.date, int] | None = None
 
 
-def expire_lots(session: Session, *, size: int, actor: Actor, today: Callable[[str], dt.date] = clock.today) -> Swept:
+def expire_lots(
+    session: Session,
+    *,
+    size: int,
+    actor: Actor,
+    after: tuple[dt.date, int] | None = None,
+    today: Callable[[str], dt.date] = clock.today,
+) -> Swept:
     """Expire the available rest of the next `size` lots that are past their day; booked credits stay.
 
-    An expired lot is no longer found, so that the same call repeated walks through all of them; a lot that
-    was extended meanwhile is seen as it is once its balance is locked.
+    `after`: the `last` of the chunk before, so that this one does not step over all that are expired already.
+    A lot that was extended meanwhile is seen as it is once its balance is locked.
     """
     clubs = session.execute(select(Club.id, Club.timezone)).all()
     days = {row.id: today(row.timezone) for row in clubs}
     if not days:
         return Swept(0, 0, finished=True)
     due = _due(days)
-    found = list(session.execute(due.order_by(lots.c.expires_on, lots.c.id).limit(size)).scalars())
-    if not found:
+    next_ones = due.add_columns(lots.c.expires_on).order_by(lots.c.expires_on, lots.c.id).limit(size)
+    if after is not None:
+        day, key = after
+        # The comparison of pairs is what PostgreSQL finds in the index, that of days what MariaDB does.
+        pair = tuple_(lots.c.expires_on, lots.c.id) > tuple_(literal(day), literal(key))
+        next_ones = next_ones.where(lots.c.expires_on >= day, pair)
+    rows = session.execute(next_ones).all()
+    if not rows:
         return Swept(0, 0, finished=True)
+    found = [row.id for row in rows]
     lock_balances(session, found)
     still = due.where(lots.c.id.in_(key_list(session, found)))
     if dialect_of(session) == "postgresql":
@@ -50,7 +65,7 @@ def expire_lots(session: Session, *, size: int, actor: Actor, today: Callable[[s
     audit.record_event(
         session, actor=actor, verb="expire_lots", record="credit_lot", lots=gone.lots, credits=gone.credits
     )
-    return Swept(gone.lots, gone.credits, finished=len(found) < size)
+    return Swept(gone.lots, gone.credits, len(rows) < size, (rows[-1].expires_on, rows[-1].id))
 
 
 def _due(days: dict[int, dt.date]) -> Select[Any]:
