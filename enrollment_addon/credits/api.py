@@ -173,8 +173,11 @@ class ClientCreditsApi(Api):
     @operation("/<pk>/credits", summary="Balances and lots of a client, also as of a past day", permission="read",
                answers={200: ClientCreditsSchema}, refusals=(422,), query=(("as_of", "string", "A day, ISO 8601"),))
     def credits(self, pk: str) -> Any:
-        found = queries.client_credits(self.session, key_of(pk), _day("as_of"))
-        return self.result(ClientCreditsSchema().dump(found))
+        client_id, day = key_of(pk), _day("as_of")
+        found = queries.client_credits(self.session, client_id, day)
+        shared = queries.shared_with(self.session, client_id) if day is None else []
+        told = {"balances": found.balances, "lots": found.lots, "shared": shared}
+        return self.result(ClientCreditsSchema().dump(told))
 
 
 def _day(name: str) -> dt.date | None:

@@ -21,6 +21,7 @@ from . import labels, queries
 from .models import CreditBalance, EntryKind
 from .views import add_to_selection
 from .views.common import explained
+from .views.explain import told_shared
 from .views.moves import extend_of_clients
 
 SOON_DAYS = 30
@@ -75,8 +76,10 @@ def card(client: Client) -> dict[str, Any]:
         {"label": _("Next expiry"), "value": render.date(first.next_expiry) if first else "–",
          "note": first.event_type if first else _("nothing expires")},
     ]
+    shared = queries.shared_with(access.current_session(), client.id) if client.household_id else []
     return {
-        "stats": stats, "add_credits_url": add_url, "explain_url": url_for("CreditsView.explain", pk=client.id),
+        "shared_credits": told_shared(shared), "stats": stats, "add_credits_url": add_url,
+        "explain_url": url_for("CreditsView.explain", pk=client.id),
         "lots_url": url_for("LotView.list", _flt_0_client_id=client.id),
         "empty_credits": _("No session credits yet."), "more": _moves(client) if available else [],
         "balances": [

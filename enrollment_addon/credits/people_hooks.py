@@ -228,18 +228,16 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
     rows = session.execute(
         select(
             *(column for column in _entries.c if column.name != "batch_id"),
-            whole.label("batch_id"), batches.c.state,
+            whole.label("batch_id"), batches.c.state, EventType,
         )
         .join(_lots, _lots.c.id == _entries.c.lot_id)
+        .join(EventType, EventType.id == _entries.c.event_type_id)
         .outerjoin(batches, batches.c.id == whole)
         .where(_entries.c.client_id.in_(client_ids))
         .order_by(_entries.c.id.desc())
         .limit(limit * 4)
     ).all()
-    known = {row.event_type_id for row in rows}
-    names = {
-        item.id: item.label for item in session.scalars(select(EventType).where(EventType.id.in_(known)))
-    }
+    names = {row.event_type_id: row.EventType.label for row in rows}
     items = []
     for key, group in groupby(rows, key=_one_deed):
         kind, event_type_id, actor_id, reason, batch_id, booking_id, _, _ = key

@@ -227,11 +227,27 @@ class BalanceSchema(Schema):
     next_expiry = fields.Date(required=True, allow_none=True)
 
 
+class SharedSchema(Schema):
+    example = {"event_type_id": 4, "available": 2, "next_expiry": None, "owner_ids": [8]}
+
+    event_type_id = fields.Integer(required=True)
+    available = fields.Integer(required=True, metadata={"description": "As far as this client's cap lets them"})
+    next_expiry = fields.Date(required=True, allow_none=True)
+    owner_ids = fields.Function(
+        lambda row: [key for key, _name in row.owners], required=True,
+        metadata={"type": "array", "items": {"type": "integer"}, "description": "The clients who share, if in reach"},
+    )
+
+
 class ClientCreditsSchema(Schema):
-    example = {"balances": [BalanceSchema.example], "lots": [LotSchema.example]}
+    example = {"balances": [BalanceSchema.example], "lots": [LotSchema.example], "shared": [SharedSchema.example]}
 
     balances = fields.List(fields.Nested(BalanceSchema), required=True)
     lots = fields.List(fields.Nested(LotSchema), required=True)
+    shared = fields.List(
+        fields.Nested(SharedSchema), required=True,
+        metadata={"description": "What others of the household share now; in none of the balances, empty with as_of"},
+    )
 
 
 class OtherSideSchema(Schema):

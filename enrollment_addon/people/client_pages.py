@@ -83,7 +83,8 @@ class ClientPages:
             "client": client,
             "crumbs": [*self.crumbs(), {"label": client.club.name, "url": None}],  # type: ignore[attr-defined]
             "sub": _sub(client), "stats": [], "buttons": [b for b in self.buttons(client) if not b.get("danger")],  # type: ignore[attr-defined]
-            "balances": [], "explain_url": None, "add_credits_url": None, "lots_url": None, "empty_credits": "",
+            "balances": [], "shared_credits": [], "explain_url": None, "add_credits_url": None, "lots_url": None,
+            "empty_credits": "",
             "participants": [_participant(p) for p in shown.participants],
             "add_participant_url": url_for("ParticipantView.add", client_id=client.id)
             if may("add", "EnrollmentParticipant") and client.erased_at is None else None,

@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 from sqlalchemy import event, select
 
+from enrollment_addon.core import scope
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import InUse, InvalidInput, NotFound
 from enrollment_addon.core.scope import SYSTEM, Actor, Reach
@@ -56,6 +57,9 @@ def test_members_spend_shared_credits_up_to_their_cap_and_give_them_back(studio,
     assert studio.reserve(first, 1) == [Take(own, 1)], "own credits first"
     assert studio.reserve(first, 2) == [Take(shared, 1)]
     assert studio.reserve(first, 2) == [Take(shared, 1)], "asked again, the same"
+    spendable = {client: [row.available for row in queries.shared_with(studio.session, client)] for client in home}
+    assert spendable == {first: [1], owner: [], third: [2]}, "what the cap leaves; the owner has them as their own"
+    studio.session.rollback()
     assert studio.reserve(first, 3) == [Take(shared, 1)]
     with pytest.raises(NotEnoughCredits):
         studio.reserve(first, 4)
@@ -98,6 +102,11 @@ def test_whoever_reaches_the_member_may_book_with_shared_credits(studio, home, s
         trainer = factories.make_team_member(studio.session).id
         studio.session.get(factories.Client, first).team_member_id = trainer
     staff = Actor(reach=Reach.own_clients, team_member_id=trainer)
+    with scope.acting_as(studio.session, staff):
+        (row,) = queries.shared_with(studio.session, first)
+        assert (row.available, row.owners) == (2, []), "how many there are, not whose"
+        assert queries.shared_with(studio.session, owner) == []
+    studio.session.rollback()
     assert studio.reserve(first, 1, actor=staff)
     studio.act("consume", 1, actor=staff)
     with pytest.raises(NotFound):

@@ -13,6 +13,7 @@ from enrollment_addon.core.scope import SYSTEM, acting_as
 from enrollment_addon.credits import service as credits
 from enrollment_addon.credits.errors import ReservedCredits
 from enrollment_addon.credits.models import CreditBalance, CreditEntry, CreditLot, EntryKind
+from enrollment_addon.credits.queries import lot_entries
 from enrollment_addon.people import queries, service
 from enrollment_addon.people.errors import CannotMerge, ClientClosed, HeadStays
 from enrollment_addon.people.models import Client, Household, Participant
@@ -73,6 +74,8 @@ def test_credits_go_over_and_the_ledger_stays_sound(session: Session, place: Pla
     assert (arrived.kind, arrived.client_id, arrived.reversal_of_id) == (
         EntryKind.transfer_in, place.bob.id, left.id,
     )
+    (told,) = [entry for entry in lot_entries(session, left.lot_id) if entry.id == left.id]
+    assert [(side.lot_id, side.client) for side in told.others] == [(arrived.lot_id, place.bob.full_name)]
     total = session.scalar(select(func.sum(CreditEntry.available_change)))
     assert total == 13, "nothing was lost or made"
 

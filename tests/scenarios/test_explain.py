@@ -85,3 +85,27 @@ def test_every_entry_leads_to_what_it_belongs_to(
     entries = f"/api/v1/enrollment/credits/lots/{made['lot'] + 1}/entries"
     others = [[entry["others"] for entry in http.get(entries).get_json()["result"]] for http in (ana, jonas)]
     assert [[side["client_id"] for sides in found for side in sides] for found in others] == [[taker], []]
+
+
+def test_a_member_sees_what_the_household_shares_and_it_is_in_no_sum(
+    ana: FlaskClient, jonas: FlaskClient, app: Flask, studio: Studio
+) -> None:
+    owner, member = studio.clients[20], studio.clients[1]
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        factories.make_household(session, *(session.get_one(Client, key) for key in (owner, member)))
+        service.grant_credits(
+            session, clients=[owner], event_type_id=studio.yoga, quantity=9, shared=True, member_cap=7,
+            actor=SYSTEM, threshold=500, chunk=100,
+        )
+    for http, named in ((ana, True), (jonas, False)):
+        for url in (f"/enrollment/clients/show/{member}", f"/enrollment/credits/explain/{member}"):
+            page = http.get(url).text.partition("<main")[2]
+            shared = page.partition("Shared in the household")[2]
+            assert '<span class="strong big">7</span>' in shared, url
+            assert "No session credits yet." not in page
+            assert (f"/enrollment/credits/explain/{owner}?" in shared) is named, "whose they are only in reach"
+        found = http.get(f"/api/v1/enrollment/clients/{member}/credits").get_json()["result"]
+        owners = [owner] if named else []
+        shared_row = {"event_type_id": studio.yoga, "available": 7, "next_expiry": None, "owner_ids": owners}
+        assert found == {"balances": [], "lots": [], "shared": [shared_row]}
+    assert ana.get(f"/api/v1/enrollment/clients/{owner}/credits").get_json()["result"]["shared"] == []

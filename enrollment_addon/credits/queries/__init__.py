@@ -8,6 +8,7 @@ from .balances import BalanceRow, ClientCredits, Summary, balances_for, client_b
 from .batches import GRANT, BatchRow, BatchSummary, batch_rows, batch_summary
 from .expiring import Forfeit, expiring_within, forfeited
 from .history import EntryRow, ExplainedLot, Explanation, OtherSide, explain, lot_entries
+from .household import SharedRow, shared_with
 from .lots import LotRow, entry_sums
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Forfeit",
     "LotRow",
     "OtherSide",
+    "SharedRow",
     "Summary",
     "balances_for",
     "batch_rows",
@@ -33,4 +35,5 @@ __all__ = [
     "explain",
     "forfeited",
     "lot_entries",
+    "shared_with",
 ]

@@ -18,7 +18,7 @@ from ...core.web.views import PageView, RecordView, Selection, notice, posted_ke
 from .. import labels, queries, service
 from ..forms import AsOfForm, GrantForm
 from .common import ROWS, client_view, number_of, settings
-from .explain import told_lots
+from .explain import told_lots, told_shared
 
 
 class CreditsView(PageView):
@@ -159,6 +159,10 @@ class CreditsView(PageView):
             hidden_args=[("event_type_id", event_type_id)] if event_type_id else [],
             totals=[b for b in credits.balances if event_type_id in (None, b.event_type_id)],
             lots=told_lots(self.session, told.lots),
+            shared=[] if as_of or not client.household_id else told_shared(
+                [row for row in queries.shared_with(self.session, client.id)
+                 if event_type_id in (None, row.event_type_id)]
+            ),
             next_url=url_for("CreditsView.explain", pk=pk, **here, after=told.next_after) if told.next_after else None,
         )
 

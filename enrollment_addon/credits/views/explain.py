@@ -41,6 +41,20 @@ def lot_url(client_id: int, event_type_id: int, lot_id: int) -> str:
     return f"{url}#enr-lot-{lot_id}"
 
 
+def told_shared(rows: Sequence[queries.SharedRow]) -> list[dict[str, Any]]:
+    """What the household shares with a client, each with the way to the explanations of its owners."""
+    return [
+        {
+            "event_type": row.event_type, "available": row.available, "next_expiry": row.next_expiry,
+            "owners": [
+                {"label": name, "url": url_for("CreditsView.explain", pk=key, event_type_id=row.event_type_id)}
+                for key, name in row.owners
+            ],
+        }
+        for row in rows
+    ]
+
+
 def _lot(
     explained: queries.ExplainedLot, bookings: Mapping[int, hooks.Told], enrollments: Mapping[int, hooks.Told],
     batches: Collection[int],
