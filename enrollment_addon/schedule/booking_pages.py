@@ -16,8 +16,9 @@ from ..core.web.api import key_of, new_key
 from ..core.web.views import form_status, notice, posted_key
 from ..people.models import Client
 from . import queries, service
-from .forms import AppointmentForm, BookingForm, CancelForm, WhereForm, WhoForm, when
+from .forms import AppointmentForm, BookingForm, CancelForm, LeaveQueueForm, WhereForm, WhoForm, when
 from .models import Booking, BookingState, ScheduledSession
+from .texts import cancel_facts, comes_back
 
 
 class BookingPages:
@@ -97,7 +98,7 @@ class BookingPages:
                 return redirect(url_for("SessionView.show", pk=session_id))
             item, client = self.find(pk), self._client(client_id_of(request.args))  # type: ignore[attr-defined]
         title = _("Walk-in: %(name)s", name=name) if walk_in else _("Book %(name)s", name=name)
-        free = item.capacity - queries.taken_of(self.session, [item.id]).get(item.id, queries.Taken()).booked
+        free = item.capacity - queries.taken_of(self.session, [item.id]).get(item.id, queries.Taken()).taken
         places = (
             ngettext("%(num)s place is free", "%(num)s places are free", free) if free > 0
             else _("full: the booking goes on the waitlist")
@@ -149,7 +150,10 @@ class BookingPages:
     @verb("cancel_bookings")
     def cancel_booking(self, pk: str) -> Any:
         """Ask what comes back, then cancel."""
-        booking, form = self.booking(pk), CancelForm()
+        booking = self.booking(pk)
+        form = LeaveQueueForm() if booking.state == BookingState.waitlisted else CancelForm()
+        if isinstance(form, CancelForm):
+            form.say_default(comes_back(booking))
         name, session_id = booking.participant.name, booking.session_id
         if request.method == "POST" and form.validate():
             ok, done = self.attempt(  # type: ignore[attr-defined]
@@ -165,7 +169,8 @@ class BookingPages:
             booking = self.booking(pk)
         page = self.render_template(  # type: ignore[attr-defined]
             "enrollment_addon/undo.html", title=_("Cancel the booking of %(name)s?", name=name),
-            sentence=f"{booking.session.label} · {when(booking.session)}", facts=[], form=form,
+            sentence=f"{booking.session.label} · {when(booking.session)}",
+            facts=cancel_facts(self.session, booking), form=form,
             crumbs=self.crumbs(), action_url=request.path,  # type: ignore[attr-defined]
             cancel_url=url_for("SessionView.show", pk=session_id), submit_label=_("Cancel the booking"), danger=True,
             idempotency_key=request.form.get("idempotency_key") or new_key(),

@@ -90,9 +90,17 @@ class Policy:
     horizon_weeks: int = 12
     grace_days: int = 14
 
+    def last_moment(self, starts_at: dt.datetime) -> dt.datetime:
+        """Up to when a booking is cancelled in time."""
+        return starts_at - dt.timedelta(hours=self.notice_hours)
+
     def is_late(self, starts_at: dt.datetime, now: dt.datetime) -> bool:
-        """Whether it is too late to cancel and keep the credit."""
-        return now > starts_at - dt.timedelta(hours=self.notice_hours)
+        """Whether it is too late to cancel in time."""
+        return now > self.last_moment(starts_at)
+
+    def returns(self, starts_at: dt.datetime, now: dt.datetime) -> bool:
+        """Whether what paid comes back when a booking is cancelled now and nobody says otherwise."""
+        return not (self.late_cancel_forfeits and self.is_late(starts_at, now))
 
     def spends(self, state: BookingState) -> bool:
         """Whether a booking that ended like this uses its credit up."""

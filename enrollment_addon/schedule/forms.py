@@ -59,7 +59,16 @@ class ReasonForm(forms.Form):
     reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
 
 
-class CancelForm(forms.Form):
+class LeaveQueueForm(forms.Form):
+    """Of a place in line nothing comes back."""
+
+    reason = forms.StringField(_l("Reason"), validators=[forms.Length(max=500)])
+
+    def return_credit(self) -> bool | None:
+        return None
+
+
+class CancelForm(LeaveQueueForm):
     """What comes back is decided by the notice unless staff say otherwise."""
 
     give_back = RadioField(
@@ -70,7 +79,11 @@ class CancelForm(forms.Form):
         ],
         default="auto",
     )
-    reason = forms.StringField(_l("Reason"), validators=[forms.Length(max=500)])
+
+    def say_default(self, returns: bool) -> None:
+        """Say what the notice means now."""
+        text = _("As the notice says: return it") if returns else _("As the notice says: forfeit it")
+        self.give_back.choices = [SelectChoice("auto", text), *self.give_back.choices[1:]]
 
     def return_credit(self) -> bool | None:
         return {"return": True, "forfeit": False}.get(self.give_back.data)

@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, select
 from sqlalchemy.orm import Session, joinedload, lazyload
 
+from ..billing.models import Charge, ChargeStatus
 from ..core import clock
 from ..core.db import key_list
 from ..credits.models import CreditLot
@@ -36,10 +37,24 @@ GROUP_PARTS = (
 
 @dataclass(frozen=True)
 class Taken:
-    """How many places of a session are taken, and how many people wait."""
+    """How many places of a session are booked, how many people wait, and for how many of these one is held."""
 
     booked: int = 0
     waiting: int = 0
+    held: int = 0
+
+    @property
+    def taken(self) -> int:
+        """Places that nobody else can have now."""
+        return self.booked + self.held
+
+
+@dataclass(frozen=True)
+class Line:
+    """How many people are in line for a place that frees, and the first of them, if the actor reaches them."""
+
+    waiting: int
+    first: Booking | None
 
 
 @dataclass(frozen=True)
@@ -62,16 +77,43 @@ def is_upcoming() -> ColumnElement[bool]:
 def taken_of(session: Session, session_ids: Iterable[int]) -> dict[int, Taken]:
     """The places taken in sessions, by session. Counts everybody, in reach or not."""
     rows = session.connection().execute(
-        select(bookings.c.session_id, bookings.c.state, func.count())
+        select(
+            bookings.c.session_id, bookings.c.state, func.count(),
+            func.sum(case((bookings.c.held_until > clock.now(), 1), else_=0)),
+        )
         .where(bookings.c.session_id.in_(key_list(session, session_ids)), bookings.c.state.not_in(OFF))
         .group_by(bookings.c.session_id, bookings.c.state)
     )
     found: dict[int, Taken] = {}
-    for session_id, state, count in rows:
+    for session_id, state, count, held in rows:
         so_far = found.get(session_id, Taken())
-        waits = state == BookingState.waitlisted
-        found[session_id] = Taken(so_far.booked + (0 if waits else count), so_far.waiting + (count if waits else 0))
+        if state == BookingState.waitlisted:
+            found[session_id] = replace(so_far, waiting=count, held=int(held))
+        else:
+            found[session_id] = replace(so_far, booked=so_far.booked + count)
     return found
+
+
+def line_of(session: Session, session_id: int) -> Line:
+    """Who is in line for a place of a session, those with a held one apart. Counts everybody, in reach or not."""
+    keys = session.connection().execute(
+        select(bookings.c.id)
+        .where(
+            bookings.c.session_id == session_id, bookings.c.state == BookingState.waitlisted,
+            bookings.c.held_until.is_(None),
+        )
+        .order_by(bookings.c.queued_at, bookings.c.id)
+    ).scalars().all()
+    first = select(Booking).where(Booking.id.in_(keys[:1])).options(joinedload(Booking.participant))
+    return Line(len(keys), session.scalars(first).one_or_none())
+
+
+def paid_with(session: Session, booking: Booking) -> CreditLot | Charge | None:
+    """The lot whose credit, or the charge, a booking is paid with, if it is one of these and in reach."""
+    if booking.lot_id is not None:
+        return session.scalars(select(CreditLot).where(CreditLot.id == booking.lot_id)).one_or_none()
+    charge = select(Charge).where(Charge.booking_id == booking.id, Charge.status != ChargeStatus.void)
+    return session.scalars(charge.order_by(Charge.id.desc()).limit(1)).one_or_none()
 
 
 def roster(session: Session, item: ScheduledSession) -> Roster:

@@ -9,7 +9,7 @@ from flask_appbuilder.baseviews import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import ngettext
+from flask_babel import lazy_pgettext, ngettext, pgettext
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import joinedload
 
@@ -74,7 +74,8 @@ class SessionView(BookingPages, RecordView):
         Column("club", _l("Club"), value=lambda s: s.club.name),
         Column("team_member", _l("Instructor"), value=lambda s: s.team_member.name if s.team_member else ""),
         Column("room", _l("Room"), phone="hide"),
-        Column("booked", _l("Booked"), value=lambda s: _taken(s).booked, kind="number", phone="end"),
+        Column("booked", lazy_pgettext("places", "Booked"), value=lambda s: _taken(s).booked, kind="number",
+               phone="end"),
         Column("waiting", _l("Waiting"), value=lambda s: _taken(s).waiting, kind="number", phone="hide"),
         Column("capacity", _l("Places"), kind="number", phone="hide"),
         Column("status", _l("Status"), value=lambda s: str(dict(SESSION_STATES)[s.status]), kind="badge",
@@ -162,11 +163,16 @@ class SessionView(BookingPages, RecordView):
         pairs = (
             (_("Club"), item.club.name), (_("Instructor"), item.team_member.name if item.team_member else ""),
             (_("Room"), item.room),
-            (_("Places"), _("%(booked)s of %(places)s", booked=render.number(found.taken.booked),
-                            places=render.number(item.capacity))),
+            (
+                pgettext("places", "Booked"),
+                ngettext("%(booked)s of %(num)s place", "%(booked)s of %(num)s places", item.capacity,
+                         booked=render.number(found.taken.booked)),
+            ),
             (_("Waiting"), render.number(found.taken.waiting)),
         )
         facts = [{"label": label, "value": value} for label, value in pairs]
+        if found.taken.held:
+            facts.append({"label": _("Held for who waits"), "value": render.number(found.taken.held)})
         if item.cancel_reason:
             facts.append({"label": _("Reason"), "value": item.cancel_reason})
         return facts
@@ -182,6 +188,7 @@ class SessionView(BookingPages, RecordView):
             "client_url": url_for("ClientView.show", pk=booking.client_id) if may("read", "EnrollmentClient") else None,
             "state": state, "state_label": dict(BOOKING_STATES)[state], "state_class": BOOKING_CLASSES.get(state, ""),
             "pays": str(dict(PAYS)[booking.pays]) if booking.pays else "", "held_until": booking.held_until,
+            "hold_is_over": booking.held_until is not None and booking.held_until <= clock.now(),
             "attendance_url": url_for("SessionView.attendance", pk=booking.id) if takes else None,
             "cancel_url": url_for("SessionView.cancel_booking", pk=booking.id)
             if live and can("cancel_bookings") else None,

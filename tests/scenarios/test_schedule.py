@@ -94,12 +94,18 @@ def test_a_week_at_the_studio(ana: FlaskClient, app: Flask, people: Studio) -> N
         post(ana, chosen.location, participant_id=own(app, client), pays="auto")
     page = ana.get(roster).text
     assert page.count("Booked</span>") == 2
+    assert "2 of 2 places" in page
     assert "On the waitlist" in page
     assert "Next bookings" in ana.get(f"/enrollment/clients/show/{people.clients[0]}").text
 
     booked = [b["id"] for b in rows(app, Booking)]
     question = ana.get(f"/enrollment/sessions/cancel_booking/{booked[0]}").text
-    assert "Maya 00 Fischer" in question
+    for said in ("Maya 00 Fischer", "in time until Mar 3, 2026", "Session credit", "The credit comes back.",
+                 "As the notice says: return it", "It is offered to Maya 02 Fischer, the first in line."):
+        assert said in question
+    in_line = ana.get(f"/enrollment/sessions/cancel_booking/{booked[2]}").text
+    assert "the place in line is given up" in in_line
+    assert "As the notice says" not in in_line, "nothing was paid that could come back"
     post(ana, f"/enrollment/sessions/cancel_booking/{booked[0]}", give_back="auto", reason="Ill")
     assert [b["state"] for b in rows(app, Booking)] == ["cancelled", "booked", "booked"]
     early = tap(ana, roster, f"/enrollment/sessions/attendance/{booked[1]}", 409, state="attended")
@@ -108,6 +114,9 @@ def test_a_week_at_the_studio(ana: FlaskClient, app: Flask, people: Studio) -> N
     with clock.frozen(MONDAY + dt.timedelta(days=2, hours=9)):
         tap(ana, roster, f"/enrollment/sessions/attendance/{booked[1]}", state="no_show")
         tap(ana, roster, f"/enrollment/sessions/attendance/{booked[1]}", state="booked")
+        late = ana.get(f"/enrollment/sessions/cancel_booking/{booked[1]}").text
+        assert "too late since Mar 3, 2026" in late
+        assert "Nothing: the credit is forfeited." in late
         tap(ana, roster, f"/enrollment/sessions/all_present/{first}")
     assert [b["state"] for b in rows(app, Booking)] == ["cancelled", "attended", "attended"]
     assert [balances(app)[key] for key in people.clients[:3]] == [2, 1, 1]

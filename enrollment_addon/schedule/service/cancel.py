@@ -69,7 +69,7 @@ def call_off(
         set_state(session, booking, BookingState.cancelled, returned=None, cancel_reason=reason, **marks)
         return {"state": BookingState.cancelled, "returned": False, "credits": 0}
     late = policy().is_late(item.starts_at, clock.now())
-    back = return_credit if return_credit is not None else not (late and policy().late_cancel_forfeits)
+    back = return_credit if return_credit is not None else policy().returns(item.starts_at, clock.now())
     if back:
         credits = give_back(session, booking, item, actor=actor, reason=reason)
     else:

@@ -87,19 +87,18 @@ def _offer(
     To hold one, paying is tried and taken back: what pays then is decided when they confirm.
     """
     hours = policy().waitlist_hold_hours
-    trial = session.begin_nested()
     try:
-        pay(session, booking, item, wish_of(booking), actor=actor)
+        with session.begin_nested() as attempt:
+            pay(session, booking, item, wish_of(booking), actor=actor)
+            if hours:
+                attempt.rollback()
     except AddonError:
-        trial.rollback()
         session.expire(booking)
         return False
     if hours:
-        trial.rollback()
         session.expire(booking)
         note(session, booking, held_until=min(now + dt.timedelta(hours=hours), item.starts_at))
     else:
-        trial.commit()
         set_state(session, booking, BookingState.booked)
     record_event(
         session, actor=actor, verb="hold_place" if hours else "promote_booking", record="booking",
