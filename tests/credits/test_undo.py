@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from sqlalchemy import text
 
 from enrollment_addon.core import scope
 from enrollment_addon.core.db import unit_of_work
@@ -151,6 +152,26 @@ def test_void_takes_the_unspent_rest_of_lots(studio, sound):
     assert studio.void([first]) == {"voided": 0}
     studio.release(1)
     assert studio.void([first]) == {"voided": 1}
+    assert sound()
+
+
+@pytest.mark.databases("sqlite")
+def test_void_touches_no_balance_but_those_of_its_lots(studio, sound):
+    clients = studio.clients(2)
+    with unit_of_work(studio.session):
+        other = factories.make_event_type(studio.session).id
+    for event_type in (studio.type_id, other):
+        studio.grant(clients, 2, event_type_id=event_type)
+    chosen = [
+        lot.id for lot in studio.lots()
+        if (lot.client_id, lot.event_type_id) in ((clients[0], studio.type_id), (clients[1], other))
+    ]
+    with unit_of_work(studio.session):
+        studio.session.execute(text(
+            "CREATE TRIGGER nothing_to_change BEFORE UPDATE ON enrollment_credit_balance "
+            "WHEN NEW.available = OLD.available BEGIN SELECT RAISE(ABORT, 'whose lock nobody holds'); END"
+        ))
+    assert studio.void(chosen) == {"voided": 4}
     assert sound()
 
 

@@ -10,7 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Integer, Update, bindparam, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Update,
+    and_,
+    bindparam,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from ...core import clock
@@ -193,6 +206,23 @@ def change_balance(session: Session, client_id: int, event_type_id: int, **chang
     )
 
 
+def add_to_balances(session: Session, keys: Iterable[tuple[int, int]], change: ColumnElement[Any]) -> None:
+    """Add to what is available in exactly these balances (client, event type), whose locks the caller holds.
+
+    A pair of lists instead of the pairs would also touch, and lock, balances of other event types of the clients.
+    """
+    by_type: dict[int, list[int]] = {}
+    for client_id, event_type_id in keys:
+        by_type.setdefault(event_type_id, []).append(client_id)
+    exactly = (
+        and_(balances.c.event_type_id == event_type_id, balances.c.client_id.in_(client_ids))
+        for event_type_id, client_ids in by_type.items()
+    )
+    session.execute(
+        update_balances().where(or_(false(), *exactly)).values(available=balances.c.available + change)
+    )
+
+
 def lock_balances(session: Session, lot_ids: Sequence[int]) -> None:
     """Lock the balances above these lots, in key order, until the transaction ends."""
     chosen = lots.c.id.in_(key_list(session, lot_ids))
@@ -250,14 +280,7 @@ def retire(
         .scalar_subquery()
     )
     concerned = session.execute(select(lots.c.client_id, lots.c.event_type_id).where(live).distinct()).all()
-    session.execute(
-        update_balances()
-        .where(
-            balances.c.client_id.in_({row.client_id for row in concerned}),
-            balances.c.event_type_id.in_({row.event_type_id for row in concerned}),
-        )
-        .values(available=balances.c.available - func.coalesce(rest, 0))
-    )
+    add_to_balances(session, [(row.client_id, row.event_type_id) for row in concerned], -func.coalesce(rest, 0))
     # MariaDB assigns from left to right: the counter must read `available` before it becomes zero.
     session.execute(
         update(lots)
