@@ -20,6 +20,9 @@ from .models import Enrollment, EnrollmentChange, EnrollmentPause
 
 RESTORE_DAYS = 30
 MOST_ROWS = 100
+VOID_RETURNED = "void_returned_sessions"
+ASIDES = (VOID_RETURNED,)
+"""What is told in the history and is no step of its own: an undo takes back the step before."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,23 @@ def open_charges(session: Session, enrollment_id: int) -> Sequence[Charge]:
 
 
 def last_change(session: Session, enrollment_id: int) -> EnrollmentChange | None:
-    """The last step in an enrollment's life."""
+    """The last step in an enrollment's life; what only happened to its sessions since is none."""
     return session.scalars(
         select(EnrollmentChange)
-        .where(EnrollmentChange.enrollment_id == enrollment_id)
+        .where(EnrollmentChange.enrollment_id == enrollment_id, EnrollmentChange.verb.not_in(ASIDES))
         .order_by(EnrollmentChange.id.desc()).limit(1)
     ).one_or_none()
+
+
+def voided_by(session: Session, step: EnrollmentChange) -> int:
+    """How many sessions an end of an enrollment has voided, with those that came back later and were voided then."""
+    later = session.scalars(
+        select(EnrollmentChange).where(
+            EnrollmentChange.enrollment_id == step.enrollment_id, EnrollmentChange.id > step.id,
+            EnrollmentChange.verb == VOID_RETURNED,
+        )
+    )
+    return sum(change.details.get("voided", 0) for change in (step, *later))
 
 
 def history(session: Session, enrollment_id: int) -> Sequence[EnrollmentChange]:

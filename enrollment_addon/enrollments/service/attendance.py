@@ -14,10 +14,12 @@ from ..calc import Status
 from ..errors import NotBookable, NotYetBegun, OtherParticipant, PausedThatDay
 from ..labels import STATUSES
 from ..models import Enrollment
-from .steps import lock_row, note
+from .steps import lock_row, note, void_sessions
 
 BOOKABLE = (Status.active, Status.completed)
 """What is left of a completed enrollment is good until it expires, unless it was voided."""
+GONE = (Status.cancelled, Status.transferred, Status.exited)
+"""The ends that leave no sessions."""
 
 
 def guard_booking(
@@ -53,10 +55,11 @@ def settle_attendance(
     session: Session, enrollment_ids: Sequence[int], actor: Actor, *, complete: bool
 ) -> None:
     """Complete enrollments whose last session was used, if the deployment wants that; reopen those it was taken
-    back of again."""
+    back of again. What comes back to one that has ended early or was deleted is voided: nothing could use it."""
     for key in sorted(enrollment_ids):
         item = lock_row(session, key)
-        if item.deleted_at is not None:
+        if item.deleted_at is not None or item.status in GONE:
+            _void_returned(session, item, actor)
             continue
         all_used = item.total > 0 and queries.counts_of(session, key).used >= item.total
         if complete and all_used and item.status == Status.active:
@@ -67,3 +70,10 @@ def settle_attendance(
             if step is not None and step.verb == "auto_complete_enrollment" and step.undone_at is None:
                 item.status, step.undone_at = Status.active, clock.now()
                 note(session, item, "reopen_enrollment", Status.completed, actor=actor)
+
+
+def _void_returned(session: Session, item: Enrollment, actor: Actor) -> None:
+    left = queries.counts_of(session, item.id).remaining
+    if left:
+        voided = void_sessions(session, item, left, reason=f"Enrollment {item.id} has ended", actor=actor)
+        note(session, item, queries.VOID_RETURNED, Status(item.status), actor=actor, voided=voided)

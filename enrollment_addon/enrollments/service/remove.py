@@ -11,7 +11,7 @@ from ...schedule.service import cancel_enrollment_bookings
 from .. import queries
 from ..calc import Status
 from ..errors import MoneySettled, NotDeleted, RestoreTooLate
-from ..models import Enrollment
+from ..models import Enrollment, EnrollmentChange
 from .pauses import end_pauses
 from .steps import add_sessions, charge, lock, note, reason_or_none, value_of_one, void_sessions, withdraw_charges
 
@@ -58,15 +58,19 @@ def restore_enrollment(
     assert deletion.verb == "delete_enrollment", "nothing follows a deletion"
     item.deleted_at, deletion.undone_at = None, clock.now()
     session.flush()
-    given_back(session, item, deletion.details, actor=actor)
+    given_back(session, item, deletion, actor=actor)
     note(session, item, "restore_enrollment", Status(item.status), actor=actor, reason=reason)
     return item
 
 
-def given_back(session: Session, item: Enrollment, details: dict[str, int], *, actor: Actor) -> tuple[int, int]:
+def owed_again(step: EnrollmentChange) -> int:
+    """What the client owes again when a step is taken back, in minor units."""
+    return int(step.details.get("withdrawn", 0) + step.details.get("refunded", 0))
+
+
+def given_back(session: Session, item: Enrollment, step: EnrollmentChange, *, actor: Actor) -> tuple[int, int]:
     """Open again what a step voided, and charge again what it withdrew or refunded: sessions and minor units."""
-    sessions = details.get("voided", 0)
-    owed = details.get("withdrawn", 0) + details.get("refunded", 0)
+    sessions, owed = queries.voided_by(session, step), owed_again(step)
     add_sessions(session, item, sessions, unit_value=value_of_one(item), actor=actor)
     charge(session, item, item.package.name if item.package else "–", owed, actor=actor)
     return sessions, owed

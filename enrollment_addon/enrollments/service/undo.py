@@ -1,7 +1,6 @@
 """Taking back the end of an enrollment, as long as nothing later depends on it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Session
@@ -14,7 +13,7 @@ from .. import queries
 from ..calc import Status
 from ..errors import NothingToUndo, StillNeeded
 from ..models import Enrollment, EnrollmentChange
-from .remove import given_back
+from .remove import given_back, owed_again
 from .steps import lock, note, once
 
 UNDOABLE = ("cancel_enrollment", "complete_enrollment", "auto_complete_enrollment")
@@ -33,10 +32,7 @@ class UndoPlan:
 def undo_plan(session: Session, *, enrollment_id: int) -> UndoPlan:
     """What an undo would do, without doing it. Raises: NotFound, NothingToUndo, StillNeeded."""
     step = _step(session, require(session, Enrollment, enrollment_id))
-    told: dict[str, Any] = step.details
-    return UndoPlan(
-        step.verb, told.get("voided", 0), told.get("refunded", 0) + told.get("withdrawn", 0), told.get("bookings", 0)
-    )
+    return UndoPlan(step.verb, queries.voided_by(session, step), owed_again(step), step.details.get("bookings", 0))
 
 
 def undo_enrollment(
@@ -56,7 +52,7 @@ def undo_enrollment(
         item.status = step.status_before or Status.active
         step.undone_at = clock.now()
         session.flush()
-        sessions, owed = given_back(session, item, step.details, actor=actor)
+        sessions, owed = given_back(session, item, step, actor=actor)
         note(
             session, item, "undo_enrollment", before, actor=actor, reason=reason, of=step.verb, sessions=sessions,
             charged=owed, currency=item.currency,

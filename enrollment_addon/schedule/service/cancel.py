@@ -52,7 +52,7 @@ def cancel_booking(
             session, actor=actor, verb="cancel_booking", record="booking", record_id=booking.id,
             client_id=booking.client_id, reason=reason, session_id=item.id, promoted=len(promoted), **result,
         )
-        if booking.enrollment_id is not None and not result["returned"]:
+        if booking.enrollment_id is not None:
             after_attendance(session, [booking.enrollment_id], actor)
         return {"booking_id": booking.id, **result}
 
