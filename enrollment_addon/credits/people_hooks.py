@@ -10,14 +10,15 @@ from sqlalchemy.orm import Session
 
 from ..catalog.models import EventType
 from ..catalog.service import register_event_type_holder
-from ..core.batches import BatchState, batches, targets
-from ..core.scope import Actor
+from ..core.batches import Batch, BatchState, batches, register_batch_reach, targets
+from ..core.scope import Actor, actor_of, clause_for
 from ..people import hooks
 from ..people.calc import ERASED, redacted
 from ..people.models import Client, Club, Participant, ParticipantKind
 from .errors import ReservedCredits
 from .labels import BATCH_KINDS
 from .models import CreditBalance, CreditEntry, CreditLot, EntryKind, lot_participants
+from .queries import all_clients_reached
 from .service.grant import KIND as GRANT
 from .service.ledger import open_balances, retire
 from .service.lots import insert_lot, restrict
@@ -35,6 +36,7 @@ _KEPT = (
 def plug_in() -> None:
     """Register everything here; doing it again changes nothing."""
     label = _l("session credits")
+    register_batch_reach("credits", all_clients_reached)
     hooks.register_client_holder(label, _clients_with_lots)
     hooks.register_club_amounts(label, _clubs_with_values)
     register_event_type_holder(label, _event_types_with_lots)
@@ -222,7 +224,7 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
     """The ledger of a client, newest first; what one verb did to an event type at once is one item.
 
     Reads four entries per item asked for: a verb that touches more lots than that at once tells the rest of
-    them as an item of its own at the end of the list.
+    them as an item of its own at the end of the list. `undoable` are batches that the person may see.
     """
     whole = func.coalesce(_entries.c.batch_id, _lots.c.batch_id)
     rows = session.execute(
@@ -232,7 +234,7 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
         )
         .join(_lots, _lots.c.id == _entries.c.lot_id)
         .join(EventType, EventType.id == _entries.c.event_type_id)
-        .outerjoin(batches, batches.c.id == whole)
+        .outerjoin(batches, (batches.c.id == whole) & clause_for(Batch, actor_of(session)))
         .where(_entries.c.client_id.in_(client_ids))
         .order_by(_entries.c.id.desc())
         .limit(limit * 4)

@@ -4,13 +4,14 @@ import datetime as dt
 
 import pytest
 import time_machine
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from enrollment_addon.core import scope
+from enrollment_addon.core.batches import Batch
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import NotFound
 from enrollment_addon.core.scope import NOBODY, Actor, Reach
-from enrollment_addon.credits import queries
+from enrollment_addon.credits import people_hooks, queries
 from tests import factories
 
 pytestmark = pytest.mark.all_databases
@@ -76,11 +77,42 @@ def test_out_of_reach_there_is_nothing_to_see(studio):
             assert queries.balances_for(studio.session, [client])[client] == queries.Summary()
             if batch_is_visible := actor.user_id is not None:
                 assert batch_is_visible
-    foreign = Actor(user_id=77, reach=Reach.own_clubs, club_ids=(studio.club_id,))
+    foreign = Actor(user_id=77, reach=Reach.own_clubs, club_ids=(studio.club_id + 1,))
     with scope.acting_as(studio.session, foreign):
         for ask in (queries.batch_summary, queries.batch_rows):
             with pytest.raises(NotFound):
                 ask(studio.session, batch_id)
+
+
+def test_a_batch_is_seen_and_undone_by_who_reaches_all_its_clients(studio):
+    people_hooks.plug_in()
+    mine = studio.clients(1)[0]
+    with unit_of_work(studio.session):
+        elsewhere, user = factories.make_club(studio.session).id, factories.make_user_row(studio.session).id
+    other = studio.clients(1, club_id=elsewhere)[0]
+    own, both = studio.grant([mine], 4)["batch_id"], studio.grant([mine, other])["batch_id"]
+    lots = [lot.id for lot in studio.lots(mine)]
+    given = studio.move(
+        "transfer_credits", from_client_id=mine, to_client_id=other, event_type_id=studio.type_id, quantity=1
+    )["batch_id"]
+    extended = studio.move("extend_lots", lot_ids=lots, expires_on=studio.today)["batch_id"]
+    mixed = studio.move("void_lots", lot_ids=[lot.id for lot in studio.lots(other)])["batch_id"]
+    boss = Actor(user_id=user, reach=Reach.own_clubs, club_ids=(studio.club_id,))
+    with scope.acting_as(studio.session, boss):
+        seen = set(studio.session.scalars(select(Batch.id)))
+        assert seen == {own, extended}, "not the one that gives to, or moved to, somebody out of reach"
+        assert queries.batch_summary(studio.session, own).credits == 4
+        for key in (both, given, mixed):
+            with pytest.raises(NotFound):
+                queries.batch_summary(studio.session, key)
+        told = people_hooks.told_entries(studio.session, [mine], 20)
+        assert {item.details["batch_id"] for item in told if item.details["undoable"]} == seen
+        studio.session.rollback()
+        assert studio.undo(extended, actor=boss)["taken_back"] == 5
+        assert studio.undo(own, actor=boss)["taken_back"] == 3
+    portal = Actor(user_id=78, reach=Reach.portal)
+    with scope.acting_as(studio.session, portal):
+        assert studio.session.scalars(select(Batch.id)).all() == []
 
 
 def test_every_credit_is_explained_by_its_entries(studio):

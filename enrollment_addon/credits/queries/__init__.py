@@ -5,7 +5,7 @@ taken yet are shown as `lapsed` and counted nowhere else.
 """
 
 from .balances import BalanceRow, ClientCredits, Summary, balances_for, client_balances, client_credits
-from .batches import GRANT, BatchRow, BatchSummary, batch_rows, batch_summary
+from .batches import GRANT, BatchRow, BatchSummary, all_clients_reached, batch_rows, batch_summary
 from .expiring import Forfeit, expiring_within, forfeited
 from .history import EntryRow, ExplainedLot, Explanation, OtherSide, explain, lot_entries
 from .household import SharedRow, shared_with
@@ -25,6 +25,7 @@ __all__ = [
     "OtherSide",
     "SharedRow",
     "Summary",
+    "all_clients_reached",
     "balances_for",
     "batch_rows",
     "batch_summary",

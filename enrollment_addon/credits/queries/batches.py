@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...catalog.models import EventType
-from ...core.batches import Batch
+from ...core.batches import Batch, targets
 from ...core.errors import NotFound
-from ...core.scope import actor_of, clause_for, reach_of
+from ...core.scope import Actor, Reach, actor_of, clause_for, reach_of
 from ..models import EntryKind, entries, lots
 from .lots import clients_table, names_of
 
@@ -23,6 +23,8 @@ _KINDS: Mapping[str, EntryKind] = {
     "credits.void": EntryKind.void,
 }
 """The entries of a batch by which its lots are found."""
+MOST_CLIENTS = 500
+"""Batches of more are seen by those alone who started them or see everything: nobody counts a table for a list."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,37 @@ def batch_rows(session: Session, batch_id: int, *, after: int = 0, size: int = 5
         )
         for row in rows
     ]
+
+
+def all_clients_reached(actor: Actor) -> ColumnElement[bool]:
+    """The clause over `Batch` for those that concern nobody whom this person of the team does not reach.
+
+    Stops at the first client out of reach, and looks at no more than `MOST_CLIENTS` of a batch.
+    """
+    if actor.reach not in (Reach.own_clubs, Reach.own_clients):
+        return false()
+    client, reached = clients_table.c, reach_of(actor)
+    chosen = select(targets.c.key).where(targets.c.batch_id == Batch.id)
+
+    def stranger(query: Select[Any], source: Any, key: Any) -> ColumnElement[bool]:
+        return query.select_from(source.outerjoin(clients_table, (client.id == key) & reached)).where(
+            client.id.is_(None)
+        ).exists()
+
+    moved = select(entries.c.id).where(entries.c.batch_id == Batch.id)
+    of_lots = targets.outerjoin(lots, lots.c.id == targets.c.key)
+    return and_(
+        Batch.total <= MOST_CLIENTS,
+        chosen.exists(),
+        or_(
+            and_(Batch.kind == GRANT, ~stranger(chosen, targets, targets.c.key)),
+            and_(
+                Batch.kind.in_(_KINDS),
+                ~stranger(chosen, of_lots, lots.c.client_id),
+                ~stranger(moved, entries, entries.c.client_id),
+            ),
+        ),
+    )
 
 
 def _belongs(batch: Batch) -> ColumnElement[bool]:
