@@ -6,17 +6,27 @@ and no target is served twice or left out. Undo is a state of the batch, done by
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Select, String, Table, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Select, String, Table, func, insert, literal, or_, select, true, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from . import clock
 from .db import Base, Document, Key, UtcDateTime, one_of, user_key
-from .scope import Actor, scoped
+from .scope import Actor, scoped, started_by
+
+BatchReach = Callable[[Actor], ColumnElement[bool]]
+"""The clause over `Batch` for those of a domain's batches that an actor reaches without having started them."""
+
+_reaches: dict[str, BatchReach] = {}
+
+
+def register_batch_reach(name: str, reach: BatchReach) -> None:
+    """Let a domain say whose batches may be seen; registering the same name again replaces."""
+    _reaches[name] = reach
 
 
 class BatchState(StrEnum):
@@ -52,6 +62,13 @@ class Batch(Base):
     undo_reason: Mapped[str | None] = mapped_column(String(500))
     undo_cursor: Mapped[int] = mapped_column(Key, default=0)
     undo_result: Mapped[Any] = mapped_column(Document, nullable=True)
+
+    @classmethod
+    def within(cls, actor: Actor) -> ColumnElement[bool]:
+        """Whoever started it sees it, and whoever its domain lets."""
+        if actor.sees_everything:
+            return true()
+        return or_(started_by(cls.created_by_id, actor), *(reach(actor) for reach in _reaches.values()))
 
 
 class BatchTarget(Base):
