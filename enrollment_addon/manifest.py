@@ -167,7 +167,10 @@ MODULES: tuple[Module, ...] = (
             View(credits_views.CreditsView),
             View(credits_views.CreditMovesView),
         ),
-        apis=(credits_api.CreditsApi, credits_api.LotApi, credits_api.ClientCreditsApi, credits_api.BatchApi),
+        apis=(
+            credits_api.CreditsApi, credits_api.LotApi, credits_api.ExpiringApi, credits_api.ClientCreditsApi,
+            credits_api.BatchApi,
+        ),
     ),
     Module(
         "billing",

@@ -9,12 +9,13 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, select
 from sqlalchemy.orm import selectinload
 
+from ..core import money
 from ..core.batches import Batch
 from ..core.errors import InvalidInput
 from ..core.web import filters
 from ..core.web.access import MENU
-from ..core.web.api import Api, idempotency_key, key_of, operation
-from ..core.web.records import readable
+from ..core.web.api import Api, RecordApi, idempotency_key, key_of, operation
+from ..core.web.records import LIST_QUERY, readable
 from ..people.views import ClientView
 from . import queries, service
 from .labels import BATCH_KINDS
@@ -25,6 +26,7 @@ from .schemas import (
     ConvertAnswer,
     ConvertInput,
     EntrySchema,
+    ExpiringSchema,
     ExtendAnswer,
     ExtendInput,
     GrantAnswer,
@@ -40,7 +42,8 @@ from .schemas import (
     VoidAnswer,
     VoidInput,
 )
-from .views import BatchView, LotView
+from .views import BatchView, ExpiringView, LotView
+from .views.expiring import WINDOWS
 
 LONGEST_SEARCH = 100
 """As much of a search as lists look at."""
@@ -161,6 +164,42 @@ class LotApi(readable(LotSchema)):  # type: ignore[misc]
     filters = LotView.filters
     load = (selectinload(CreditLot.participants),)
     orders = {"expires_on": (CreditLot.expires_on,), "available": (CreditLot.available,)}
+
+
+class ExpiringApi(RecordApi):
+    """What expires soon, the earliest first, with the value forfeited."""
+
+    resource = "credits/expiring"
+    model = CreditLot
+    schema = ExpiringSchema
+    class_permission_name = "EnrollmentCredits"
+    openapi_spec_tag = "Session credits"
+    filters = tuple(entry for entry in ExpiringView.filters if entry.name != "within")
+    orders = {"expires_on": (CreditLot.expires_on,), "available": (CreditLot.available,)}
+
+    def base_query(self) -> Select[Any]:
+        return select(CreditLot).where(queries.expiring_within(self.session, _within()))
+
+    def _ordered(self, statement: Select[Any], asked: Mapping[str, Any]) -> Select[Any]:
+        return super()._ordered(statement, {"order_column": "expires_on", **asked})
+
+    @operation("/", summary="Lots that expire soon; `forfeited` beside the list: what is lost in all, by currency",
+               permission="read", answers={200: ExpiringSchema}, many=True,
+               query=(*LIST_QUERY, ("within", "integer", "So many days: 30 (unless told), 60 or 90")))
+    def get_list(self) -> Any:
+        sums = [
+            {"currency": row.currency, "credits": row.credits, "value": str(money.to_decimal(row.value, row.currency))}
+            for row in queries.forfeited(self.session, _within())
+        ]
+        return self.answer(200, {**(self.listing().get_json() or {}), "forfeited": sums})
+
+
+def _within() -> int:
+    """The days of the query string. Raises: InvalidInput."""
+    text = request.args.get("within", WINDOWS[0][0])
+    if text not in dict(WINDOWS):
+        raise InvalidInput(fields={"within": _l("Please choose 30, 60 or 90 days.")})
+    return int(text)
 
 
 class ClientCreditsApi(Api):

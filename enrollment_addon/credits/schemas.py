@@ -214,6 +214,28 @@ class LotSchema(Schema):
     )
 
 
+class ExpiringSchema(Schema):
+    example = {
+        "id": 501, "client_id": 7, "event_type_id": 4, "available": 8, "expires_on": "2026-09-02",
+        "unit_value": "15.00", "forfeited": "120.00", "currency": "EUR",
+    }
+
+    id = fields.Integer(required=True)
+    client_id = fields.Integer(required=True)
+    event_type_id = fields.Integer(required=True)
+    available = fields.Integer(required=True)
+    expires_on = fields.Date(required=True)
+    unit_value = fields.Function(
+        lambda lot: str(money.to_decimal(lot.unit_value, lot.currency)), required=True,
+        metadata={"type": "string", "example": "15.00"},
+    )
+    forfeited = fields.Function(
+        lambda lot: str(money.to_decimal(lot.available * lot.unit_value, lot.currency)), required=True,
+        metadata={"type": "string", "example": "120.00", "description": "What is lost if nobody uses these credits"},
+    )
+    currency = fields.String(required=True)
+
+
 class BalanceSchema(Schema):
     example = {
         "event_type_id": 4, "available": 8, "reserved": 1, "used": 1, "lapsed": 0, "next_expiry": "2026-09-02",

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from enrollment_addon.core import clock
+from enrollment_addon.core import clock, roles
 from enrollment_addon.jobs.dispatch import session_for
 from enrollment_addon.jobs.models import Job, JobError, JobState
 from enrollment_addon.jobs.runner import run_waiting
 from tests import factories
-from tests.rest.conftest import Caller, Town, refusal, wrong_fields
+from tests.rest.conftest import Caller, Town, reaching, refusal, wrong_fields
 
 ZONE = "Europe/Berlin"
 
@@ -123,6 +123,32 @@ def test_credits_are_transferred_converted_and_extended(owner: Caller, town: Tow
     assert set(job.get_json()["result"]) == {"batch_id", "job_id"}
     undone = owner.post(f"/batches/{made['batch_id']}/undo", {"reason": "No"}).get_json()["result"]
     assert undone["taken_back"] == 2
+
+
+@pytest.mark.databases("sqlite")
+def test_what_expires_soon_is_told_with_the_value_forfeited(
+    owner: Caller, town: Town, swimmers: list[int], sessions: Any, make_user: Any, log_in: Any
+) -> None:
+    today = clock.today(ZONE)
+    body = {"event_type_id": town.yoga, "quantity": 2, "unit_value": "12.50"}
+    for client, days in ((swimmers[0], 50), (swimmers[1], 10), (swimmers[2], 95), (town.bob.client, 30)):
+        day = (today + dt.timedelta(days=days)).isoformat()
+        owner.made("/credits/grant", {"client_ids": [client], "expires_on": day, **body})
+    answer = owner.get("/credits/expiring/").get_json()
+    assert (answer["count"], [row["client_id"] for row in answer["result"]]) == (2, [swimmers[1], town.bob.client])
+    first = answer["result"][0]
+    assert (first["available"], first["unit_value"], first["forfeited"]) == (2, "12.50", "25.00")
+    assert first["expires_on"] == (today + dt.timedelta(days=10)).isoformat()
+    assert answer["forfeited"] == [{"currency": "EUR", "credits": 4, "value": "50.00"}]
+    wider = owner.get("/credits/expiring", within=60, page_size=2, page=1).get_json()
+    assert (wider["count"], [row["client_id"] for row in wider["result"]]) == (3, [swimmers[0]])
+    mine = owner.get("/credits/expiring", within=90, q=f"(filters:!((col:client_id,opr:eq,value:{swimmers[0]})))")
+    assert mine.get_json()["count"] == 1
+    for junk in ("31", "", "soon", "-30"):
+        assert wrong_fields(owner.get("/credits/expiring", within=junk)) == {"within"}, junk
+    north = reaching("own_clubs", town, roles.MANAGER, sessions, make_user, log_in).get("/credits/expiring").get_json()
+    assert [row["client_id"] for row in north["result"]] == [swimmers[1]], "the list and the sums end with the reach"
+    assert north["forfeited"] == [{"currency": "EUR", "credits": 2, "value": "25.00"}]
 
 
 @pytest.mark.databases("sqlite")

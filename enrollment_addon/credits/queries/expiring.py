@@ -2,8 +2,9 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, and_, false, func, literal, or_, select
 from sqlalchemy.orm import Session
 
 from ...core import clock
@@ -21,19 +22,35 @@ class Forfeit:
     value: int
 
 
-def expiring_within(session: Session, days: int) -> ColumnElement[bool]:
-    """The clause over lots with credits left whose last day is today or at most so many days away."""
+def _clubs_by_day(session: Session) -> dict[dt.date, list[int]]:
+    """The clubs in which it is each day now."""
     by_day: dict[dt.date, list[int]] = {}
     for row in session.execute(select(clubs_table.c.id, clubs_table.c.timezone)):
         by_day.setdefault(clock.today(row.timezone), []).append(row.id)
+    return by_day
+
+
+def expiring_within(session: Session, days: int) -> ColumnElement[bool]:
+    """The clause over lots with credits left whose last day is today or at most so many days away."""
     near = (
         and_(
             CreditLot.expires_on.between(today, today + dt.timedelta(days=days)),
             CreditLot.client_id.in_(select(clients_table.c.id).where(clients_table.c.club_id.in_(clubs))),
         )
-        for today, clubs in by_day.items()
+        for today, clubs in _clubs_by_day(session).items()
     )
     return and_(CreditLot.available > 0, CreditLot.held.is_(False), or_(false(), *near))
+
+
+def is_over(session: Session, day: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The clause that a day is over in the club of the statement's client; no day is never over."""
+    return or_(
+        false(),
+        *(
+            and_(day < literal(today), clients_table.c.club_id.in_(clubs))
+            for today, clubs in _clubs_by_day(session).items()
+        ),
+    )
 
 
 def forfeited(session: Session, days: int) -> list[Forfeit]:
