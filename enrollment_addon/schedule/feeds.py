@@ -8,7 +8,7 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Sequence
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -16,13 +16,13 @@ from sqlalchemy import ColumnElement, Table, case, delete, func, insert, literal
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from ..core import clock
-from ..core.audit import record_event
+from ..core.audit import AuditEvent, record_event
 from ..core.db import require
 from ..core.errors import NotFound
 from ..core.scope import SYSTEM, Actor, acting_as
 from ..people.errors import ClientClosed
 from ..people.models import Client, TeamMember
-from .calc import SessionStatus
+from .calc import TAKING_A_PLACE, BookingState, SessionStatus
 from .models import Booking, CalendarFeed, ClassGroup, ScheduledSession
 from .queries import SESSION_PARTS
 
@@ -33,6 +33,10 @@ PAST, AHEAD = dt.timedelta(days=60), dt.timedelta(days=400)
 """What a feed covers around now."""
 MOST = 5_000
 _feeds: Table = CalendarFeed.__table__  # type: ignore[assignment]
+
+
+_STATUSES = ("CANCELLED", "TENTATIVE", "CONFIRMED")
+"""What iCalendar calls a standing."""
 
 
 class FeedKind(StrEnum):
@@ -89,59 +93,76 @@ def calendar_of(session: Session, secret: str) -> bytes:
         feed = session.scalars(select(CalendarFeed).where(CalendarFeed.secret_hash == _hash(secret))).one_or_none()
         if feed is None:
             raise NotFound
-        name, mine, changes = _subject(session, feed)
+        name, mine, standing_then, changes_then = _subject(session, feed)
         rows = session.execute(
-            select(ScheduledSession, changes)
+            select(ScheduledSession, standing_then, changes_then)
             .where(mine, ScheduledSession.starts_at.between(clock.now() - PAST, clock.now() + AHEAD))
             .options(*SESSION_PARTS)
             .order_by(ScheduledSession.starts_at, ScheduledSession.id)
             .limit(MOST)
         ).unique().all()
         calendar = Calendar.new(name=name, prodid="-//enrollment_addon//Schedule//EN")
-        for item, changed, live in ((row[0], *divmod(int(row[1]), 1_000_000)) for row in rows):
-            calendar.add_component(_event(item, changed, off=not live))
+        for item, standing, changes in rows:
+            calendar.add_component(_event(item, Standing(int(standing)), int(changes)))
     if rows:
         first, last = (rows[at][0].starts_at.date() for at in (0, -1))
         calendar.add_missing_timezones(first - dt.timedelta(days=366), last + dt.timedelta(days=366))
     return bytes(calendar.to_ical())
 
 
-def _subject(session: Session, feed: CalendarFeed) -> tuple[str, ColumnElement[bool], ColumnElement[int]]:
-    """Whose feed it is, which sessions are theirs, and how often their part in one changed.
+class Standing(IntEnum):
+    """What a session is to whom the feed is of: theirs no more, one they wait for, or theirs."""
 
-    The last is a number of changes times a million, plus the places they have.
-    """
-    always = literal(1).label("changes")
+    off = 0
+    waits = 1
+    sure = 2
+
+
+def _subject(
+    session: Session, feed: CalendarFeed
+) -> tuple[str, ColumnElement[bool], ColumnElement[int], ColumnElement[int]]:
+    """Whose feed it is, which sessions are theirs, how they stand to each, and how often that has changed."""
+    always = (literal(int(Standing.sure)).label("standing"), literal(1).label("changes"))
     if feed.team_member_id is not None:
         member = session.get_one(TeamMember, feed.team_member_id)
         if not member.active:
             raise NotFound
-        return member.name, ScheduledSession.team_member_id == member.id, always
+        return member.name, ScheduledSession.team_member_id == member.id, *always
     if feed.class_group_id is not None:
         group = session.get_one(ClassGroup, feed.class_group_id)
-        return group.name, ScheduledSession.class_group_id == group.id, always
+        return group.name, ScheduledSession.class_group_id == group.id, *always
     client = session.get_one(Client, feed.client_id)
     if client.erased_at or client.merged_into_id:
         raise NotFound
     theirs = (Booking.session_id == ScheduledSession.id, Booking.client_id == client.id)
-    # A booking counts once, a cancelled one twice: the sum grows with whatever happens to a place.
-    steps = func.sum(case((Booking.live.is_(True), 1_000_001), else_=2_000_000))
-    changes = select(steps).where(*theirs).correlate(ScheduledSession).scalar_subquery()
-    return client.full_name, select(Booking.id).where(*theirs).exists(), changes.label("changes")
+    standing = func.max(
+        case(
+            (Booking.state.in_(TAKING_A_PLACE), int(Standing.sure)),
+            (Booking.state == BookingState.waitlisted, int(Standing.waits)), else_=int(Standing.off),
+        )
+    )
+    # Whatever happens to a booking is on record, and what is on record stays: this number never goes back.
+    recorded = select(func.count()).select_from(AuditEvent).join(Booking, Booking.id == AuditEvent.record_id)
+    return (
+        client.full_name,
+        select(Booking.id).where(*theirs).exists(),
+        select(standing).where(*theirs).correlate(ScheduledSession).scalar_subquery(),
+        recorded.where(AuditEvent.record == "booking", *theirs).correlate(ScheduledSession).scalar_subquery(),
+    )
 
 
-def _event(item: ScheduledSession, changed: int, *, off: bool) -> "Event":
+def _event(item: ScheduledSession, standing: Standing, changes: int) -> "Event":
     """A session as an event; its sequence only grows, so that calendars take over every change."""
     from icalendar import Event
 
     zone = ZoneInfo(item.club.timezone)
-    cancelled = off or item.status == SessionStatus.cancelled
+    status = _STATUSES[Standing.off if item.status == SessionStatus.cancelled else standing]
     place = ", ".join(part for part in (item.room, item.club.name, item.club.address) if part)
     return Event.new(
         uid=f"session-{item.id}@enrollment-addon", summary=item.label, location=place,
         start=item.starts_at.astimezone(zone), end=item.ends_at.astimezone(zone), stamp=item.updated_at,
-        last_modified=item.updated_at, sequence=item.sequence + changed,
-        status="CANCELLED" if cancelled else "CONFIRMED",  # type: ignore[arg-type]
+        last_modified=item.updated_at, sequence=item.sequence + changes,
+        status=status,  # type: ignore[arg-type]
     )
 
 

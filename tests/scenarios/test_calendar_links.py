@@ -14,8 +14,8 @@ from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.schedule import service
-from enrollment_addon.schedule.calc import BookingState, SessionKind, SessionStatus
-from enrollment_addon.schedule.models import Booking, CalendarFeed, ClassGroup, ScheduledSession
+from enrollment_addon.schedule.calc import BookingState, Pays, PayWith, SessionKind, SessionStatus
+from enrollment_addon.schedule.models import CalendarFeed, ClassGroup, ScheduledSession
 from tests import factories
 from tests.conftest import csrf_token
 from tests.scenarios.conftest import Studio
@@ -97,8 +97,7 @@ def test_a_calendar_reads_sessions_changes_and_cancellations(
         service.move_session(
             session, session_id=plan["later"], starts_at=in_days(200, 10), ends_at=in_days(200, 11), actor=SYSTEM
         )
-        booking = session.get_one(Booking, plan["soon_booking"])
-        booking.state, booking.live = BookingState.cancelled, None
+        service.cancel_booking(session, booking_id=plan["soon_booking"], actor=SYSTEM)
     for kind, link in links.items():
         (soon, later), (old_soon, old_later) = events(app, link), before[kind]
         assert later.start == in_days(200, 10)
@@ -110,6 +109,42 @@ def test_a_calendar_reads_sessions_changes_and_cancellations(
         service.cancel_session(session, session_id=plan["later"], reason="Ill", actor=SYSTEM)
     for kind, link in links.items():
         assert [event["STATUS"] for event in events(app, link)][1] == str(SessionStatus.cancelled).upper(), kind
+
+
+@pytest.mark.databases("sqlite")
+def test_every_change_of_a_clients_place_has_a_higher_number_than_the_last(
+    app: Flask, ana: FlaskClient, studio: Studio, plan: dict[str, int]
+) -> None:
+    """Waiting is tentative; a closure and its undo, a late cancellation and its correction all count on."""
+    link = make_link(ana, "client", studio.clients[1])
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        from enrollment_addon.people.models import Client
+
+        maya = factories.make_participant(session, session.get_one(Client, studio.clients[1]), kind="self").client_id
+        service.update_session(session, id=plan["soon"], capacity=1, actor=SYSTEM)
+    asked: dict[str, Any] = {"client_id": maya, "session_id": plan["soon"], "pay_with": PayWith(Pays.nothing)}
+    done: dict[str, Any] = {}
+
+    def do(verb: str, **asked: Any) -> tuple[str, int]:
+        with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+            done[verb] = getattr(service, verb)(session, actor=SYSTEM, **asked)
+            if verb == "book":
+                done["booking"] = done[verb].id
+        (event,) = events(app, link)
+        return str(event["STATUS"]), int(event["SEQUENCE"])
+
+    told = [do("book", **asked)]
+    told.append(do("cancel_booking", booking_id=plan["soon_booking"]))
+    told.append(do("close_sessions", session_ids=[plan["soon"]], reason="Ill", threshold=9))
+    told.append(do("undo_closure", batch_id=done["close_sessions"]["batch_id"], reason="Well", threshold=9))
+    told += [do("record_attendance", booking_id=done["booking"], state=state, early=True)
+             for state in ("late_cancel", "booked")]
+    told.append(do("cancel_booking", booking_id=done["booking"]))
+    assert [status for status, _number in told] == [
+        "TENTATIVE", "CONFIRMED", "CANCELLED", "CONFIRMED", "CANCELLED", "CONFIRMED", "CANCELLED",
+    ]
+    numbers = [number for _status, number in told]
+    assert numbers == sorted(set(numbers)), "calendars leave out what has no higher number"
 
 
 @pytest.mark.databases("sqlite")
