@@ -16,6 +16,7 @@ from ..core.web.api import key_of, new_key
 from ..core.web.views import form_status, notice, posted_key
 from ..people.models import Client
 from . import queries, service
+from .errors import Overlap
 from .forms import AppointmentForm, BookingForm, CancelForm, LeaveQueueForm, WhereForm, WhoForm, when
 from .models import Booking, BookingState, ScheduledSession
 from .texts import cancel_facts, comes_back
@@ -180,14 +181,26 @@ class BookingPages:
     @expose("/take_place/<pk>", methods=["POST"])
     @verb("book_sessions")
     def take_place(self, pk: str) -> Any:
-        """Give somebody who waits the place that is free or held for them."""
+        """Give somebody who waits the place that is free or held for them; ask first if it is a double booking."""
         booking = self.booking(pk)
         name, session_id = booking.participant.name, booking.session_id
-        self.work(  # type: ignore[attr-defined]
-            lambda: service.take_place(self.session, booking_id=booking.id, actor=self.actor)
-        )
+        back = url_for("SessionView.show", pk=session_id)
+        confirmed = bool(request.form.get("confirm_overlap"))
+        try:
+            self.work(  # type: ignore[attr-defined]
+                lambda: service.take_place(
+                    self.session, booking_id=booking.id, confirm_overlap=confirmed, actor=self.actor
+                )
+            )
+        except Overlap as warning:
+            return self.render_template(  # type: ignore[attr-defined]
+                "enrollment_addon/undo.html", title=_("Give %(name)s the place?", name=name), sentence=warning.text(),
+                facts=[], form=forms.Form(formdata=None), crumbs=self.crumbs(), action_url=request.path,  # type: ignore[attr-defined]
+                cancel_url=back, submit_label=_("Give the place"), danger=False, idempotency_key=None,
+                hidden=[("confirm_overlap", "1")],
+            ), Overlap.http_status
         self.tell(_("%(name)s has a place now.", name=name))
-        return redirect(url_for("SessionView.show", pk=session_id))
+        return redirect(back)
 
     def _form(self, form: forms.Form, title: str, subtitle: str, submit_label: str, cancel_url: str) -> Any:
         fields = [name for name in form._fields if name != "csrf_token"]

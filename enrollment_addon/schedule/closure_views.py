@@ -173,6 +173,7 @@ class ClosureView(RecordView):
             facts += [
                 (_("Bookings that came back"), render.number(item.undo_result["taken_back"])),
                 (_("Bookings that could not"), render.number(item.undo_result["kept_spent"])),
+                (_("Double bookings"), render.number(item.undo_result.get("overlaps", 0))),
                 (_("Reason of the undo"), item.undo_reason),
             ]
         page["fields"] += [{"label": label, "value": value, "wide": False} for label, value in facts]
@@ -223,10 +224,15 @@ class ClosureView(RecordView):
                 return redirect(url_for("JobView.show", pk=done["job_id"]))
             if ok:
                 notice(ngettext("%(num)s booking came back.", "%(num)s bookings came back.", done["taken_back"]))
+                if done["overlaps"]:
+                    notice(ngettext("%(num)s of them is a double booking.", "%(num)s of them are double bookings.",
+                                    done["overlaps"]), category="warning")
                 return redirect(url_for("ClosureView.show", pk=pk))
         facts = (
             (_("Sessions"), plan.sessions), (_("Of these already over"), plan.over),
             (_("Bookings"), plan.bookings), (_("Clients"), plan.clients),
+            (_("Sessions whose instructor or room is taken by now"), plan.taken),
+            (_("People who are booked elsewhere by now"), plan.busy),
         )
         page = self.render_template(
             "enrollment_addon/undo.html", title=_("Undo this closure?"),

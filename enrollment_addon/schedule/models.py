@@ -217,6 +217,12 @@ class ScheduledSession(Tracked, Base):
         return self.group.name if self.group else self.event_type.label
 
     @property
+    def ended_with_its_booking(self) -> bool:
+        """Whether it is an appointment that is off because nobody is booked any more: booking it brings it back."""
+        off = self.status == SessionStatus.cancelled and self.closed_by_id is None
+        return off and self.kind == SessionKind.appointment
+
+    @property
     def colour(self) -> str | None:
         return (self.group.colour if self.group else None) or self.event_type.colour
 

@@ -285,9 +285,12 @@ class ReopenInput(Input):
 
 
 class ReopenAnswer(Schema):
-    example = {"taken_back": 199, "kept_spent": 1, "clients": 200, "job_id": None}
+    example = {"taken_back": 199, "kept_spent": 1, "clients": 200, "overlaps": 0, "job_id": None}
 
     taken_back = fields.Integer(required=True, metadata={"description": "Bookings that came back"})
     kept_spent = fields.Integer(required=True, metadata={"description": "Bookings that could not"})
     clients = fields.Integer(required=True)
+    overlaps = fields.Integer(
+        required=True, metadata={"description": "Of those that came back: whose participant is booked elsewhere too"}
+    )
     job_id = fields.Integer(required=True, allow_none=True)

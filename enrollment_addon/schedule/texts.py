@@ -75,9 +75,11 @@ def _returned(booking: Booking, paid: CreditLot | Charge | None) -> str:
 
 
 def _place(session: Session, item: ScheduledSession) -> list[tuple[str, str]]:
-    """Who gets the place; an appointment has none to give."""
-    if item.kind == SessionKind.appointment or item.starts_at <= clock.now():
+    """Who gets the place; an appointment has none to give and goes with its booking."""
+    if item.starts_at <= clock.now():
         return []
+    if item.kind == SessionKind.appointment:
+        return [(_("The appointment"), _("It is cancelled too."))]
     line = queries.line_of(session, item.id)
     if not line.waiting:
         text = _("It is free again; nobody waits for it.")

@@ -180,7 +180,7 @@ class SessionView(BookingPages, RecordView):
     def roster_row(self, item: ScheduledSession, booking: Booking) -> dict[str, Any]:
         """One booking on the roster, with what may be done about it."""
         state = BookingState(booking.state)
-        open_ = item.status != SessionStatus.cancelled
+        open_ = item.status != SessionStatus.cancelled or item.ended_with_its_booking
         takes = open_ and can("take_attendance") and state not in (BookingState.waitlisted, BookingState.cancelled)
         live = state in (BookingState.booked, BookingState.waitlisted)
         return {
@@ -200,13 +200,15 @@ class SessionView(BookingPages, RecordView):
     def session_verbs(self, item: ScheduledSession) -> dict[str, str | None]:
         """The verbs on the whole session that the person may use now."""
         is_open = item.status != SessionStatus.cancelled
-        ahead = item.status == SessionStatus.scheduled and item.starts_at > clock.now()
+        to_come = item.starts_at > clock.now()
+        ahead = to_come and item.status == SessionStatus.scheduled
+        can_be_booked = ahead or (to_come and item.ended_with_its_booking)
         return {
             "all_present": url_for("SessionView.all_present", pk=item.id)
             if is_open and can("take_attendance") else None,
             "walk_in": url_for("SessionView.who", pk=item.id, walk_in=1)
             if is_open and can("take_attendance") and can("book_sessions") else None,
-            "book": url_for("SessionView.who", pk=item.id) if ahead and can("book_sessions") else None,
+            "book": url_for("SessionView.who", pk=item.id) if can_be_booked and can("book_sessions") else None,
             "close": url_for("ClosureView.close", session_id=item.id)
             if ahead and can("close_sessions") and item.keeps_reach(self.actor) else None,
         }

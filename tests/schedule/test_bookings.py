@@ -14,7 +14,7 @@ from enrollment_addon.catalog.queries import single_price
 from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import AddonError, InvalidInput, NotFound
-from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.core.scope import SYSTEM, Actor, Reach, acting_as
 from enrollment_addon.credits.errors import NotEnoughCredits
 from enrollment_addon.enrollments.models import Enrollment
 from enrollment_addon.people.models import Client, Club
@@ -31,7 +31,7 @@ from enrollment_addon.schedule.errors import (
     SessionOver,
     TrialUsed,
 )
-from enrollment_addon.schedule.models import Booking
+from enrollment_addon.schedule.models import Booking, ScheduledSession
 from tests import factories
 from tests.schedule.conftest import MONDAY, Studio
 
@@ -346,3 +346,63 @@ def test_an_enrollments_bookings_in_a_pause_are_cancelled_and_no_others(studio: 
     )
     assert off == [booked[1].id]
     assert studio.credits(client) == (3, 2, 0)
+
+
+@pytest.mark.databases("sqlite")
+def test_whoever_is_booked_elsewhere_meanwhile_is_passed_over_or_asked_for(studio: Studio) -> None:
+    """Two classes at once, one full: the queue of it goes on to the next; staff are told before they insist."""
+    item = studio.sessions(studio.group(capacity=1))[0]
+    beside = studio.sessions(studio.group(name="Beside"))[0].id
+    place = studio.book(studio.client(1), item.id)
+    both, only = studio.client(2), studio.client(1)
+    first, second = (studio.book(client, item.id).id for client in (both, only))
+    studio.book(both, beside)
+    studio.cancel(place.id)
+    assert [str(studio.state(key)) for key in (first, second)] == ["waitlisted", "booked"]
+    studio.cancel(second)
+    assert studio.state(first) == BookingState.waitlisted
+    with pytest.raises(Overlap):
+        studio.do("take_place", booking_id=first)
+    assert studio.credits(both) == (1, 1, 0)
+    assert studio.do("take_place", booking_id=first, confirm_overlap=True).state == "booked"
+    assert studio.credits(both) == (0, 2, 0)
+
+
+@pytest.mark.databases("sqlite")
+def test_an_appointment_goes_and_comes_with_its_booking(studio: Studio) -> None:
+    """A colleague of the trainer takes the booking of an own client off: room and trainer are free, then taken."""
+    helper = factories.make_team_member(studio.session).id
+    studio.session.commit()
+    client = studio.client(3, team_member_id=helper)
+    asked: dict[str, Any] = {
+        "client_id": client, "event_type_id": studio.yoga_id, "team_member_id": studio.trainer_id,
+        "starts_at": MONDAY + dt.timedelta(days=1),
+    }
+    made = studio.do("create_appointment", **asked)
+    key, booking = made.session_id, made.id
+
+    def status() -> tuple[str, int]:
+        item = studio.session.get_one(ScheduledSession, key, populate_existing=True)
+        return str(item.status), item.sequence
+
+    helping = Actor(user_id=None, reach=Reach.own_clients, team_member_id=helper)
+    with acting_as(studio.session, helping):
+        studio.cancel(booking, actor=helping, reason="Ill")
+    assert status() == ("cancelled", 1)
+    elsewhere = studio.do("create_appointment", **{**asked, "client_id": studio.client(1)})
+    with pytest.raises(Overlap):
+        studio.book(client, key)
+    studio.cancel(elsewhere.id)
+    again = studio.book(client, key).id
+    assert status() == ("scheduled", 2)
+    studio.attend(again, "late_cancel")
+    assert status() == ("cancelled", 3)
+    studio.attend(again, "booked")
+    assert status() == ("scheduled", 4), "the correction brings it back"
+    closed = studio.do("cancel_session", session_id=key, reason="Storm")
+    with pytest.raises(SessionCancelled):
+        studio.book(studio.client(1), key)
+    studio.do("undo_closure", batch_id=closed["batch_id"], reason="Sun", threshold=9)
+    with studio.later(days=2):
+        studio.cancel(again)
+    assert status()[0] == "scheduled", "what has been is left as it was"

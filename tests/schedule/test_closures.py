@@ -41,13 +41,21 @@ def test_a_week_is_closed_for_200_people_and_opened_again(studio: Studio) -> Non
     with pytest.raises(NothingToClose):
         studio.do("close_sessions", reason="Flood", threshold=500, **asked)
 
-    spent = clients[0]
+    spent, busy = clients[0], clients[1]
     for item in studio.sessions(group)[5:7]:
         studio.book(spent, item.id)
+    meanwhile = studio.do(
+        "create_appointment", client_id=busy, event_type_id=studio.yoga_id, starts_at=week[1].starts_at, room="Hall",
+        pay_with=PayWith(Pays.nothing),
+    )
+    studio.session.get_one(ScheduledSession, week[1].id).room = "Hall"
+    studio.session.commit()
     plan = studio.do("reopen_plan", batch_id=done["batch_id"])
-    assert (plan.sessions, plan.bookings, plan.over) == (5, 200, 0)
+    assert (plan.sessions, plan.bookings, plan.over, plan.taken, plan.busy) == (5, 200, 0, 1, 1)
     result = studio.do("undo_closure", batch_id=done["batch_id"], reason="It dried up", threshold=500)
     assert (result["taken_back"], result["kept_spent"], result["clients"]) == (199, 1, 200)
+    assert result["overlaps"] == 1
+    assert studio.state(meanwhile.id) == BookingState.booked
     assert studio.credits(clients[1]) == (1, 1, 0)
     assert studio.expiry(clients[1]) == until
     assert {item.status for item in studio.sessions(group)} == {SessionStatus.scheduled}

@@ -15,6 +15,7 @@ from ..calc import OFF, BookingState
 from ..errors import AlreadyBooked, CapacityExceeded, SessionNotBegun
 from ..hooks import after_attendance, policy
 from ..models import Booking, ScheduledSession
+from .appointments import settle_appointment
 from .pay import give_back, pay, set_state, take_back_use, use_up, wish_again
 from .places import (
     day_of,
@@ -39,7 +40,8 @@ def record_attendance(
     """Say what became of a booking; saying it again changes nothing, saying something else corrects it.
 
     Attended uses the credit up; no-show and late cancellation do or give it back, by setting. `early`: it is
-    meant although the session's day has not come, as for people who check in for several days at once.
+    meant although the session's day has not come, as for people who check in for several days at once. An
+    appointment goes with a late cancellation, and comes back with its correction.
     Raises: NotFound, InvalidInput, SessionCancelled, SessionNotBegun, BookingStateConflict for one that waits or
     was cancelled; of a late cancellation that is taken back AlreadyBooked, CapacityExceeded when the place went to
     somebody else, NotEnoughCredits when the credit is gone.
@@ -48,10 +50,11 @@ def record_attendance(
     if wanted not in RECORDED:
         raise InvalidInput(fields={"state": _l("Choose one of: %(choices)s.", choices=", ".join(RECORDED))})
     booking, item = locked_booking(session, booking_id)
-    require_open(item)
+    if not item.ended_with_its_booking:
+        require_open(item)
     if booking.state not in RECORDED:
         raise state_conflict(booking)
-    if not early and wanted != BookingState.late_cancel:
+    if not early and wanted not in (BookingState.late_cancel, BookingState.booked):
         _require_begun(session, item)
     if booking.state == wanted:
         return booking
@@ -62,6 +65,7 @@ def record_attendance(
         after_attendance(session, [booking.enrollment_id], actor)
     if wanted == BookingState.late_cancel:
         promote(session, item, actor=actor)
+    settle_appointment(session, item, actor=actor)
     return booking
 
 

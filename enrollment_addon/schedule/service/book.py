@@ -13,9 +13,10 @@ from ..calc import AUTO, BookingState, PayWith, SessionStatus
 from ..errors import AlreadyBooked, CapacityExceeded, Overlap, SessionCancelled, SessionNotBegun, SessionOver
 from ..hooks import after_attendance
 from ..models import Booking
+from .appointments import settle_appointment
 from .at_once import Asked, book_at_once
 from .opening import Opening, opened
-from .overlaps import shown
+from .overlaps import refuse_place_overlap, shown
 from .pay import pay, set_state, use_up
 from .places import locked_session
 from .waitlist import serve
@@ -35,7 +36,7 @@ def book(
     """Book a participant (the client themself unless named) into a session; a full one queues them.
 
     What pays is reserved or charged now; whoever queues pays when their turn comes. `confirm_overlap`: a
-    double booking of the participant is meant.
+    double booking of the participant is meant. An appointment that went with its booking comes back.
     Raises: NotFound, SessionCancelled, SessionOver, AlreadyBooked, Overlap, ClientClosed, ClientArchived, what
     paying says, IdempotencyMismatch.
     """
@@ -113,7 +114,11 @@ def _checked(session: Session, asked: Asked, actor: Actor) -> Opening:
         serve(session, locked_session(session, asked.session_id), actor=actor, also=[asked.client_id])
         opening = opened(session, asked.client_id, asked.participant_id, asked.session_id)
     if opening.status == SessionStatus.cancelled:
-        raise SessionCancelled
+        item = locked_session(session, asked.session_id)
+        if not item.ended_with_its_booking:
+            raise SessionCancelled
+        if not asked.confirm_overlap:
+            refuse_place_overlap(session, item)
     if opening.has_booking:
         raise AlreadyBooked(name=opening.name)
     if opening.overlaps_at and not asked.confirm_overlap:
@@ -126,8 +131,11 @@ def _place(session: Session, opening: Opening, wish: PayWith, actor: Actor) -> B
     booking = Booking(**_values(opening, BookingState.booked, wish, actor))
     session.add(booking)
     session.flush()
-    pay(session, booking, locked_session(session, opening.session_id), wish, actor=actor)
+    item = locked_session(session, opening.session_id)
+    pay(session, booking, item, wish, actor=actor)
     _record(session, booking, actor)
+    if opening.status == SessionStatus.cancelled:
+        settle_appointment(session, item, actor=actor)
     return booking
 
 

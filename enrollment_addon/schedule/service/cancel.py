@@ -15,6 +15,7 @@ from ...core.scope import Actor
 from ..calc import BookingState, SessionStatus
 from ..hooks import after_attendance, policy
 from ..models import Booking, ScheduledSession
+from .appointments import settle_appointment
 from .pay import give_back, set_state, use_up
 from .places import bookings, lock_accounts, lock_sessions, locked_booking, queue_of, sessions, state_conflict
 from .waitlist import promote
@@ -32,7 +33,7 @@ def cancel_booking(
     reason: str | None = None,
     idempotency_key: str | None = None,
 ) -> dict[str, Any]:
-    """Cancel a booking; its place goes to the queue.
+    """Cancel a booking; its place goes to the queue. An appointment is cancelled with it.
 
     `return_credit` unsaid: what pays comes back when there is notice enough, else it is forfeited (by setting).
     Answers `{booking_id, state, returned, credits}`: whether what paid came back, and how many credits.
@@ -48,6 +49,7 @@ def cancel_booking(
         lock_accounts(session, [booking.client_id, *waiting], [item.event_type_id])
         result = call_off(session, booking, item, return_credit=return_credit, actor=actor, reason=reason)
         promoted = promote(session, item, actor=actor)
+        settle_appointment(session, item, actor=actor, reason=reason)
         record_event(
             session, actor=actor, verb="cancel_booking", record="booking", record_id=booking.id,
             client_id=booking.client_id, reason=reason, session_id=item.id, promoted=len(promoted), **result,
@@ -146,4 +148,5 @@ def cancel_enrollment_bookings(
         )
     for item in held.values():
         promote(session, item, actor=actor)
+        settle_appointment(session, item, actor=actor, reason=reason)
     return [booking.id for booking in wanted]

@@ -1,22 +1,27 @@
 """Double bookings: the same instructor or room in two sessions at once, or those who are booked there."""
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...core import clock
+from ...core.db import key_list
 from ...people.models import TeamMember
 from ..calc import TAKING_A_PLACE, SessionStatus
 from ..errors import GroupOverlap, Overlap
-from ..models import ClassGroup, ScheduledSession
+from ..models import Booking, ClassGroup, ScheduledSession
 from .places import bookings, sessions, zone_of
 
 LONGEST = dt.timedelta(hours=24)
 """A session lasts no longer."""
+mine = sessions.alias("mine")
+SAME_INSTRUCTOR = sessions.c.team_member_id == mine.c.team_member_id
+SAME_ROOM = and_(sessions.c.club_id == mine.c.club_id, sessions.c.room == mine.c.room)
 
 
 def _others(item: ScheduledSession) -> Select[Any]:
@@ -48,27 +53,66 @@ def refuse_place_overlap(session: Session, item: ScheduledSession) -> None:
 
 def refuse_group_overlap(session: Session, group: ClassGroup) -> None:
     """Raises: GroupOverlap when the instructor or the room is taken during sessions of a class group to come."""
-    mine = sessions.alias()
-    now = clock.now()
-    both = and_(
-        mine.c.id != sessions.c.id, sessions.c.status == SessionStatus.scheduled,
-        sessions.c.starts_at > now - LONGEST,  # any earlier one is over: so that an index bounds what is looked at
-        sessions.c.starts_at < mine.c.ends_at, sessions.c.ends_at > mine.c.starts_at,
+    to_come = and_(
+        mine.c.class_group_id == group.id, mine.c.status == SessionStatus.scheduled, mine.c.starts_at > clock.now()
     )
-    same_room = and_(sessions.c.club_id == mine.c.club_id, sessions.c.room == mine.c.room)
-    for who, same in (
-        (str(group.team_member or ""), sessions.c.team_member_id == mine.c.team_member_id),
-        (group.room or "", same_room),
-    ):
+    for who, same in ((str(group.team_member or ""), SAME_INSTRUCTOR), (group.room or "", SAME_ROOM)):
         first, number = session.connection().execute(
             select(func.min(mine.c.starts_at), func.count(mine.c.id.distinct()))
-            .select_from(mine.join(sessions, and_(both, same)))
-            .where(
-                mine.c.class_group_id == group.id, mine.c.status == SessionStatus.scheduled, mine.c.starts_at > now
-            )
+            .select_from(mine.join(sessions, and_(_meanwhile(), same)))
+            .where(to_come)
         ).one()
         if number:
             raise GroupOverlap(who=who, number=number, at=shown(first, zone_of(session, group.club_id)))
+
+
+def count_double_bookings(session: Session, batch_id: int) -> tuple[int, int]:
+    """Of what a closure cancelled: sessions whose instructor or room has something else meanwhile, and places of
+    people who are booked elsewhere then."""
+    closed = mine.c.closed_by_id == batch_id
+    own, others = bookings.alias(), bookings.alias()
+    taken = select(func.count(mine.c.id.distinct())).select_from(
+        mine.join(sessions, and_(_meanwhile(), or_(SAME_INSTRUCTOR, SAME_ROOM)))
+    )
+    busy = select(func.count(own.c.id.distinct())).select_from(
+        mine.join(own, and_(own.c.session_id == mine.c.id, own.c.closed_by_id == batch_id, own.c.returned.is_not(None)))
+        .join(others, and_(others.c.participant_id == own.c.participant_id, others.c.state.in_(TAKING_A_PLACE)))
+        .join(sessions, and_(sessions.c.id == others.c.session_id, _meanwhile()))
+    )
+    connection = session.connection()
+    return connection.execute(taken.where(closed)).scalar_one(), connection.execute(busy.where(closed)).scalar_one()
+
+
+def booked_elsewhere(
+    session: Session, item: ScheduledSession, participant_ids: Iterable[int]
+) -> dict[int, dt.datetime]:
+    """Who of these has a place in another session while this one takes place, and when that begins."""
+    there = (
+        _others(item)
+        .join(bookings, bookings.c.session_id == sessions.c.id)
+        .where(
+            bookings.c.participant_id.in_(key_list(session, participant_ids)), bookings.c.state.in_(TAKING_A_PLACE)
+        )
+        .with_only_columns(bookings.c.participant_id, func.min(sessions.c.starts_at))
+        .group_by(bookings.c.participant_id)
+    )
+    return {row[0]: row[1] for row in session.connection().execute(there)}
+
+
+def refuse_booked_elsewhere(session: Session, booking: Booking, item: ScheduledSession) -> None:
+    """Raises: Overlap when a participant who shall have a place has one in another session at that time."""
+    at = booked_elsewhere(session, item, [booking.participant_id]).get(booking.participant_id)
+    if at is not None:
+        raise Overlap(who=booking.participant.name, at=shown(at, zone_of(session, item.club_id)))
+
+
+def _meanwhile() -> ColumnElement[bool]:
+    """Another session takes place while `mine` does. What began longer ago is over: that bounds the search."""
+    return and_(
+        mine.c.id != sessions.c.id, sessions.c.status == SessionStatus.scheduled,
+        sessions.c.starts_at > clock.now() - LONGEST,
+        sessions.c.starts_at < mine.c.ends_at, sessions.c.ends_at > mine.c.starts_at,
+    )
 
 
 def _same_room(item: ScheduledSession) -> ColumnElement[bool]:

@@ -24,6 +24,7 @@ from ..calc import TAKING_A_PLACE, BookingState, EffectKind, SessionStatus
 from ..errors import ClosureStateConflict
 from ..models import Booking, ScheduledSession
 from .close import KIND, effects
+from .overlaps import booked_elsewhere, count_double_bookings
 from .pay import pay, set_state, wish_again
 from .places import bookings, for_everybody, lock_accounts, locked_session, places, sessions
 from .waitlist import promote
@@ -35,13 +36,16 @@ UNDO = "schedule.reopen"
 class ReopenPlan:
     """What an undo would do: sessions that take place again and bookings that come back.
 
-    `over`: sessions whose time is past; they come back as well, so that their attendance can be taken.
+    `over`: sessions whose time is past; they come back as well, so that their attendance can be taken. `taken`:
+    sessions whose instructor or room has something else by now; `busy`: places of people who are booked elsewhere.
     """
 
     sessions: int
     over: int
     bookings: int
     clients: int
+    taken: int
+    busy: int
 
 
 def visible_closure(session: Session, batch_id: int, actor: Actor) -> Any:
@@ -67,7 +71,7 @@ def reopen_plan(session: Session, *, batch_id: int, actor: Actor) -> ReopenPlan:
     rows, clients = connection.execute(
         select(func.count(), func.count(bookings.c.client_id.distinct())).where(bookings.c.closed_by_id == batch_id)
     ).one()
-    return ReopenPlan(count, int(over), rows, clients)
+    return ReopenPlan(count, int(over), rows, clients, *count_double_bookings(session, batch_id))
 
 
 def undo_closure(
@@ -76,8 +80,9 @@ def undo_closure(
     """Let the sessions of a closure take place after all: bookings come back and are paid as before.
 
     Days that were added to lots are taken off again; make-ups nobody has used are taken back. A booking whose
-    credit was spent elsewhere meanwhile stays cancelled. Answers `{taken_back, kept_spent, clients, job_id}`:
-    bookings that came back, those that could not, and people. Raises: NotFound, ClosureStateConflict, InvalidInput.
+    credit was spent elsewhere meanwhile stays cancelled. Answers `{taken_back, kept_spent, clients, overlaps,
+    job_id}`: bookings that came back, those that could not, people, and those of the first who have another place at
+    the same time. Raises: NotFound, ClosureStateConflict, InvalidInput.
     """
     reason = reason_of(reason)
 
@@ -88,7 +93,7 @@ def undo_closure(
         session.execute(
             update(batches).where(batches.c.id == batch_id).values(
                 state=BatchState.undoing, undo_reason=reason, undone_by_id=actor.user_id,
-                undo_result={"taken_back": 0, "kept_spent": 0, "clients": batch.input["clients"]},
+                undo_result={"taken_back": 0, "kept_spent": 0, "clients": batch.input["clients"], "overlaps": 0},
             )
         )
         job_id = None
@@ -132,8 +137,8 @@ def reopen_chunk(session: Session, *, batch_id: int, actor: Actor) -> bool:
         )
         return True
     with for_everybody(session, actor) as wide:
-        back, lost = _reopen(session, locked_session(session, session_id), batch_id, wide)
-    result = _sum(batch.undo_result, {"taken_back": back, "kept_spent": lost})
+        more = _reopen(session, locked_session(session, session_id), batch_id, wide)
+    result = _sum(batch.undo_result, more)
     session.execute(
         update(batches).where(batches.c.id == batch_id).values(undo_cursor=session_id, undo_result=result)
     )
@@ -144,8 +149,8 @@ def _sum(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
     return {name: value + more.get(name, 0) for name, value in before.items()}
 
 
-def _reopen(session: Session, item: ScheduledSession, batch_id: int, actor: Actor) -> tuple[int, int]:
-    """One session takes place again. How many bookings came back, and how many could not.
+def _reopen(session: Session, item: ScheduledSession, batch_id: int, actor: Actor) -> dict[str, int]:
+    """One session takes place again. How many bookings came back, could not, and came back beside another one.
 
     Places of those who could not are offered to the queue, which came back as well.
     """
@@ -159,11 +164,11 @@ def _reopen(session: Session, item: ScheduledSession, batch_id: int, actor: Acto
         .execution_options(populate_existing=True)
     ).all()
     lock_accounts(session, {row.client_id for row in rows}, [item.event_type_id])
-    back = 0
-    for booking in rows:
-        back += _come_back(session, booking, item, actor)
+    busy = booked_elsewhere(session, item, [row.participant_id for row in rows])
+    back = [booking for booking in rows if _come_back(session, booking, item, actor)]
     promote(session, item, actor=actor)
-    return back, len(rows) - back
+    double = sum(b.state in TAKING_A_PLACE and b.participant_id in busy for b in back)
+    return {"taken_back": len(back), "kept_spent": len(rows) - len(back), "overlaps": double}
 
 
 def _come_back(session: Session, booking: Booking, item: ScheduledSession, actor: Actor) -> bool:

@@ -16,6 +16,7 @@ from ..calc import TAKING_A_PLACE, BookingState, SessionStatus
 from ..errors import CapacityExceeded, SessionOver
 from ..hooks import policy
 from ..models import Booking, ScheduledSession
+from .overlaps import booked_elsewhere, refuse_booked_elsewhere
 from .pay import note, pay, set_state, wish_of
 from .places import (
     bookings,
@@ -35,9 +36,9 @@ def promote(session: Session, item: ScheduledSession, *, actor: Actor, spare: in
     """Give the free places of a session to its queue; the bookings that got or are offered one.
 
     Places that nobody confirmed in time are free again, and the bookings they were held for end, but for the one
-    to `spare`. Whoever cannot pay keeps their place in line and is passed over. With hold hours set a place is
-    only held for the first in line, until they confirm. The caller holds the session and the balances of the
-    queue.
+    to `spare`. Whoever cannot pay, or has a place elsewhere at that time, keeps theirs in line and is passed over.
+    With hold hours set a place is only held for the first in line, until they confirm. The caller holds the
+    session and the balances of the queue.
     """
     now = clock.now()
     served: list[int] = []
@@ -49,10 +50,12 @@ def promote(session: Session, item: ScheduledSession, *, actor: Actor, spare: in
         if item.status != SessionStatus.scheduled or item.starts_at <= now or not waiting:
             return []
         free = item.capacity - places(session, item.id).taken
+        busy = booked_elsewhere(session, item, [b.participant_id for b in waiting]) if free > 0 else {}
         for booking in waiting:
             if free <= 0:
                 break
             in_line = booking.state == BookingState.waitlisted and booking.held_until is None
+            in_line = in_line and booking.participant_id not in busy
             if in_line and _offer(session, booking, item, wide, now):
                 served.append(booking.id)
                 free -= 1
@@ -120,13 +123,15 @@ def serve(
 
 
 def take_place(
-    session: Session, *, booking_id: int, actor: Actor, idempotency_key: str | None = None
+    session: Session, *, booking_id: int, actor: Actor, confirm_overlap: bool = False,
+    idempotency_key: str | None = None,
 ) -> Booking:
     """Give somebody in the queue the place that is held for them, or one that is free; it is paid for now.
 
     A free place is first offered to those in line who can pay. Somebody whose hold is over may still have what
-    nobody else took.
-    Raises: NotFound, SessionCancelled, SessionOver, BookingStateConflict, CapacityExceeded, and what paying says.
+    nobody else took. `confirm_overlap`: a double booking of the participant is meant.
+    Raises: NotFound, SessionCancelled, SessionOver, BookingStateConflict, CapacityExceeded, Overlap, and what
+    paying says.
     """
 
     def do() -> dict[str, int]:
@@ -141,6 +146,8 @@ def take_place(
             held = booking.id in served or (booking.held_until is not None and booking.held_until > clock.now())
             if not held and places(session, item.id).taken >= item.capacity:
                 raise CapacityExceeded
+            if not confirm_overlap:
+                refuse_booked_elsewhere(session, booking, item)
             set_state(session, booking, BookingState.booked)
             pay(session, booking, item, wish_of(booking), actor=actor)
             record_event(
@@ -149,7 +156,7 @@ def take_place(
             )
         return {"booking_id": booking.id}
 
-    asked = {"actor": actor.user_id, "booking_id": booking_id}
+    asked = {"actor": actor.user_id, "booking_id": booking_id, "confirm_overlap": confirm_overlap}
     idempotent(session, key=idempotency_key, verb="take_place", asked=asked, do=do)
     return require(session, Booking, booking_id)
 
