@@ -81,4 +81,8 @@ _SENTENCES: dict[str, Callable[[str, str], str]] = {
     "refund_payment": lambda amount, _what: _("Refund: %(amount)s", amount=amount),
 }
 
-PART = ClientPart(card=card, tell=tell)
+PART = ClientPart(
+    card=card,
+    tell=tell,
+    records={"charge": "EnrollmentCharge", "payment": "EnrollmentPayment", "refund": "EnrollmentPayment"},
+)

@@ -24,6 +24,7 @@ from .views.common import explained
 from .views.explain import told_shared
 from .views.moves import extend_of_clients
 
+MENU = "EnrollmentCredits"
 SOON_DAYS = 30
 UNDOABLE = (EntryKind.grant, EntryKind.transfer_out, EntryKind.transfer_in, EntryKind.extend)
 _NOTHING = queries.Summary()
@@ -35,15 +36,14 @@ def _summary(client: Client) -> queries.Summary:
 
 
 def _explained(client: Client) -> Any:
-    """The number with the way to its explanation, for those who may see it."""
-    if not access.may("read", "EnrollmentCredits"):
-        return render.number(_summary(client).available)
+    """The number with the way to its explanation."""
     return explained(_summary(client).available, client.id)
 
 
 def prepare(clients: Sequence[Client]) -> None:
     """The balances of a page of clients, for the columns."""
-    g.enrollment_balances = queries.balances_for(access.current_session(), [c.id for c in clients])
+    if access.may("read", MENU):
+        g.enrollment_balances = queries.balances_for(access.current_session(), [c.id for c in clients])
 
 
 def _compare(operator: str, value: Any) -> ColumnElement[bool]:
@@ -58,7 +58,7 @@ def _compare(operator: str, value: Any) -> ColumnElement[bool]:
 
 def card(client: Client) -> dict[str, Any]:
     """Balances by event type, the figures on top, and where to go from here."""
-    if not access.may("read", "EnrollmentCredits"):
+    if not access.may("read", MENU):
         return {}
     balances = queries.client_balances(access.current_session(), client.id)
     available = sum(b.available for b in balances)
@@ -133,10 +133,10 @@ def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
 PART = ClientPart(
     columns=(
         Column("credits", _l("Credits"), value=lambda c: _summary(c).available, show=_explained, kind="number",
-               phone="end"),
-        Column("next_expiry", _l("Next expiry"), value=lambda c: _summary(c).next_expiry, kind="date"),
+               phone="end", menu=MENU),
+        Column("next_expiry", _l("Next expiry"), value=lambda c: _summary(c).next_expiry, kind="date", menu=MENU),
     ),
-    filters=(Filter("credits", _l("Credits"), "number", apply=_compare, operators=("lt", "gt", "eq")),),
+    filters=(Filter("credits", _l("Credits"), "number", apply=_compare, operators=("lt", "gt", "eq"), menu=MENU),),
     actions=(
         ListAction("add_session_credits", _l("Add session credits"), add_to_selection, primary=True),
         ListAction("extend_credit_expiry", _l("Extend credit expiry"), extend_of_clients),
@@ -144,4 +144,5 @@ PART = ClientPart(
     prepare=prepare,
     card=card,
     tell=tell,
+    records={"credits": MENU},
 )

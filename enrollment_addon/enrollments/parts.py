@@ -61,4 +61,4 @@ def _told(item: Enrollment) -> Told:
     return Told(views.named(item), url)
 
 
-PART = ClientPart(card=card, tell=tell)
+PART = ClientPart(card=card, tell=tell, records={"enrollment": "EnrollmentEnrollment"})

@@ -66,7 +66,7 @@ def step(session: Session, job: Job) -> Step:
     locale: str = job.input["locale"]
     session.info[LOCALE] = lambda: locale
     render.use_timezone(job.input["timezone"])
-    with force_locale(locale):
+    with force_locale(locale), access.on_behalf_of(job.created_by_id):
         if position["complete"]:
             return _finish(view, job, position)
         query, total = job.input["query"], None

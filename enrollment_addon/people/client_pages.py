@@ -19,7 +19,7 @@ from .hooks import TimelineItem
 from .labels import KINDS, RELATIONSHIPS
 from .merge_text import differences_of, facts_of
 from .models import Client, ParticipantKind
-from .parts import client_parts
+from .parts import client_parts, told_records
 
 TIMELINE = 20
 DEFAULT_TEXTS = {
@@ -85,11 +85,12 @@ class ClientPages:
             "sub": _sub(client), "stats": [], "buttons": [b for b in self.buttons(client) if not b.get("danger")],  # type: ignore[attr-defined]
             "balances": [], "shared_credits": [], "explain_url": None, "add_credits_url": None, "lots_url": None,
             "empty_credits": "",
-            "participants": [_participant(p) for p in shown.participants],
+            "participants": [_participant(p) for p in shown.participants]
+            if may("read", "EnrollmentParticipant") else None,
             "add_participant_url": url_for("ParticipantView.add", client_id=client.id)
             if may("add", "EnrollmentParticipant") and client.erased_at is None else None,
             "household": _household(client, shown.members),
-            "timeline": self.told(queries.story(self.session, client.id, TIMELINE)),  # type: ignore[attr-defined]
+            "timeline": self.told(queries.story(self.session, client.id, TIMELINE, told_records())),  # type: ignore[attr-defined]
             "more": self.more(client), "sections": [], "side_sections": [],
         }
         for part in client_parts():
@@ -234,7 +235,7 @@ def _sub(client: Client) -> list[str]:
     found = [client.email, client.phone]
     if client.team_member:
         found.append(_("with %(name)s", name=client.team_member.name))
-    if client.household:
+    if client.household and may("read", "EnrollmentHousehold"):
         found.append(_("household %(name)s", name=client.household.name))
     return [text for text in found if text]
 
@@ -253,7 +254,7 @@ def _participant(participant: Any) -> dict[str, Any]:
 
 
 def _household(client: Client, members: Any) -> dict[str, Any] | None:
-    if client.household is None:
+    if client.household is None or not may("read", "EnrollmentHousehold"):
         return None
     labels: dict[Any, Any] = dict(RELATIONSHIPS)
     return {

@@ -1,11 +1,12 @@
 """What the domains above people add to the pages of clients: columns, filters, list actions, parts of the card."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import current_app
 
+from ..core.web.access import may
 from ..core.web.filters import Filter
 from ..core.web.views import Column, ListAction
 from .hooks import TimelineItem
@@ -16,8 +17,9 @@ from .models import Client
 class ClientPart:
     """One domain's share. `prepare` loads what its columns need for a page of clients at once; `card` gives
     entries of the card's context (lists of the same name are joined; `sections` and `side_sections` name a
-    `template` each, beside what it shows), `tell` the sentence of a timeline item,
-    with a link to undo it where there is one."""
+    `template` each, beside what it shows), `tell` the sentence of a timeline item, with a link to undo it where
+    there is one. `records` says for each record of the timeline, and for each of its sources, which menu's records
+    one must be permitted to read to be told of it; `card` looks for itself, columns and filters name their menu."""
 
     columns: Sequence[Column] = ()
     filters: Sequence[Filter] = ()
@@ -25,9 +27,23 @@ class ClientPart:
     prepare: Callable[[Sequence[Client]], None] | None = None
     card: Callable[[Client], Mapping[str, Any]] | None = None
     tell: Callable[[TimelineItem], tuple[Any, str | None] | None] | None = None
+    records: Mapping[str, str] = field(default_factory=dict)
 
 
 def client_parts() -> Sequence[ClientPart]:
     """The parts of the domains that are switched on in this application."""
     found: Sequence[ClientPart] = current_app.extensions["enrollment"].client_parts
     return found
+
+
+_OWN_RECORDS = {
+    "client": "EnrollmentClient", "participant": "EnrollmentParticipant", "household": "EnrollmentHousehold",
+}
+
+
+def told_records() -> frozenset[str]:
+    """The records and sources of the timeline that the current person may be told of; no others are."""
+    menus = dict(_OWN_RECORDS)
+    for part in client_parts():
+        menus.update(part.records)
+    return frozenset(name for name, menu in menus.items() if may("read", menu))

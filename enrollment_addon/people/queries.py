@@ -76,23 +76,29 @@ def timeline(session: Session, client_id: int, limit: int = 50) -> list[hooks.Ti
     return story(session, client_id, limit)
 
 
-def story(session: Session, client_id: int, limit: int) -> list[hooks.TimelineItem]:
-    """The timeline of a client whom the caller has found in reach."""
+def story(
+    session: Session, client_id: int, limit: int, told: Collection[str] | None = None
+) -> list[hooks.TimelineItem]:
+    """The timeline of a client whom the caller has found in reach; `told`: of these records and sources only."""
     keys = identities(session, client_id)
-    told_elsewhere = [record for _, records in hooks.timeline_sources.values() for record in records]
+    told_elsewhere = {record for _, records in hooks.timeline_sources.values() for record in records}
+    records = AuditEvent.record.not_in(told_elsewhere)
+    if told is not None:
+        records = AuditEvent.record.in_(sorted(set(told) - told_elsewhere))
     audit = [
         hooks.TimelineItem(
             row.at, row.verb, row.actor_id, row.record, row.record_id, row.reason, row.details or {}
         )
         for row in session.scalars(
             select(AuditEvent)
-            .where(AuditEvent.client_id.in_(keys), AuditEvent.record.not_in(told_elsewhere))
+            .where(AuditEvent.client_id.in_(keys), records)
             .order_by(AuditEvent.id.desc())
             .limit(limit)
         )
     ]
-    told = [audit, *(source(session, keys, limit) for source, _ in hooks.timeline_sources.values())]
-    return list(islice(heapq.merge(*told, key=lambda item: item.at, reverse=True), limit))
+    sources = [source for name, (source, _) in hooks.timeline_sources.items() if told is None or name in told]
+    stories = [audit, *(source(session, keys, limit) for source in sources)]
+    return list(islice(heapq.merge(*stories, key=lambda item: item.at, reverse=True), limit))
 
 
 def require_client(session: Session, client_id: int) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import joinedload, lazyload
 from ..core import clock, money
 from ..core.search import matches
 from ..core.web import render
+from ..core.web.access import may
 from ..core.web.filters import Applied, Filter
 from ..core.web.forms import Form, Input
 from ..core.web.views import Column, RecordView
@@ -230,7 +231,8 @@ CLIENT_FILTERS = (
     Filter("team_member_id", _l("Team member"), "reference", Client.team_member_id, source="team_members"),
     Filter("archived", _l("Archived"), "flag", Client.archived),
     TAGS,
-    Filter("household_id", _l("Household"), "reference", Client.household_id, source="households"),
+    Filter("household_id", _l("Household"), "reference", Client.household_id, source="households",
+           menu="EnrollmentHousehold"),
     Filter("first_name", _l("First name"), "text", Client.first_name),
     Filter("last_name", _l("Last name"), "text", Client.last_name),
     Filter("email", _l("E-mail"), "text", Client.email),
@@ -317,9 +319,11 @@ class ClientView(ClientPages, RecordView):
                 part.prepare(items)
 
     def trimmed(self, form: Form) -> Form:
-        """Who is linked to an account is decided by people who see everything."""
+        """Who is linked to an account is decided by people who see everything; a household takes reading it."""
         if not self.actor.sees_everything:
             del form.portal_user_id
+        if not may("read", "EnrollmentHousehold"):
+            del form.household_id, form.relationship_to_head
         return form
 
     def typed_in(self, form: Form) -> dict[str, Any]:
@@ -335,9 +339,9 @@ class ClientView(ClientPages, RecordView):
 
     def update(self, item: Client, **typed: Any) -> Client:
         if item.relationship_to_head == Relationship.head:
-            typed.pop("household_id")
-            typed.pop("relationship_to_head")
-        elif item.household_id is not None and item.household is None and typed["household_id"] is None:
+            typed.pop("household_id", None)
+            typed.pop("relationship_to_head", None)
+        elif item.household_id is not None and item.household is None and typed.get("household_id", 0) is None:
             typed.pop("household_id")  # of somebody out of reach: the form could not show it, so it says nothing
             typed["relationship_to_head"] = typed["relationship_to_head"] or item.relationship_to_head
         return service.update_client(self.session, id=item.id, actor=self.actor, **typed)

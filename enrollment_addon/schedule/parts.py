@@ -79,4 +79,4 @@ def _told(booking: Booking) -> Told:
 
 _WITHOUT_A_SESSION = (BookingState.no_show, BookingState.late_cancel, BookingState.cancelled)
 
-PART = ClientPart(card=card, tell=tell)
+PART = ClientPart(card=card, tell=tell, records={"booking": "EnrollmentBooking"})

@@ -78,4 +78,4 @@ _SENTENCES = {
     "delete_training_report": lambda: _("Training report deleted"),
 }
 
-PART = ClientPart(card=card, tell=tell)
+PART = ClientPart(card=card, tell=tell, records={"training_report": "EnrollmentTrainingReport"})

@@ -5,9 +5,9 @@ Business verbs are permissions on one menu, `Enrollment`, named as staff would s
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from flask import current_app, flash, g, has_request_context, redirect, request, url_for
@@ -147,6 +147,33 @@ def _holds(permission: str, menu: str) -> bool:
 def can(verb: str) -> bool:
     """Whether the current person may use a business verb."""
     return may(verb, MENU)
+
+
+class _Told(Protocol):
+    """What tells something of records: a column, a filter."""
+
+    @property
+    def menu(self) -> str | None: ...
+
+
+Telling = TypeVar("Telling", bound=_Told)
+
+
+def readable(items: Iterable[Telling]) -> list[Telling]:
+    """Those of them that tell nothing but what the current person may read."""
+    return [item for item in items if item.menu is None or may("read", item.menu)]
+
+
+@contextmanager
+def on_behalf_of(user_id: int | None) -> Iterator[None]:
+    """Outside of a request: ask for this user's permissions meanwhile, as in the job that they started."""
+    with _reading_accounts():
+        user = None if user_id is None else current_app.appbuilder.sm.get_user_by_id(user_id)  # type: ignore[attr-defined]
+    before, g.user = g.get("user"), user
+    try:
+        yield
+    finally:
+        g.user = before
 
 
 def authorize(permission: str, menu: str = MENU) -> None:

@@ -232,7 +232,7 @@ class RecordApi(Api):
     def listing(self) -> Response:
         """A page of records: by number (`q.page`) or behind a key (`after`), which stays fast however far."""
         asked = list_query()
-        by_name = {f.name: f for f in self.filters}
+        by_name = {f.name: f for f in access.readable(self.filters)}
         statement = self.base_query()
         for entry in filters.from_rest(by_name, asked.get("filters", [])):
             statement = statement.where(entry.clause())

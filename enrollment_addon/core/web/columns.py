@@ -20,7 +20,8 @@ class Column:
 
     `value(item)` is the plain value (exports use it), `show(item)` what the page shows instead;
     `order` names the columns to sort by. `phone`: its place on a phone's card. `timezone(item)`: by which clock
-    an instant is told, where it is not the page's.
+    an instant is told, where it is not the page's. `menu`: whose records it tells; it is there for people who
+    may read them.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Column:
     phone: str = "meta"
     badge: Callable[[Any], str] | None = None
     timezone: Callable[[Any], str] | None = None
+    menu: str | None = None
 
     def plain(self, item: Any) -> Any:
         return self.value(item) if self.value else getattr(item, self.name)

@@ -42,7 +42,10 @@ _ALIASES = {"rel_o_m": "eq", "nrel_o_m": "neq"}
 
 @dataclass(frozen=True)
 class Filter:
-    """A field that lists can be narrowed by. `apply` replaces the plain comparison with the column."""
+    """A field that lists can be narrowed by. `apply` replaces the plain comparison with the column.
+
+    `menu`: whose records it tells; it is there for people who may read them.
+    """
 
     name: str
     label: Any
@@ -52,6 +55,7 @@ class Filter:
     source: str | None = None
     apply: Callable[[str, Any], ColumnElement[bool]] | None = None
     operators: tuple[str, ...] = field(default=())
+    menu: str | None = None
 
     @property
     def ops(self) -> tuple[str, ...]:

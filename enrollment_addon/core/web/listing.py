@@ -10,7 +10,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Select, false, select
 
 from . import filters, forms, lists, render
-from .access import can, may
+from .access import can, may, readable
 from .columns import Column, ListAction, Selection
 from .filters import Applied, Filter
 from .pages import Mended
@@ -38,7 +38,16 @@ class Listing(Mended):
     largest_page = 100
     page_size = 25
     orders: dict[str, Any]
-    filters_by_name: dict[str, Filter]
+
+    @property
+    def shown_columns(self) -> list[Column]:
+        """The columns that the person may read."""
+        return readable(self.columns)
+
+    @property
+    def filters_by_name(self) -> dict[str, Filter]:
+        """The filters that the person may use: by others they could find out what they may not read."""
+        return {f.name: f for f in readable(self.filters)}
 
     @property
     def model(self) -> Any:
@@ -81,9 +90,10 @@ class Listing(Mended):
 
     def list_page(self) -> dict[str, Any]:
         """Everything `list.html` shows; the number of queries does not depend on the number of rows."""
-        name = type(self).__name__
+        name, shown = type(self).__name__, self.shown_columns
         asked = lists.asked_of(
-            request.args, name, orders=self.orders, default_size=self.page_size, largest_size=self.largest_page
+            request.args, name, orders={c.name: c.order for c in shown if c.order}, default_size=self.page_size,
+            largest_size=self.largest_page,
         )
         applied = self.applied(request.args)
         statement = self.matching(applied, asked.search)
@@ -107,8 +117,8 @@ class Listing(Mended):
             "title": self.list_title, "subtitle": self.list_subtitle, "name": name,
             "search": asked.search, "searchable": type(self).search_clause is not Listing.search_clause,
             "search_placeholder": self.search_placeholder,
-            "columns": [self._column(c, asked, arguments) for c in self.columns],
-            "rows": [self._row(item) for item in items],
+            "columns": [self._column(c, asked, arguments) for c in shown],
+            "rows": [self._row(item, shown) for item in items],
             "count": count, "count_capped": capped, "number": number, "pages": pages, "page_size": asked.size,
             "prev_url": self._url(arguments, **{f"page_{name}": number - 1}) if number else None,
             "next_url": self._url(arguments, **{f"page_{name}": number + 1}) if more else None,
@@ -119,7 +129,7 @@ class Listing(Mended):
             ],
             "chips": [self._chip(entry, arguments) for entry in applied],
             "clear_url": url_for(f"{self.endpoint}.list"),
-            "filter_fields": [self._filter_field(entry) for entry in self.filters],
+            "filter_fields": [self._filter_field(entry) for entry in self.filters_by_name.values()],
             "hidden_args": [
                 (k, v) for k, vs in arguments.items() if not k.startswith("page_") and k != "search" for v in vs
             ],
@@ -163,7 +173,7 @@ class Listing(Mended):
             "order_url": url, "order": order,
         }
 
-    def _row(self, item: Any) -> dict[str, Any]:
+    def _row(self, item: Any, shown: Sequence[Column]) -> dict[str, Any]:
         editable = "edit" in self.permissions and may("edit", self.class_permission_name)
         return {
             "pk": item.id, "url": self.show_url(item), "label": str(item),
@@ -171,7 +181,7 @@ class Listing(Mended):
             "cells": [
                 {"value": c.shown(item), "kind": c.kind, "phone": c.phone,
                  "badge_class": c.badge(item) if c.badge else ""}
-                for c in self.columns
+                for c in shown
             ],
         }
 

@@ -44,7 +44,6 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
         self.related_views: list[Any] = []
         self._related_views: list[Any] = []
         self.list_columns = [c.name for c in self.columns]
-        self.filters_by_name = {f.name: f for f in self.filters}
         self.orders = {c.name: c.order for c in self.columns if c.order}
 
     def _init_forms(self) -> None:
@@ -102,7 +101,10 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
         return export_files.deliver(self, fmt)
 
     def export_header(self) -> Sequence[str]:
-        return [str(c.label) for c in self.export_columns or self.columns]
+        return [str(c.label) for c in self._file_columns()]
+
+    def _file_columns(self) -> Sequence[Column]:
+        return access.readable(self.columns if self.export_columns is None else self.export_columns)
 
     def export_count(self, query: str, cap: int) -> tuple[int, bool]:
         """How many rows a file of this search has, counted up to `cap`; and whether there are more."""
@@ -110,11 +112,11 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
 
     def export_piece(self, query: str, after: Any, size: int) -> tuple[Sequence[Sequence[Any]], Any]:
         """The next rows of a file, and behind which key it goes on."""
-        key = lists.primary_key(self.model)
+        key, columns = lists.primary_key(self.model), self._file_columns()
         statement = self._exported(query).where(key > (after or 0)).order_by(None).order_by(key).limit(size)
         items = self.session.scalars(statement.options(*self.load)).unique().all()
         self.prepare(items)
-        rows = [[c.exported(item) for c in self.export_columns or self.columns] for item in items]
+        rows = [[c.exported(item) for c in columns] for item in items]
         return rows, items[-1].id if items else after
 
     def _exported(self, query: str) -> Select[Any]:
@@ -132,7 +134,7 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
         """Everything `show.html` shows."""
         return {
             "title": str(item), "subtitle": self.singular, "badge": None,
-            "fields": [{"label": c.label, "value": c.shown(item), "wide": False} for c in self.columns],
+            "fields": [{"label": c.label, "value": c.shown(item), "wide": False} for c in self.shown_columns],
             "buttons": self.buttons(item), "crumbs": self.crumbs(), "sections": [],
         }
 

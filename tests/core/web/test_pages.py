@@ -12,7 +12,9 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 import enrollment_addon
+from enrollment_addon.core.audit import record_event
 from enrollment_addon.core.batches import Batch
+from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.people.models import Client, Club, Household, Participant, TeamMember
 from tests import factories
 from tests.conftest import PASSWORD, csrf_token
@@ -215,3 +217,61 @@ def test_a_page_offers_only_what_one_may_do(world: World, as_user: AsUser, make_
     lot = f"/enrollment/lots/show/{world.foreign['LotView']}"
     assert "/lots/void/" not in content(sam.get(lot))
     assert "/lots/void/" in content(owner.get(lot))
+
+
+TOLD = {
+    "EnrollmentParticipant": ('id="enr-participants"', "said of participant"),
+    "EnrollmentHousehold": ('id="enr-household"', "said of household"),
+    "EnrollmentCredits": ("All grants", "Yoga: 10 credits"),
+    "EnrollmentCharge": ("Balance due", "said of charge"),
+    "EnrollmentPayment": ("said of payment", "said of refund"),
+    "EnrollmentBooking": ("said of booking",),
+    "EnrollmentEnrollment": ("said of enrollment",),
+    "EnrollmentTrainingReport": ("said of training_report",),
+}
+"""By the records that one must be permitted to read: what only the card of a client tells of them."""
+
+
+def test_a_card_and_a_list_tell_only_what_one_may_read(
+    app: Flask, world: World, session: Session, as_user: AsUser, make_user: Callable[..., int]
+) -> None:
+    """Lea may use every verb, also to export, and read clients; then one kind of record after the other."""
+    records = {text.removeprefix("said of ") for told in TOLD.values() for text in told if text.startswith("said of ")}
+    for record in sorted(records):
+        reason = f"said of {record}"
+        record_event(session, actor=SYSTEM, verb="update", record=record, client_id=world.ann, reason=reason)
+    session.commit()
+    with app.app_context():
+        security = app.appbuilder.sm  # type: ignore[attr-defined]
+        reception = security.add_role("Reception")
+        verbs = app.extensions["enrollment"].permissions["Enrollment"]
+        for permission, menu in [*((verb, "Enrollment") for verb in verbs), ("read", "EnrollmentClient")]:
+            security.add_permission_role(reception, security.find_permission_view_menu(f"can_{permission}", menu))
+    make_user("lea", ["Reception"])
+    lea, card, clients = as_user("lea"), f"/enrollment/clients/show/{world.ann}", "/enrollment/clients"
+    rest = "/api/v1/enrollment/clients?q=(filters:!((col:credits,opr:gt,value:{})))"
+
+    def told() -> set[str]:
+        page = lea.get(card).text
+        return {text for texts in TOLD.values() for text in texts if text in page}
+
+    assert told() == set()
+    page = content(lea.get(f"{clients}/list/?_flt_1_credits=5"))
+    assert "Next expiry" not in page
+    assert "There is no filter “1_credits” here." in page
+    assert "4 match" in page, "nobody is found out by their credits"
+    assert lea.get(f"{clients}/export/csv?_flt_1_credits=5").status_code == 422
+    assert lea.get(rest.format(5)).status_code == 422
+    seen: set[str] = set()
+    for menu, texts in TOLD.items():
+        with app.app_context():
+            security = app.appbuilder.sm  # type: ignore[attr-defined]
+            held = security.find_permission_view_menu("can_read", menu)
+            security.add_permission_role(security.find_role("Reception"), held)
+        seen |= set(texts)
+        assert told() == seen, menu
+    page = content(lea.get(f"{clients}/list/?_flt_1_credits=5"))
+    assert "Next expiry" in page
+    assert "2 match" in page
+    assert lea.get(f"{clients}/export/csv?_flt_1_credits=5").text.count("\n") == 3
+    assert lea.get(rest.format(5)).get_json()["count"] == 2
