@@ -141,3 +141,29 @@ def advance(session: Session, batch_id: int, part: Slice, *, done: int) -> None:
         .values(cursor=part.upto, done=batches.c.done + done)
     )
     assert moved.rowcount == 1, "a slice is served once"  # type: ignore[attr-defined]
+
+
+def skip_target(session: Session, batch_id: int) -> int | None:
+    """Move the cursor of an open batch behind the next target without serving it; its key, None without one."""
+    batch = lock_batch(session, batch_id)
+    part = next_slice(session, batch_id, after=batch.cursor, size=1) if batch.state == BatchState.open else None
+    if part is None:
+        return None
+    advance(session, batch_id, part, done=0)
+    return part.upto
+
+
+def still_wanted(session: Session, batch_id: int) -> Any:
+    """The batch's row, locked, for a target that was skipped; None when the batch was undone meanwhile."""
+    batch = lock_batch(session, batch_id)
+    return batch if batch.state in (BatchState.open, BatchState.done) else None
+
+
+def only(key: int) -> Slice:
+    """The slice of one target."""
+    return Slice(key - 1, key, 1)
+
+
+def count_later(session: Session, batch_id: int, *, done: int) -> None:
+    """Count targets that were skipped at their turn and served since."""
+    session.execute(update(batches).where(batches.c.id == batch_id).values(done=batches.c.done + done))

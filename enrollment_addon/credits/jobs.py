@@ -1,14 +1,16 @@
 """The background jobs of credits: each step is one chunk of a service verb."""
 
 import datetime as dt
+from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ..core.batches import batches
+from ..core.batches import batches, skip_target
 from ..core.scope import actor_of
 from ..jobs.models import Job
-from ..jobs.runner import Step, job_kind
-from .service import Chunk, expire_lots, grant_chunk, lot_chunk, undo_chunk
+from ..jobs.runner import Items, Step, job_items
+from . import service
+from .service import Chunk
 from .service.grant import KIND as GRANT
 from .service.lot_batches import EXTEND, VOID
 from .service.undo import KIND as UNDO
@@ -16,43 +18,83 @@ from .service.undo import KIND as UNDO
 EXPIRE = "credits.expire"
 
 
-@job_kind(GRANT)
-def grant_step(session: Session, job: Job) -> Step:
+def grant_step(session: Session, job: Job, most: int) -> Step:
     """The next clients of a bulk grant."""
     batch_id = job.input["batch_id"]
-    chunk = grant_chunk(session, batch_id=batch_id, size=job.input["chunk"], actor=actor_of(session))
+    chunk = service.grant_chunk(session, batch_id=batch_id, size=most, actor=actor_of(session))
     return _step(chunk, {"batch_id": batch_id})
 
 
-@job_kind(EXTEND)
-@job_kind(VOID)
-def lot_step(session: Session, job: Job) -> Step:
+def _grant_again(session: Session, job: Job, key: Any) -> bool:
+    return service.grant_skipped(
+        session, batch_id=job.input["batch_id"], client_id=key, actor=actor_of(session)
+    )
+
+
+def lot_step(session: Session, job: Job, most: int) -> Step:
     """The next lots of a bulk extension or voiding."""
     batch_id = job.input["batch_id"]
-    chunk = lot_chunk(session, batch_id=batch_id, size=job.input["chunk"], actor=actor_of(session))
+    chunk = service.lot_chunk(session, batch_id=batch_id, size=most, actor=actor_of(session))
     return _step(chunk, {"batch_id": batch_id})
 
 
-@job_kind(UNDO)
-def undo_step(session: Session, job: Job) -> Step:
+def _lot_again(session: Session, job: Job, key: Any) -> bool:
+    return service.serve_skipped_lot(
+        session, batch_id=job.input["batch_id"], lot_id=key, actor=actor_of(session)
+    )
+
+
+def _skip_target(session: Session, job: Job) -> tuple[int, Step] | None:
+    key = skip_target(session, job.input["batch_id"])
+    return (key, Step()) if key is not None else None
+
+
+def undo_step(session: Session, job: Job, most: int) -> Step:
     """The next lots of a batch that is being undone."""
     batch_id = job.input["batch_id"]
-    chunk = undo_chunk(session, batch_id=batch_id, size=job.input["chunk"], actor=actor_of(session))
+    chunk = service.undo_chunk(session, batch_id=batch_id, size=most, actor=actor_of(session))
     result = session.execute(batches.select().where(batches.c.id == batch_id)).one().undo_result
     return _step(chunk, {"batch_id": batch_id, **result})
 
 
-@job_kind(EXPIRE)
-def expire_step(session: Session, job: Job) -> Step:
+def _skip_undo(session: Session, job: Job) -> tuple[int, Step] | None:
+    key = service.skip_undo(session, batch_id=job.input["batch_id"], actor=actor_of(session))
+    return (key, Step()) if key is not None else None
+
+
+def _undo_again(session: Session, job: Job, key: Any) -> bool:
+    return service.undo_skipped(session, batch_id=job.input["batch_id"], key=key, actor=actor_of(session))
+
+
+def expire_step(session: Session, job: Job, most: int) -> Step:
     """The next lots that are past their day; queued by the nightly sweep."""
-    before = job.result or {}
-    day, key = before.get("after") or (None, 0)
-    after = (dt.date.fromisoformat(day), key) if day else None
-    swept = expire_lots(session, size=job.input["chunk"], after=after, actor=actor_of(session))
-    result = {"credits": before.get("credits", 0) + swept.credits}
-    if swept.last:
-        result["after"] = (swept.last[0].isoformat(), swept.last[1])
-    return Step(done=swept.lots, finished=swept.finished, total=job.done + swept.lots, result=result)
+    total = service.count_due(session) if job.position is None else job.total
+    swept = service.expire_lots(session, size=most, after=_reached(job), actor=actor_of(session))
+    credits = (job.result or {}).get("credits", 0) + swept.credits
+    so_far = job.done + job.failed + swept.lots
+    return Step(
+        done=swept.lots, finished=swept.finished, result={"credits": credits},
+        position=_place(swept.last) if swept.last else job.position,
+        total=so_far if swept.finished else max(total, so_far),
+    )
+
+
+def _reached(job: Job) -> tuple[dt.date, int] | None:
+    """The day and key of the last lot that the sweep looked at."""
+    return (dt.date.fromisoformat(job.position[0]), job.position[1]) if job.position else None
+
+
+def _place(last: tuple[dt.date, int]) -> tuple[str, int]:
+    return last[0].isoformat(), last[1]
+
+
+def _skip_lot(session: Session, job: Job) -> tuple[int, Step] | None:
+    last = service.next_due(session, after=_reached(job))
+    return (last[1], Step(position=_place(last))) if last else None
+
+
+def _expire_again(session: Session, job: Job, key: Any) -> bool:
+    return service.expire_lot(session, lot_id=key, actor=actor_of(session))
 
 
 def _step(chunk: Chunk, result: dict[str, int]) -> Step:
@@ -62,3 +104,10 @@ def _step(chunk: Chunk, result: dict[str, int]) -> Step:
         finished=chunk.finished,
         result=result if chunk.finished else None,
     )
+
+
+job_items(GRANT, Items(grant_step, _skip_target, _grant_again))
+job_items(EXTEND, Items(lot_step, _skip_target, _lot_again))
+job_items(VOID, Items(lot_step, _skip_target, _lot_again))
+job_items(UNDO, Items(undo_step, _skip_undo, _undo_again))
+job_items(EXPIRE, Items(expire_step, _skip_lot, _expire_again))

@@ -42,6 +42,12 @@ class RowsGone(AddonError):
     message = _l("The rows that were collected for this file are no longer there. Please export the list again.")
 
 
+class ItemFailed(AddonError):
+    code = "unexpected"
+    http_status = 500
+    message = _l("An unexpected error (%(error)s); nothing was changed here. The log says more.")
+
+
 class Unexpected(AddonError):
     code = "unexpected"
     http_status = 500

@@ -23,10 +23,13 @@ from ..core.log import logger
 from ..core.scope import SYSTEM, Actor, acting_as, set_actor
 from . import queries, service
 from .errors import GaveUp, LeaseLost, OwnerGone, Unexpected, UnknownJobKind
+from .items import ChunkBroke, Items, Width, do_chunk, job_items
 from .models import Job, JobState
 from .registry import Failure, Step, job_kind, job_retry, retry_handler, step_handler
 
-__all__ = ["Failure", "Step", "job_kind", "job_retry", "run_job", "run_waiting", "use_actor_resolver"]
+__all__ = [
+    "Failure", "Items", "Step", "job_items", "job_kind", "job_retry", "run_job", "run_waiting", "use_actor_resolver",
+]
 
 OpenSession = Callable[[], AbstractContextManager[Session]]
 """Gives a fresh session per call, closed at the end of its block."""
@@ -121,11 +124,20 @@ def _work(
     try:
         if job.attempts > ATTEMPTS_MAX:
             raise GaveUp
+        width = Width()
         while not stop():
-            state, outside = _patiently(lambda: _chunk(open_session, job.id, worker, lease_seconds))
-            if outside is not None:
+            try:
+                state, step = _patiently(lambda: _chunk(open_session, job.id, worker, lease_seconds, width.most))
+            except ChunkBroke as broke:
+                if not width.narrow(job.kind):
+                    raise broke.error from broke
+                log.warning("job_chunk_broke", error=type(broke.error).__name__, items=width.most)
+                continue
+            if state is JobState.running:
+                width.passed(step)
+            if step.outside is not None:
                 with _lease_kept(open_session, job.id, worker, lease_seconds):
-                    outside()
+                    step.outside()
             if state is not JobState.running:
                 return state
     except LeaseLost:
@@ -169,17 +181,17 @@ def _lease_kept(open_session: OpenSession, job_id: int, worker: str, lease_secon
 
 
 def _chunk(
-    open_session: OpenSession, job_id: int, worker: str, lease_seconds: int
-) -> tuple[JobState, Callable[[], None] | None]:
-    """One chunk and its record, in one transaction. Returns the job's state after it, and what is to follow."""
+    open_session: OpenSession, job_id: int, worker: str, lease_seconds: int, most: int | None
+) -> tuple[JobState, Step]:
+    """One chunk of at most so many items and its record, in one transaction. Also: the job's state after it."""
     began = time.monotonic()
     with open_session() as session, unit_of_work(session):
         set_actor(session, SYSTEM)
         job = service.held_job(session, job_id=job_id, worker=worker)
         if job.cancel_requested:
             service.end_job(session, job_id=job_id, worker=worker, state=JobState.cancelled)
-            return JobState.cancelled, None
-        step, retried = _step(session, job)
+            return JobState.cancelled, Step()
+        step, retried = _step(session, job, most)
         service.record_step(
             session,
             job=job,
@@ -194,16 +206,16 @@ def _chunk(
         "job_chunk", done=step.done, skipped=step.skipped, failed=len(step.failures), seconds=_since(began)
     )
     if step.finished:
-        return JobState.done, step.outside
+        return JobState.done, step
     if one_writer:
         time.sleep((time.monotonic() - began) * SQLITE_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311
-    return JobState.running, step.outside
+    return JobState.running, step
 
 
-def _step(session: Session, job: Job) -> tuple[Step, list[int]]:
+def _step(session: Session, job: Job, most: int | None) -> tuple[Step, list[int]]:
     """Let the handler do its next chunk as whoever started the job. Also: keys of the errors done again.
 
-    Raises: UnknownJobKind, OwnerGone, and whatever the handler refuses with.
+    Raises: UnknownJobKind, OwnerGone, ChunkBroke.
     """
     handler, retry = step_handler(job.kind), retry_handler(job.kind)
     if handler is None:
@@ -211,9 +223,7 @@ def _step(session: Session, job: Job) -> tuple[Step, list[int]]:
     actor = _actor_for(session, job)
     if job.retry_upto is None:
         with acting_as(session, actor):
-            step = handler(session, job)
-            session.flush()
-        return step, []
+            return do_chunk(session, job, handler, most), []
     failed = queries.errors_to_retry(session, job_id=job.id, upto=job.retry_upto, limit=RETRY_CHUNK)
     if not failed:
         return Step(position=job.position, finished=True), []

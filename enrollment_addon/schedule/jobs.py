@@ -1,15 +1,18 @@
 """The background jobs of the schedule."""
 
-from sqlalchemy import select
+from typing import Any
+
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from ..core.batches import batches
+from ..core.batches import batches, skip_target
 from ..core.scope import actor_of
 from ..jobs.models import Job
-from ..jobs.runner import Step, job_kind
+from ..jobs.runner import Items, Step, job_items
+from . import service
 from .models import ClassGroup
-from .service import close_chunk, finish_sessions, generate_sessions, reopen_chunk, serve_queues
 from .service.close import KIND as CLOSE
+from .service.close import SESSIONS_AT_ONCE
 from .service.reopen import UNDO as REOPEN
 
 HORIZON = "schedule.horizon"
@@ -17,47 +20,91 @@ HOLDS = "schedule.holds"
 GROUPS_AT_ONCE = 100
 
 
-@job_kind(HORIZON)
-def horizon_step(session: Session, job: Job) -> Step:
+def _groups_after(key: int) -> Select[int]:
+    return select(ClassGroup.id).where(ClassGroup.active, ClassGroup.id > key).order_by(ClassGroup.id)
+
+
+def horizon_step(session: Session, job: Job, most: int) -> Step:
     """The sessions of the next class groups up to the planning horizon; at last those that are over are done."""
-    after = job.position or 0
-    keys = list(
-        session.scalars(
-            select(ClassGroup.id)
-            .where(ClassGroup.active, ClassGroup.id > after)
-            .order_by(ClassGroup.id)
-            .limit(GROUPS_AT_ONCE)
-        )
-    )
+    after, total = job.position or 0, job.total
+    if job.position is None:
+        total = session.execute(select(func.count()).select_from(_groups_after(0).subquery())).scalar_one()
+    keys = list(session.scalars(_groups_after(after).limit(most)))
     if keys:
-        made = generate_sessions(session, actor=actor_of(session), class_group_ids=keys)
-        total = (job.result or {}).get("made", 0) + made.made
-        return Step(done=len(keys), position=keys[-1], total=job.done + len(keys), result={"made": total})
-    finished = finish_sessions(session, size=job.input["chunk"])
-    return Step(position=after, finished=finished < job.input["chunk"], total=job.done, result=job.result)
+        made = service.generate_sessions(session, actor=actor_of(session), class_group_ids=keys)
+        result = {"made": (job.result or {}).get("made", 0) + made.made}
+        return Step(done=len(keys), position=keys[-1], total=total, result=result)
+    finished = service.finish_sessions(session, size=job.input["chunk"])
+    return Step(position=after, finished=finished < job.input["chunk"], total=job.done + job.failed, result=job.result)
 
 
-@job_kind(HOLDS)
-def holds_step(session: Session, job: Job) -> Step:
+def _skip_group(session: Session, job: Job) -> tuple[int, Step] | None:
+    key = session.scalar(_groups_after(job.position or 0).limit(1))
+    return (key, Step(position=key)) if key is not None else None
+
+
+def _group_again(session: Session, job: Job, key: Any) -> bool:
+    service.generate_sessions(session, actor=actor_of(session), class_group_ids=[key])
+    return True
+
+
+def holds_step(session: Session, job: Job, most: int) -> Step:
     """The next session in which a held place was not confirmed in time, or one is free for somebody who waits."""
-    session_id = serve_queues(session, after=job.position or 0, actor=actor_of(session))
+    total = service.count_queues(session) if job.position is None else job.total
+    session_id = service.serve_queues(session, after=job.position or 0, actor=actor_of(session))
     if session_id is None:
-        return Step(finished=True, total=job.done)
-    return Step(done=1, position=session_id, total=job.done + 1)
+        return Step(finished=True, position=job.position, total=job.done + job.failed)
+    return Step(done=1, position=session_id, total=max(total, job.done + job.failed + 1))
 
 
-@job_kind(CLOSE)
-def close_step(session: Session, job: Job) -> Step:
+def _skip_queue(session: Session, job: Job) -> tuple[int, Step] | None:
+    key = service.next_queue(session, after=job.position or 0)
+    return (key, Step(position=key)) if key is not None else None
+
+
+def _queue_again(session: Session, job: Job, key: Any) -> bool:
+    service.serve_queue(session, session_id=key, actor=actor_of(session))
+    return True
+
+
+def close_step(session: Session, job: Job, most: int) -> Step:
     """The next sessions of a closure."""
     batch_id = job.input["batch_id"]
-    chunk = close_chunk(session, batch_id=batch_id, actor=actor_of(session))
+    chunk = service.close_chunk(session, batch_id=batch_id, size=most, actor=actor_of(session))
     return Step(done=chunk.done, finished=chunk.finished, result={"batch_id": batch_id})
 
 
-@job_kind(REOPEN)
-def reopen_step(session: Session, job: Job) -> Step:
+def _skip_closing(session: Session, job: Job) -> tuple[int, Step] | None:
+    key = skip_target(session, job.input["batch_id"])
+    return (key, Step()) if key is not None else None
+
+
+def _close_again(session: Session, job: Job, key: Any) -> bool:
+    return service.close_skipped(
+        session, batch_id=job.input["batch_id"], session_id=key, actor=actor_of(session)
+    )
+
+
+def reopen_step(session: Session, job: Job, most: int) -> Step:
     """The next session of a closure that is being undone."""
     batch_id = job.input["batch_id"]
-    finished = reopen_chunk(session, batch_id=batch_id, actor=actor_of(session))
+    finished = service.reopen_chunk(session, batch_id=batch_id, actor=actor_of(session))
     result = session.execute(select(batches.c.undo_result).where(batches.c.id == batch_id)).scalar_one()
     return Step(done=0 if finished else 1, finished=finished, result={"batch_id": batch_id, **result})
+
+
+def _skip_reopening(session: Session, job: Job) -> tuple[int, Step] | None:
+    key = service.skip_reopening(session, batch_id=job.input["batch_id"])
+    return (key, Step()) if key is not None else None
+
+
+def _reopen_again(session: Session, job: Job, key: Any) -> bool:
+    return service.reopen_skipped(
+        session, batch_id=job.input["batch_id"], session_id=key, actor=actor_of(session)
+    )
+
+
+job_items(HORIZON, Items(horizon_step, _skip_group, _group_again, size=GROUPS_AT_ONCE))
+job_items(HOLDS, Items(holds_step, _skip_queue, _queue_again, size=1))
+job_items(CLOSE, Items(close_step, _skip_closing, _close_again, size=SESSIONS_AT_ONCE))
+job_items(REOPEN, Items(reopen_step, _skip_reopening, _reopen_again, size=1))

@@ -62,6 +62,13 @@ def next_group_end(session: Session, import_id: int, *, after: str, size: int) -
     return session.execute(select(func.max(page.c.identity))).scalar()
 
 
+def person_before(session: Session, import_id: int, number: int) -> str:
+    """The identity before that of the person of a row; empty for the first."""
+    theirs = select(rows.c.identity).where(rows.c.import_id == import_id, rows.c.number == number).scalar_subquery()
+    before = select(func.max(rows.c.identity)).where(rows.c.import_id == import_id, rows.c.identity < theirs)
+    return session.execute(before).scalar() or ""
+
+
 def group_rows(session: Session, import_id: int, *, after: str, upto: str) -> Sequence[Any]:
     """The rows of the people in (after, upto], person by person."""
     return session.execute(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from ...core import clock
@@ -38,6 +38,7 @@ PEOPLE = 100
 """People per transaction of a check or an import; on SQLite nobody else writes meanwhile."""
 KEPT_DAYS = 30
 """So long the rows of a file are kept: for finishing an import, and for its error file."""
+_UNEXPECTED = _l("An unexpected error; nothing of this person was written. The page of the job says more.")
 
 
 @dataclass(frozen=True)
@@ -194,20 +195,24 @@ def prepare_import(session: Session, *, import_id: int, actor: Actor) -> ClientI
     return item
 
 
-def check_step(session: Session, *, import_id: int, position: Any, actor: Actor) -> Stride:
+def check_step(
+    session: Session, *, import_id: int, position: Any, actor: Actor, people: int = PEOPLE
+) -> Stride:
     """The next rows of a dry run: first it is found out who is whom, then what would happen."""
     item = require(session, ClientImport, import_id)
     position = position or {"rows": 0}
     if "rows" in position:
         return _identify(session, item, position["rows"])
-    stride = _walk(session, item, position["after"], actor, lambda plan: None)
+    stride = _walk(session, item, position["after"], people, actor, lambda plan: None)
     if stride.finished:
         item.state = ImportState.checked
         session.flush()
     return stride
 
 
-def write_step(session: Session, *, import_id: int, position: Any, actor: Actor) -> Stride:
+def write_step(
+    session: Session, *, import_id: int, position: Any, actor: Actor, people: int = PEOPLE
+) -> Stride:
     """The next people of an import; whoever is refused now leaves no trace but the reason.
 
     One import writes at a time: two files about the same people must see what the other one gave them.
@@ -215,11 +220,39 @@ def write_step(session: Session, *, import_id: int, position: Any, actor: Actor)
     session.execute(select(write_lock.c.id).with_for_update())
     item = require(session, ClientImport, import_id)
     after = (position or {"after": ""})["after"]
-    stride = _walk(session, item, after, actor, lambda plan: _write(session, item, plan, actor))
+    stride = _walk(session, item, after, people, actor, lambda plan: _write(session, item, plan, actor))
     if stride.finished:
         item.state = ImportState.done
         session.flush()
     return stride
+
+
+def skip_person(session: Session, *, import_id: int, position: Any) -> tuple[int, Any] | None:
+    """Go past the next person, whose rows are refused; the first of them and the new position, None without one."""
+    position = position or {"after": ""}
+    if "after" not in position:  # it is still found out who is whom
+        return None
+    identity = queries.next_group_end(session, import_id, after=position["after"], size=1)
+    if identity is None:
+        return None
+    theirs = (rows.c.import_id == import_id) & (rows.c.identity == identity)
+    refused = {"outcome": Outcome.refused, "message": untranslated(_UNEXPECTED), "params": None}
+    session.execute(update(rows).where(theirs).values(refused))
+    return session.execute(select(func.min(rows.c.number)).where(theirs)).scalar_one(), {"after": identity}
+
+
+def do_person_again(session: Session, *, import_id: int, number: int, write: bool, actor: Actor) -> bool:
+    """Check or write the person of a row that was skipped; False when they are refused, or no longer to be checked."""
+    item = require(session, ClientImport, import_id)
+    if (item.state in (ImportState.running, ImportState.done)) != write:
+        return False
+    if write:
+        session.execute(select(write_lock.c.id).with_for_update())
+    before = queries.person_before(session, item.id, number)
+    stride = _walk(
+        session, item, before, 1, actor, lambda plan: _write(session, item, plan, actor) if write else None
+    )
+    return stride.done > 0
 
 
 def _identify(session: Session, item: ClientImport, after: int) -> Stride:
@@ -245,10 +278,10 @@ def _identify(session: Session, item: ClientImport, after: int) -> Stride:
 
 
 def _walk(
-    session: Session, item: ClientImport, after: str, actor: Actor, do: Callable[[PersonPlan], Any]
+    session: Session, item: ClientImport, after: str, people: int, actor: Actor, do: Callable[[PersonPlan], Any]
 ) -> Stride:
     """Plan the next people, do what is to be done, and note at every row what came of it."""
-    upto = queries.next_group_end(session, item.id, after=after, size=PEOPLE)
+    upto = queries.next_group_end(session, item.id, after=after, size=people)
     if upto is None:
         return Stride(0, 0, {"after": after}, finished=True)
     found = queries.group_rows(session, item.id, after=after, upto=upto)
@@ -257,7 +290,7 @@ def _walk(
         if plan.left:
             do(plan)
     noted = [_noted(plan, number, outcome) for plan in plans for number, outcome in plan.outcomes().items()]
-    written = item.state == ImportState.running
+    written = item.state in (ImportState.running, ImportState.done)
     session.connection().execute(
         update(rows)
         .where(rows.c.import_id == item.id, rows.c.number == bindparam("its_number"))

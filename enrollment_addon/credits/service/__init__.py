@@ -3,13 +3,13 @@
 from .booking import consume_credits, release_credits, reserve_credits, restore_credits
 from .check import Finding, check_ledger
 from .grant import GrantPlan, grant_credits, plan_grant
-from .grant_chunk import Chunk, grant_chunk
-from .lot_batches import extend_lots, lot_chunk, void_lots
+from .grant_chunk import Chunk, grant_chunk, grant_skipped
+from .lot_batches import extend_lots, lot_chunk, serve_skipped_lot, void_lots
 from .lots import hold_lots, move_restriction, open_lot, shift_expiry, take_back
 from .moves import convert_credits, transfer_credits
-from .sweep import Swept, expire_lots
+from .sweep import Swept, count_due, expire_lot, expire_lots, next_due
 from .take import TAKING
-from .undo import UNDOABLE, UndoPlan, undo_batch, undo_chunk, undo_plan
+from .undo import UNDOABLE, UndoPlan, skip_undo, undo_batch, undo_chunk, undo_plan, undo_skipped
 
 __all__ = [
     "TAKING",
@@ -22,23 +22,30 @@ __all__ = [
     "check_ledger",
     "consume_credits",
     "convert_credits",
+    "count_due",
+    "expire_lot",
     "expire_lots",
     "extend_lots",
     "grant_chunk",
     "grant_credits",
+    "grant_skipped",
     "hold_lots",
     "lot_chunk",
     "move_restriction",
+    "next_due",
     "open_lot",
     "plan_grant",
     "release_credits",
     "reserve_credits",
     "restore_credits",
+    "serve_skipped_lot",
     "shift_expiry",
+    "skip_undo",
     "take_back",
     "transfer_credits",
     "undo_batch",
     "undo_chunk",
     "undo_plan",
+    "undo_skipped",
     "void_lots",
 ]

@@ -13,7 +13,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ...core import clock
-from ...core.batches import BatchState, Slice, advance, batches, lock_batch, next_slice, targets
+from ...core.batches import (
+    BatchState,
+    Slice,
+    advance,
+    batches,
+    count_later,
+    lock_batch,
+    next_slice,
+    only,
+    still_wanted,
+    targets,
+)
 from ...core.db import UtcDateTime, dialect_of
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Club
@@ -47,20 +58,35 @@ def grant_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> 
     if part is None:
         _close(session, batch_id)
         return Chunk(0, 0, finished=True)
-    terms = Terms.from_input(batch.input)
-    done = _insert_lots(session, batch, part, terms, actor)
-    if participants := batch.input.get("participant_ids"):
-        restrict(session, session.execute(select(lots.c.id).where(_granted(batch_id, part))).scalars(), participants)
-    _insert_entries(session, batch_id, part, actor)
-    _add_to_balances(session, batch_id, part, terms)
+    done = _write(session, batch, part, actor)
     advance(session, batch_id, part, done=done)
-    missed = part.count - done
-    if missed:
-        _note_missed(session, batch, part, actor)
     finished = part.count < size
     if finished:
         _close(session, batch_id)
-    return Chunk(done, missed, finished)
+    return Chunk(done, part.count - done, finished)
+
+
+def grant_skipped(session: Session, *, batch_id: int, client_id: int, actor: Actor) -> bool:
+    """Give a client theirs whom the batch skipped; False when they are not to get it any more."""
+    batch = still_wanted(session, batch_id)
+    if batch is None:
+        return False
+    done = _write(session, batch, only(client_id), actor)
+    count_later(session, batch_id, done=done)
+    return done == 1
+
+
+def _write(session: Session, batch: Any, part: Slice, actor: Actor) -> int:
+    """The lots, entries and balances of a slice; how many clients got theirs. The others are noted."""
+    terms = Terms.from_input(batch.input)
+    done = _insert_lots(session, batch, part, terms, actor)
+    if participants := batch.input.get("participant_ids"):
+        restrict(session, session.execute(select(lots.c.id).where(_granted(batch.id, part))).scalars(), participants)
+    _insert_entries(session, batch.id, part, actor)
+    _add_to_balances(session, batch.id, part, terms)
+    if done < part.count:
+        _note_missed(session, batch, part, actor)
+    return done
 
 
 def _close(session: Session, batch_id: int) -> None:

@@ -13,7 +13,20 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from ...core import audit, clock
-from ...core.batches import Batch, BatchState, advance, batches, lock_batch, next_slice, open_batch, targets
+from ...core.batches import (
+    Batch,
+    BatchState,
+    Slice,
+    advance,
+    batches,
+    count_later,
+    lock_batch,
+    next_slice,
+    only,
+    open_batch,
+    still_wanted,
+    targets,
+)
 from ...core.db import idempotent, key_list
 from ...core.errors import InvalidInput, NotFound
 from ...core.scope import Actor, reach_of
@@ -110,27 +123,43 @@ def lot_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> Ch
     part = next_slice(session, batch_id, after=batch.cursor, size=size)
     done, missed = 0, 0
     if part is not None:
-        keys = (
-            select(lots.c.id)
-            .join_from(lots, clients_table)
-            .join(targets, targets.c.key == lots.c.id)
-            .where(targets.c.batch_id == batch_id, targets.c.key > part.after, targets.c.key <= part.upto)
-            .where(reach_of(actor))
-        )
-        found = list(session.execute(keys).scalars())
-        lock_balances(session, found)
-        done, credits = _serve(session, batch, found, actor)
+        done = _serve_slice(session, batch, part, actor)
         missed = part.count - done
         advance(session, batch_id, part, done=done)
-        input = dict(batch.input)
-        input["credits"] += credits
-        if missed:
-            input["left_out"] = {"empty": input["left_out"].get("empty", 0) + missed}
-        session.execute(update(batches).where(batches.c.id == batch_id).values(input=input))
     finished = part is None or part.count < size
     if finished:
         session.execute(update(batches).where(batches.c.id == batch_id).values(state=BatchState.done))
     return Chunk(done, missed, finished)
+
+
+def serve_skipped_lot(session: Session, *, batch_id: int, lot_id: int, actor: Actor) -> bool:
+    """Serve a lot that the batch skipped; False when there is nothing to be done to it any more."""
+    batch = still_wanted(session, batch_id)
+    if batch is None:
+        return False
+    done = _serve_slice(session, batch, only(lot_id), actor)
+    count_later(session, batch_id, done=done)
+    return done == 1
+
+
+def _serve_slice(session: Session, batch: Any, part: Slice, actor: Actor) -> int:
+    """Do the verb to the lots of a slice that are in reach, and note the credits; how many lots had something left."""
+    keys = (
+        select(lots.c.id)
+        .join_from(lots, clients_table)
+        .join(targets, targets.c.key == lots.c.id)
+        .where(targets.c.batch_id == batch.id, targets.c.key > part.after, targets.c.key <= part.upto)
+        .where(reach_of(actor))
+    )
+    found = list(session.execute(keys).scalars())
+    lock_balances(session, found)
+    done, credits = _serve(session, batch, found, actor)
+    input = dict(batch.input)
+    input["credits"] += credits
+    if missed := part.count - done:
+        input["left_out"] = {"empty": input["left_out"].get("empty", 0) + missed}
+    session.execute(update(batches).where(batches.c.id == batch.id).values(input=input))
+    return done
 
 
 def _serve(session: Session, batch: Any, keys: Sequence[int], actor: Actor) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import Select, false, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from ...core import audit, clock
@@ -41,21 +41,49 @@ def expire_lots(
     `after`: the `last` of the chunk before, so that this one does not step over all that are expired already.
     A lot that was extended meanwhile is seen as it is once its balance is locked.
     """
-    clubs = session.execute(select(Club.id, Club.timezone)).all()
-    days = {row.id: today(row.timezone) for row in clubs}
-    if not days:
-        return Swept(0, 0, finished=True)
-    due = _due(days)
-    next_ones = due.add_columns(lots.c.expires_on).order_by(lots.c.expires_on, lots.c.id).limit(size)
-    if after is not None:
-        day, key = after
-        # The comparison of pairs is what PostgreSQL finds in the index, that of days what MariaDB does.
-        pair = tuple_(lots.c.expires_on, lots.c.id) > tuple_(literal(day), literal(key))
-        next_ones = next_ones.where(lots.c.expires_on >= day, pair)
-    rows = session.execute(next_ones).all()
+    due = _due(_days(session, today))
+    rows = session.execute(_in_order(due, after).limit(size)).all()
     if not rows:
         return Swept(0, 0, finished=True)
-    found = [row.id for row in rows]
+    gone = _expire(session, due, [row.id for row in rows], actor)
+    return Swept(gone.lots, gone.credits, len(rows) < size, (rows[-1].expires_on, rows[-1].id))
+
+
+def expire_lot(session: Session, *, lot_id: int, actor: Actor) -> bool:
+    """Expire one lot that a sweep skipped; False when there is nothing to expire any more."""
+    return _expire(session, _due(_days(session, clock.today)), [lot_id], actor).lots == 1
+
+
+def next_due(session: Session, *, after: tuple[dt.date, int] | None) -> tuple[dt.date, int] | None:
+    """The next lot that is past its day, by day and key."""
+    row = session.execute(_in_order(_due(_days(session, clock.today)), after).limit(1)).first()
+    return (row.expires_on, row.id) if row else None
+
+
+def count_due(session: Session) -> int:
+    """How many lots are past their day with something left."""
+    return session.execute(
+        select(func.count()).select_from(_due(_days(session, clock.today)).subquery())
+    ).scalar_one()
+
+
+def _days(session: Session, today: Callable[[str], dt.date]) -> dict[int, dt.date]:
+    """The day that it is at each club."""
+    return {row.id: today(row.timezone) for row in session.execute(select(Club.id, Club.timezone))}
+
+
+def _in_order(due: Select[Any], after: tuple[dt.date, int] | None) -> Select[Any]:
+    ordered = due.add_columns(lots.c.expires_on).order_by(lots.c.expires_on, lots.c.id)
+    if after is None:
+        return ordered
+    day, key = after
+    # The comparison of pairs is what PostgreSQL finds in the index, that of days what MariaDB does.
+    pair = tuple_(lots.c.expires_on, lots.c.id) > tuple_(literal(day), literal(key))
+    return ordered.where(lots.c.expires_on >= day, pair)
+
+
+def _expire(session: Session, due: Select[Any], found: list[int], actor: Actor) -> Retired:
+    """Expire what is still due of these lots once their balances are locked."""
     lock_balances(session, found)
     still = due.where(lots.c.id.in_(key_list(session, found)))
     if dialect_of(session) == "postgresql":
@@ -65,7 +93,7 @@ def expire_lots(
     audit.record_event(
         session, actor=actor, verb="expire_lots", record="credit_lot", lots=gone.lots, credits=gone.credits
     )
-    return Swept(gone.lots, gone.credits, len(rows) < size, (rows[-1].expires_on, rows[-1].id))
+    return gone
 
 
 def _due(days: dict[int, dt.date]) -> Select[Any]:
@@ -73,6 +101,8 @@ def _due(days: dict[int, dt.date]) -> Select[Any]:
     by_day: dict[dt.date, list[int]] = {}
     for club, day in days.items():
         by_day.setdefault(day, []).append(club)
+    if not by_day:
+        return select(lots.c.id).where(false())
     last = select(lots.c.id).where(something_left, lots.c.held.is_(False), lots.c.expires_on < literal(max(by_day)))
     if len(by_day) == 1:  # it is the same day in all clubs: nobody asks whose client it is
         return last

@@ -1,6 +1,6 @@
 """Undoing a batch: the preview, the verb, and the chunks that take back what nobody has spent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ from ..models import EntryKind, lots
 from .grant import KIND as GRANT
 from .grant_chunk import Chunk
 from .ledger import lock_balances, require_reason, retire
-from .undo_moves import UNDO_MOVES
+from .lot_batches import EXTEND
+from .undo_moves import UNDO_MOVES, Undone, extended_lots
 
 KIND = "credits.undo"
 UNDOABLE = (GRANT, *UNDO_MOVES)
@@ -138,25 +139,59 @@ def undo_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> C
         .order_by(lots.c.client_id)
         .limit(size)
     ).all()
-    result = dict(batch.undo_result)
-    if page:
-        keys = [row.id for row in page]
-        lock_balances(session, keys)
-        kept = session.execute(select(_total(lots.c.used + lots.c.reserved)).where(lots.c.id.in_(keys))).scalar_one()
-        taken = retire(session, keys, kind=EntryKind.void, reason=batch.undo_reason, actor=actor)
-        result = _sum(result, {"taken_back": taken.credits, "kept_spent": int(kept), "clients": len(page)})
+    result = _take_back(session, batch, [row.id for row in page], actor)
     finished = len(page) < size
     _advance(session, batch, result, page[-1].client_id if page else None, finished=finished)
     return Chunk(len(page), 0, finished)
 
 
+def _take_back(session: Session, batch: Any, keys: Sequence[int], actor: Actor) -> Mapping[str, int]:
+    """Take back what is left in these lots of a grant; the batch's result with it."""
+    if not keys:
+        return dict(batch.undo_result)
+    lock_balances(session, keys)
+    kept = session.execute(select(_total(lots.c.used + lots.c.reserved)).where(lots.c.id.in_(keys))).scalar_one()
+    taken = retire(session, keys, kind=EntryKind.void, reason=batch.undo_reason, actor=actor)
+    return _sum(batch.undo_result, {"taken_back": taken.credits, "kept_spent": int(kept), "clients": len(keys)})
+
+
+def skip_undo(session: Session, *, batch_id: int, actor: Actor) -> int | None:
+    """Go past the next client (of a grant) or lot (of new last days); its key, None without one."""
+    batch = lock_batch(session, batch_id)
+    if batch.state != BatchState.undoing:
+        return None
+    if batch.kind == GRANT:
+        column, query = lots.c.client_id, _reached_lots(batch_id, actor)
+    elif batch.kind == EXTEND:
+        column, query = lots.c.id, extended_lots(batch, actor)
+    else:  # all of it is one item
+        return None
+    rest = query.where(column > batch.undo_cursor).with_only_columns(func.min(column), maintain_column_froms=True)
+    key: int | None = session.execute(rest).scalar_one()
+    if key is not None:
+        _advance(session, batch, batch.undo_result, key, finished=False)
+    return key
+
+
+def undo_skipped(session: Session, *, batch_id: int, key: int, actor: Actor) -> bool:
+    """Take back what the undo of a batch skipped; False when it is out of reach."""
+    batch = lock_batch(session, batch_id)
+    if batch.kind == GRANT:
+        found = session.execute(_reached_lots(batch_id, actor).where(lots.c.client_id == key)).all()
+        result, done = _take_back(session, batch, [row.id for row in found], actor), bool(found)
+    else:
+        undone = UNDO_MOVES[batch.kind].undo(session, batch, key - 1, 1, actor)
+        if undone.cursor != key:
+            raise NotFound
+        result, done = _with(batch.undo_result, undone), True
+    _advance(session, batch, result, None, finished=False)
+    return done
+
+
 def _undo_moves(session: Session, batch: Any, size: int, actor: Actor) -> Chunk:
     """The next `size` lots of a batch of moves or new last days."""
     undone = UNDO_MOVES[batch.kind].undo(session, batch, batch.undo_cursor, size, actor)
-    result = _sum(
-        batch.undo_result, {"taken_back": undone.taken_back, "kept_spent": undone.kept_spent, "clients": undone.clients}
-    )
-    _advance(session, batch, result, undone.cursor, finished=undone.lots < size)
+    _advance(session, batch, _with(batch.undo_result, undone), undone.cursor, finished=undone.lots < size)
     return Chunk(undone.lots, 0, undone.lots < size)
 
 
@@ -177,6 +212,12 @@ def _total(column: Any) -> ColumnElement[Any]:
 
 def _sum(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
     return {name: before[name] + more[name] for name in before}
+
+
+def _with(before: Mapping[str, int], undone: Undone) -> dict[str, int]:
+    return _sum(
+        before, {"taken_back": undone.taken_back, "kept_spent": undone.kept_spent, "clients": undone.clients}
+    )
 
 
 def _reached_lots(batch_id: int, actor: Actor) -> Select[Any]:

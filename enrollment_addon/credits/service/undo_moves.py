@@ -136,7 +136,7 @@ def _out(lot: Any, quantity: int, batch: Any, *, reversal_of_id: int) -> Move:
     )
 
 
-def _extended(batch: Any, actor: Actor) -> Select[Any]:
+def extended_lots(batch: Any, actor: Actor) -> Select[Any]:
     """The lots in reach that the batch gave another last day, with the days before and after."""
     return (
         select(lots.c.id, entries.c.old_expires_on, entries.c.new_expires_on)
@@ -151,7 +151,7 @@ def _plan_extension(session: Session, batch: Any, actor: Actor) -> Sequence[int]
     unchanged = lots.c.expires_on.is_not_distinct_from(entries.c.new_expires_on)
     spenders = case((spent > 0, lots.c.client_id))
     row = session.execute(
-        _extended(batch, actor).with_only_columns(
+        extended_lots(batch, actor).with_only_columns(
             func.count(lots.c.client_id.distinct()),
             *(
                 func.coalesce(func.sum(column), 0)
@@ -167,7 +167,7 @@ def _plan_extension(session: Session, batch: Any, actor: Actor) -> Sequence[int]
 
 def _undo_extension(session: Session, batch: Any, after: int, size: int, actor: Actor) -> Undone:
     page = session.execute(
-        _extended(batch, actor).where(lots.c.id > after).order_by(lots.c.id).limit(size)
+        extended_lots(batch, actor).where(lots.c.id > after).order_by(lots.c.id).limit(size)
     ).all()
     before: dict[int, dt.date | None] = {row.id: row.old_expires_on for row in page}
     given = {row.id: row.new_expires_on for row in page}

@@ -3,13 +3,13 @@
 from .attendance import all_present, record_attendance
 from .book import book, walk_in
 from .cancel import cancel_booking, cancel_enrollment_bookings, hold_enrollment
-from .close import ClosurePlan, cancel_session, close_chunk, close_sessions, closure_plan
+from .close import ClosurePlan, cancel_session, close_chunk, close_sessions, close_skipped, closure_plan
 from .generate import Generated, finish_sessions, generate_sessions
 from .groups import create_class_group, delete_class_group, update_class_group
 from .places import lock_accounts
-from .reopen import ReopenPlan, reopen_chunk, reopen_plan, undo_closure
+from .reopen import ReopenPlan, reopen_chunk, reopen_plan, reopen_skipped, skip_reopening, undo_closure
 from .sessions import create_appointment, create_session, delete_session, move_session, update_session
-from .waitlist import has_queue_to_serve, serve_queues, take_place
+from .waitlist import count_queues, has_queue_to_serve, next_queue, serve_queue, serve_queues, take_place
 
 __all__ = [
     "ClosurePlan",
@@ -22,7 +22,9 @@ __all__ = [
     "cancel_session",
     "close_chunk",
     "close_sessions",
+    "close_skipped",
     "closure_plan",
+    "count_queues",
     "create_appointment",
     "create_class_group",
     "create_session",
@@ -34,10 +36,14 @@ __all__ = [
     "hold_enrollment",
     "lock_accounts",
     "move_session",
+    "next_queue",
     "record_attendance",
     "reopen_chunk",
     "reopen_plan",
+    "reopen_skipped",
+    "serve_queue",
     "serve_queues",
+    "skip_reopening",
     "take_place",
     "undo_closure",
     "update_class_group",

@@ -16,7 +16,17 @@ from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.audit import record_event
-from ...core.batches import BatchState, advance, batches, lock_batch, next_slice, open_batch, targets
+from ...core.batches import (
+    BatchState,
+    advance,
+    batches,
+    count_later,
+    lock_batch,
+    next_slice,
+    open_batch,
+    still_wanted,
+    targets,
+)
 from ...core.db import idempotent, key_list, require
 from ...core.errors import InvalidInput, NotFound
 from ...core.fields import clean, date, flag, key, reason_of, text, whole
@@ -189,12 +199,12 @@ def cancel_session(session: Session, *, session_id: int, reason: str, actor: Act
     )
 
 
-def close_chunk(session: Session, *, batch_id: int, actor: Actor) -> Chunk:
+def close_chunk(session: Session, *, batch_id: int, actor: Actor, size: int = SESSIONS_AT_ONCE) -> Chunk:
     """Close the next sessions of a batch, in key order, together with its cursor."""
     batch = lock_batch(session, batch_id)
     if batch.state != BatchState.open:
         return Chunk(0, finished=True)
-    part = next_slice(session, batch_id, after=batch.cursor, size=SESSIONS_AT_ONCE)
+    part = next_slice(session, batch_id, after=batch.cursor, size=size)
     if part is None:
         session.execute(update(batches).where(batches.c.id == batch_id).values(state=BatchState.done))
         return Chunk(0, finished=True)
@@ -203,13 +213,27 @@ def close_chunk(session: Session, *, batch_id: int, actor: Actor) -> Chunk:
             targets.c.batch_id == batch_id, targets.c.key > part.after, targets.c.key <= part.upto
         )
     ).scalars()
-    with for_everybody(session, actor) as wide:
-        held = lock_sessions(session, list(keys))
-        for item, rows in _locked_bookings(session, held):
-            if item.status == SessionStatus.scheduled:
-                _close(session, item, rows, batch_id, batch.input, wide)
+    _close_all(session, batch, list(keys), actor)
     advance(session, batch_id, part, done=part.count)
     return Chunk(part.count, finished=False)
+
+
+def close_skipped(session: Session, *, batch_id: int, session_id: int, actor: Actor) -> bool:
+    """Close a session that the batch skipped; False when the closure was undone meanwhile."""
+    batch = still_wanted(session, batch_id)
+    if batch is None:
+        return False
+    _close_all(session, batch, [session_id], actor)
+    count_later(session, batch_id, done=1)
+    return True
+
+
+def _close_all(session: Session, batch: Any, keys: Sequence[int], actor: Actor) -> None:
+    with for_everybody(session, actor) as wide:
+        held = lock_sessions(session, keys)
+        for item, rows in _locked_bookings(session, held):
+            if item.status == SessionStatus.scheduled:
+                _close(session, item, rows, batch.id, batch.input, wide)
 
 
 def _locked_bookings(

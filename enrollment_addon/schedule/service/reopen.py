@@ -124,11 +124,7 @@ def reopen_chunk(session: Session, *, batch_id: int, actor: Actor) -> bool:
     batch = lock_batch(session, batch_id)
     if batch.state != BatchState.undoing:
         return True
-    session_id = session.connection().execute(
-        select(func.min(sessions.c.id)).where(
-            sessions.c.closed_by_id == batch_id, sessions.c.id > batch.undo_cursor
-        )
-    ).scalar()
+    session_id = _next_closed(session, batch)
     if session_id is None:
         with for_everybody(session, actor) as wide:
             _undo_effects(session, batch_id, batch.undo_reason, wide)
@@ -136,13 +132,43 @@ def reopen_chunk(session: Session, *, batch_id: int, actor: Actor) -> bool:
             update(batches).where(batches.c.id == batch_id).values(state=BatchState.undone, undone_at=clock.now())
         )
         return True
-    with for_everybody(session, actor) as wide:
-        more = _reopen(session, locked_session(session, session_id), batch_id, wide)
-    result = _sum(batch.undo_result, more)
+    result = _reopen_one(session, batch, session_id, actor)
     session.execute(
         update(batches).where(batches.c.id == batch_id).values(undo_cursor=session_id, undo_result=result)
     )
     return False
+
+
+def skip_reopening(session: Session, *, batch_id: int) -> int | None:
+    """Go past the next session of a closure that is being undone; its key, None without one."""
+    batch = lock_batch(session, batch_id)
+    session_id = _next_closed(session, batch) if batch.state == BatchState.undoing else None
+    if session_id is not None:
+        session.execute(update(batches).where(batches.c.id == batch_id).values(undo_cursor=session_id))
+    return session_id
+
+
+def reopen_skipped(session: Session, *, batch_id: int, session_id: int, actor: Actor) -> bool:
+    """Bring a session back that the undo of a closure skipped; False when it is not closed by it any more."""
+    batch = lock_batch(session, batch_id)
+    mine = select(sessions.c.id).where(sessions.c.id == session_id, sessions.c.closed_by_id == batch_id)
+    if session.connection().execute(mine).first() is None:
+        return False
+    result = _reopen_one(session, batch, session_id, actor)
+    session.execute(update(batches).where(batches.c.id == batch_id).values(undo_result=result))
+    return True
+
+
+def _next_closed(session: Session, batch: Any) -> int | None:
+    closed = (sessions.c.closed_by_id == batch.id) & (sessions.c.id > batch.undo_cursor)
+    return session.connection().execute(select(func.min(sessions.c.id)).where(closed)).scalar()
+
+
+def _reopen_one(session: Session, batch: Any, session_id: int, actor: Actor) -> dict[str, int]:
+    """Bring one session back; the undo's result with it."""
+    with for_everybody(session, actor) as wide:
+        more = _reopen(session, locked_session(session, session_id), batch.id, wide)
+    return _sum(batch.undo_result, more)
 
 
 def _sum(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:

@@ -167,21 +167,34 @@ def serve_queues(session: Session, *, after: int, actor: Actor) -> int | None:
 
     `after`: the session the last call ended with. The key of this one; None when there is none left.
     """
-    session_id = session.connection().execute(_to_serve(after)).scalar()
-    if session_id is None:
-        return None
-    item = locked_session(session, session_id)
-    serve(session, item, actor=actor)
-    return item.id
+    session_id = next_queue(session, after=after)
+    if session_id is not None:
+        serve(session, locked_session(session, session_id), actor=actor)
+    return session_id
+
+
+def serve_queue(session: Session, *, session_id: int, actor: Actor) -> None:
+    """Serve the queue of one session, if there is something to do. Raises: NotFound."""
+    serve(session, locked_session(session, session_id), actor=actor)
+
+
+def next_queue(session: Session, *, after: int = 0) -> int | None:
+    """The key of the next session whose queue could be served now."""
+    return session.connection().execute(_to_serve(after).order_by(sessions.c.id).limit(1)).scalar()
 
 
 def has_queue_to_serve(session: Session) -> bool:
     """Whether there is a session whose queue could be served now."""
-    return session.connection().execute(_to_serve(0)).scalar() is not None
+    return next_queue(session) is not None
+
+
+def count_queues(session: Session) -> int:
+    """How many sessions have a queue that could be served now."""
+    return session.connection().execute(select(func.count()).select_from(_to_serve(0).subquery())).scalar_one()
 
 
 def _to_serve(after: int) -> Select[Any]:
-    """The key of the first session after another in which a hold is over, or a place free and somebody in line."""
+    """The keys of the sessions after another in which a hold is over, or a place free and somebody in line."""
     now = clock.now()
     here = bookings.c.session_id == sessions.c.id
     taken = (
@@ -195,4 +208,4 @@ def _to_serve(after: int) -> Select[Any]:
         sessions.c.capacity > taken,
     )
     is_over = sessions.c.id.in_(select(bookings.c.session_id).where(bookings.c.held_until <= now))
-    return select(func.min(sessions.c.id)).where(sessions.c.id > after, or_(is_over, has_place))
+    return select(sessions.c.id).where(sessions.c.id > after, or_(is_over, has_place))
