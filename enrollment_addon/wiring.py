@@ -143,7 +143,7 @@ def wire_enrollments(app: Flask, settings: Settings) -> None:
     """What enrollments hold, add to the client pages, say to bookings and do every night."""
     from .credits import hooks as credits
     from .enrollments import jobs, parts, people_hooks
-    from .enrollments.service import guard_booking, settle_attendance
+    from .enrollments.service import follow_expiry, guard_booking, settle_attendance, tell_voided
     from .schedule import hooks as schedule
 
     people_hooks.plug_in()
@@ -152,6 +152,8 @@ def wire_enrollments(app: Flask, settings: Settings) -> None:
         "enrollments", functools.partial(settle_attendance, complete=settings.auto_complete)
     )
     credits.register_teller("enrollment", parts.told_enrollments)
+    credits.register_after_expiry("enrollments", follow_expiry)
+    credits.register_after_void("enrollments", tell_voided)
     extension: Extension = app.extensions["enrollment"]
     extension.client_parts.append(parts.PART)
     extension.due[jobs.PAUSES] = {"chunk": settings.sweep_chunk}

@@ -1,14 +1,20 @@
-"""Where the domains above say what credits were spent on and came from.
+"""Where the domains above say what credits were spent on and came from, and learn what was done to their lots.
 
 The ledger keeps the keys of bookings and enrollments and knows nothing else of them: whoever has the records
 registers how they are told. Registering again under the same name replaces, so that several applications can
 live in one process.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
+
+from ..core.db import key_list
+from ..core.scope import Actor
+from .models import lots, something_left
 
 
 @dataclass(frozen=True)
@@ -38,3 +44,59 @@ def told_of(session: Session, record: str, keys: Collection[int]) -> Mapping[int
     """These records in words, as far as they are in reach; nothing when no domain knows them."""
     teller = _tellers.get(record)
     return teller(session, keys) if teller and keys else {}
+
+
+class AfterExpiryMoved(Protocol):
+    """Called when lots of these enrollments, in key order, got a new last day; their balances are locked."""
+
+    def __call__(self, session: Session, enrollment_ids: Sequence[int]) -> None: ...
+
+
+class AfterVoid(Protocol):
+    """Called with how many credits of which enrollments are about to be voided; their balances are locked."""
+
+    def __call__(self, session: Session, voided: Mapping[int, int], actor: Actor, reason: str | None) -> None: ...
+
+
+_after_expiry: dict[str, AfterExpiryMoved] = {}
+_after_void: dict[str, AfterVoid] = {}
+
+
+def register_after_expiry(name: str, react: AfterExpiryMoved) -> None:
+    """Let a domain react to new last days of its lots; registering the same name again replaces."""
+    _after_expiry[name] = react
+
+
+def register_after_void(name: str, react: AfterVoid) -> None:
+    """Let a domain react to credits voided by hand; registering the same name again replaces."""
+    _after_void[name] = react
+
+
+def expiry_moved(session: Session, lot_ids: Sequence[int]) -> None:
+    """Tell whoever wants to know that these lots have a new last day."""
+    if not _after_expiry:
+        return
+    of_enrollments = (
+        select(lots.c.enrollment_id)
+        .where(lots.c.id.in_(key_list(session, lot_ids)), lots.c.enrollment_id.is_not(None))
+        .distinct()
+    )
+    wanted = sorted(session.execute(of_enrollments).scalars())
+    if wanted:
+        for react in _after_expiry.values():
+            react(session, wanted)
+
+
+def credits_voided(session: Session, chosen: Any, actor: Actor, reason: str | None) -> None:
+    """Tell whoever wants to know that the rest of the lots `chosen` by a condition is about to be voided."""
+    if not _after_void:
+        return
+    left = (
+        select(lots.c.enrollment_id, func.sum(lots.c.available))
+        .where(chosen, something_left, lots.c.enrollment_id.is_not(None))
+        .group_by(lots.c.enrollment_id)
+    )
+    voided = {key: int(credits) for key, credits in session.execute(left)}
+    if voided:
+        for react in _after_void.values():
+            react(session, voided, actor, reason)

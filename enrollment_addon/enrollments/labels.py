@@ -37,5 +37,6 @@ VERBS = {
     "delete_enrollment": _l("Enrollment deleted"),
     "restore_enrollment": _l("Restored"),
     "undo_enrollment": _l("Last step undone"),
+    "void_session_credits": _l("Session credits voided"),
     "void_returned_sessions": _l("A session came back after the end"),
 }

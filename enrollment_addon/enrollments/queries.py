@@ -21,7 +21,8 @@ from .models import Enrollment, EnrollmentChange, EnrollmentPause
 RESTORE_DAYS = 30
 MOST_ROWS = 100
 VOID_RETURNED = "void_returned_sessions"
-ASIDES = (VOID_RETURNED,)
+VOID_BY_HAND = "void_session_credits"
+ASIDES = (VOID_RETURNED, VOID_BY_HAND)
 """What is told in the history and is no step of its own: an undo takes back the step before."""
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from enrollment_addon.billing import service as billing
 from enrollment_addon.core import clock
 from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.credits import hooks as credits
 from enrollment_addon.enrollments import people_hooks, queries, service
 from enrollment_addon.enrollments.models import Enrollment
 from enrollment_addon.schedule import hooks
@@ -28,6 +29,8 @@ def plugged(session: Session) -> Iterator[None]:
     """The hooks as the wiring sets them, and the clock on a Monday morning."""
     hooks.register_enrollment_guard("enrollments", service.guard_booking)
     hooks.register_after_attendance("enrollments", partial(service.settle_attendance, complete=True))
+    credits.register_after_expiry("enrollments", service.follow_expiry)
+    credits.register_after_void("enrollments", service.tell_voided)
     people_hooks.plug_in()
     with clock.frozen(NOW):
         yield

@@ -32,6 +32,7 @@ from ...core.errors import InvalidInput, NotFound
 from ...core.scope import Actor, reach_of
 from ...people.models import Client
 from ..calc import CHANGES, Change
+from ..hooks import credits_voided, expiry_moved
 from ..models import EntryKind, balances, entries, lots, something_left
 
 REASON_LENGTH = 500
@@ -139,6 +140,7 @@ def move_expiry(
         session.execute(update(lots).where(lots.c.id.in_(key_list(session, keys))).values(expires_on=day))
     if moves:
         session.connection().execute(_insert_entry, [_entry(move, actor) for move in moves])
+        expiry_moved(session, [move.lot_id for move in moves])
     return len(moves)
 
 
@@ -259,6 +261,8 @@ def retire(
     ).one()
     if not found[0]:
         return Retired(0, 0)
+    if kind == EntryKind.void:
+        credits_voided(session, live, actor, reason)
     told = {
         "lot_id": lots.c.id,
         "client_id": lots.c.client_id,

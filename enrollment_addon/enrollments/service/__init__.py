@@ -3,6 +3,7 @@
 from .attendance import guard_booking, settle_attendance
 from .create import create_enrollment, renew_enrollment
 from .finish import cancel_enrollment, complete_enrollment
+from .lots import follow_expiry, tell_voided
 from .pauses import PauseLimits, pause_enrollment, resume_enrollment, turn_pauses
 from .remove import delete_enrollment, restore_enrollment
 from .sessions import update_sessions
@@ -15,12 +16,14 @@ __all__ = [
     "complete_enrollment",
     "create_enrollment",
     "delete_enrollment",
+    "follow_expiry",
     "guard_booking",
     "pause_enrollment",
     "renew_enrollment",
     "restore_enrollment",
     "resume_enrollment",
     "settle_attendance",
+    "tell_voided",
     "turn_pauses",
     "undo_enrollment",
     "undo_plan",

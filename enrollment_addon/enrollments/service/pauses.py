@@ -170,10 +170,11 @@ def _end(
 
 
 def _move_end(session: Session, item: Enrollment, days: int, *, reason: str, actor: Actor) -> None:
+    """Move the last day of the sessions, which the end follows; without any the end itself."""
     keys = queries.lot_ids(session, item.id)
     if keys:
         shift_expiry(session, lot_ids=keys, days=days, reason=reason, actor=actor)
-    if item.ends_on is not None:
+    elif item.ends_on is not None:
         item.ends_on += dt.timedelta(days=days)
 
 

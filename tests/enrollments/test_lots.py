@@ -1,0 +1,68 @@
+"""What the verbs on credits do to an enrollment whose sessions they are."""
+
+import datetime as dt
+
+import pytest
+from sqlalchemy.orm import Session
+
+from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.credits import service as credits
+from enrollment_addon.credits.models import CreditLot
+from enrollment_addon.enrollments import queries, service
+from enrollment_addon.enrollments.calc import Refund
+from enrollment_addon.enrollments.models import Enrollment
+from enrollment_addon.schedule import service as schedule
+from tests.enrollments.conftest import LIMITS, NOW, book, figures
+
+pytestmark = pytest.mark.databases("sqlite")
+TODAY = NOW.date()
+
+
+def test_the_end_follows_the_last_sessions_that_are_left(session: Session, sold: Enrollment) -> None:
+    end = sold.ends_on
+    assert end is not None
+    lots = queries.lot_ids(session, sold.id)
+    booked = book(session, sold, 2)
+    closed = schedule.close_sessions(
+        session, session_ids=[booked.session_id], extend_days=7, reason="Storm", threshold=100, actor=SYSTEM
+    )
+    assert sold.ends_on == end + dt.timedelta(days=7)
+    service.pause_enrollment(
+        session, enrollment_id=sold.id, ends_on=TODAY + dt.timedelta(days=2), limits=LIMITS, actor=SYSTEM
+    )
+    assert sold.ends_on == end + dt.timedelta(days=10)
+    service.resume_enrollment(session, enrollment_id=sold.id, actor=SYSTEM)
+    schedule.undo_closure(session, batch_id=closed["batch_id"], reason="No storm", threshold=100, actor=SYSTEM)
+    assert sold.ends_on == end
+
+    later = TODAY + dt.timedelta(days=100)
+    credits.extend_lots(session, lot_ids=lots, expires_on=later, reason="Broken leg", actor=SYSTEM)
+    assert sold.ends_on == later
+    service.update_sessions(session, enrollment_id=sold.id, total=5, actor=SYSTEM)
+    service.cancel_enrollment(session, enrollment_id=sold.id, refund=Refund.none, actor=SYSTEM)
+    service.undo_enrollment(session, enrollment_id=sold.id, reason="She stays", actor=SYSTEM)
+    renewal = service.renew_enrollment(session, enrollment_id=sold.id, actor=SYSTEM)
+    assert renewal.begins_on == later + dt.timedelta(days=1)
+    left = session.get_one(CreditLot, queries.lot_ids(session, sold.id)[-1])
+    assert (left.available, left.expires_on) == (5, later)
+    credits.extend_lots(session, lot_ids=[left.id], expires_on=None, reason="Loyal", actor=SYSTEM)
+    assert sold.ends_on is None
+    credits.extend_lots(session, lot_ids=[left.id], expires_on=TODAY, reason="Tidied up", actor=SYSTEM)
+    assert sold.ends_on == TODAY
+    soon = service.create_enrollment(
+        session, client_id=sold.client_id, package_id=sold.package_id or 0, begins_on=later, actor=SYSTEM
+    )
+    credits.extend_lots(
+        session, lot_ids=queries.lot_ids(session, soon.id), expires_on=TODAY, reason="Mistyped", actor=SYSTEM
+    )
+    assert soon.ends_on == later, "never before it begins"
+
+
+def test_sessions_voided_as_credits_are_told_in_the_history(session: Session, sold: Enrollment) -> None:
+    book(session, sold, 2)
+    credits.void_lots(session, lot_ids=queries.lot_ids(session, sold.id), reason="Unpaid", actor=SYSTEM)
+    assert figures(session, sold) == ("active", 0, 1, 0)
+    told = queries.history(session, sold.id)[0]
+    assert (told.verb, told.reason, told.details) == ("void_session_credits", "Unpaid", {"voided": 3})
+    service.complete_enrollment(session, enrollment_id=sold.id, actor=SYSTEM)
+    assert service.undo_plan(session, enrollment_id=sold.id).sessions == 0
