@@ -1,6 +1,8 @@
 """Credits that change hands, event type or last day, in the browser: seen, done, taken back, and not allowed."""
 
+import csv
 import datetime as dt
+import io
 import re
 from typing import Any
 
@@ -12,6 +14,7 @@ from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits import service
+from enrollment_addon.schedule.service import book
 from tests import factories
 from tests.conftest import csrf_token
 from tests.scenarios.conftest import Studio, assert_ledger_is_consistent, balances
@@ -146,6 +149,43 @@ def test_lots_are_voided_and_extended_from_their_list_and_the_clients(
     assert refused.status_code == 409
     assert "Nothing is left in these lots" in refused.text
     assert_ledger_is_consistent(app)
+
+
+def test_files_say_who_got_what_who_did_what_and_for_which_booking(
+    ana: FlaskClient, app: Flask, studio: Studio, private: int
+) -> None:
+    giver, taker = studio.clients[0], studio.clients[5]
+    url = f"/enrollment/credit-moves/transfer/{giver}"
+    done = post(ana, url, ana.get(url).text, to_client_id=taker, event_type_id=studio.yoga, quantity=4)
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        maya = session.get_one(factories.Client, taker)
+        yoga, club = session.get_one(factories.EventType, studio.yoga), session.get_one(factories.Club, studio.uptown)
+        factories.make_participant(session, maya, kind="self", name="Maya 05 Fischer")
+        lesson = factories.make_session(session, club, yoga, starts_at=clock.now() + DAY)
+        book(session, client_id=taker, session_id=lesson.id, actor=SYSTEM)
+        lesson_id = lesson.id
+
+    def rows(where: str, **query: Any) -> list[dict[str, str]]:
+        sheet = ana.get(f"/enrollment/{where}/export/csv", query_string=query)
+        return list(csv.DictReader(io.StringIO(sheet.get_data().decode("utf-8-sig"))))
+
+    moved = re.search(r"/enrollment/batches/show/(\d+)", ana.get(done.location).text)
+    assert moved
+    for key, expected in ((1, {"Maya 00 Fischer": "6", "Maya 20 Fischer": "10"}), (moved[1], {"Maya 05 Fischer": "3"})):
+        page = ana.get(f"/enrollment/batches/show/{key}").text
+        assert f"/enrollment/lots/export/csv?_flt_0_batch_id={key}" in page
+        found = rows("lots", _flt_0_batch_id=key)
+        assert {row["Client"]: row["Available"] for row in found} == expected
+    assert found[0]["Reserved"] == "1"
+    ledger = rows("ledger", _flt_0_client_id=taker)
+    assert [(row["What happened"], row["By whom"], row["Event type"]) for row in ledger] == [
+        ("Received by transfer", "Ana Test", "Yoga class"), ("Reserved for a booking", "", "Yoga class"),
+    ]
+    assert ledger[1]["Booking"].endswith("Maya 05 Fischer")
+    listed = ana.get(f"/enrollment/ledger/list/?_flt_0_client_id={taker}").text
+    assert f'href="/enrollment/sessions/show/{lesson_id}"' in listed
+    assert f'href="/enrollment/credits/explain/{taker}?' in listed, "a change links to how it came about"
+    assert {"Available", "Reserved", "Used"} <= set(rows("expiring")[0])
 
 
 def test_shared_credits_with_a_cap_and_credits_for_one_participant(

@@ -5,11 +5,11 @@ taken yet are shown as `lapsed` and counted nowhere else.
 """
 
 from .balances import BalanceRow, ClientCredits, Summary, balances_for, client_balances, client_credits
-from .batches import GRANT, BatchRow, BatchSummary, all_clients_reached, batch_rows, batch_summary
+from .batches import GRANT, BatchRow, BatchSummary, all_clients_reached, batch_rows, batch_summary, lots_in_batch
 from .expiring import Forfeit, expiring_within, forfeited
 from .history import EntryRow, ExplainedLot, Explanation, OtherSide, explain, lot_entries
 from .household import SharedRow, shared_with
-from .lots import LotRow, entry_sums
+from .lots import LotRow, entry_sums, names_of
 
 __all__ = [
     "GRANT",
@@ -36,5 +36,7 @@ __all__ = [
     "explain",
     "forfeited",
     "lot_entries",
+    "lots_in_batch",
+    "names_of",
     "shared_with",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...catalog.models import EventType
@@ -201,6 +201,13 @@ def _belongs(batch: Batch) -> ColumnElement[bool]:
         return lots.c.batch_id == batch.id
     return lots.c.id.in_(
         select(entries.c.lot_id).where(entries.c.batch_id == batch.id, entries.c.kind == _KINDS[batch.kind])
+    )
+
+
+def lots_in_batch(batch_id: Any) -> CompoundSelect[Any]:
+    """The keys of the lots that the page of a batch lists."""
+    return select(lots.c.id).where(lots.c.batch_id == batch_id).union(
+        select(entries.c.lot_id).where(entries.c.batch_id == batch_id, entries.c.kind.in_(set(_KINDS.values())))
     )
 
 

@@ -72,7 +72,7 @@ class BatchView(RecordView):
                 "state_label": dict(labels.BATCH_STATES)[state], "state_class": labels.BATCH_CLASSES.get(state, ""),
                 "note": batch.note, "created_by": batch.who, "created_at": batch.created_at,
                 "facts": _facts(batch), "skipped": self._skipped(batch),
-                "undo_url": self._undo_url(batch), "job_url": self._job_url(batch),
+                "export_urls": _export_urls(batch), "undo_url": self._undo_url(batch), "job_url": self._job_url(batch),
                 "undone": {"text": _undone(batch)} if batch.undone_at else None,
             },
             rows=[
@@ -153,6 +153,16 @@ class BatchView(RecordView):
             idempotency_key=request.form.get("idempotency_key") or new_key(),
         )
         return page, form_status()
+
+
+def _export_urls(batch: queries.BatchSummary) -> list[dict[str, Any]]:
+    """Who got what, as a file: the list of lots narrowed to those of the batch."""
+    if not access.may("read", "EnrollmentCredits"):
+        return []
+    return [
+        {"label": label, "url": url_for("LotView.export", fmt=fmt, _flt_0_batch_id=batch.id)}
+        for fmt, label in (("csv", _("CSV file")), ("xlsx", _("Excel file")))
+    ]
 
 
 def _batch_title(batch: queries.BatchSummary) -> str:

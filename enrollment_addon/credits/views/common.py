@@ -30,4 +30,9 @@ def number_of(text: str | None) -> int | None:
 def explained(number: int, client_id: int, event_type_id: int | None = None) -> Markup:
     """A number of credits as a link to how it came about."""
     url = url_for("CreditsView.explain", pk=client_id, event_type_id=event_type_id)
-    return Markup('<a class="enr-touch" href="{}">{}</a>').format(url, render.number(number))
+    return linked(render.number(number), url)
+
+
+def linked(text: Any, url: str | None) -> Markup:
+    """A text as a link, where there is something to open."""
+    return Markup('<a class="enr-touch" href="{}">{}</a>').format(url, text) if url else Markup("{}").format(text)

@@ -1,10 +1,10 @@
 """Lots and the ledger: lists, taking back and new last days."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask import redirect, request, url_for
+from flask import g, redirect, request, url_for
 from flask_appbuilder.baseviews import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
@@ -19,10 +19,11 @@ from ...core.web.access import can, verb
 from ...core.web.api import new_key
 from ...core.web.filters import Filter
 from ...core.web.views import Column, ListAction, RecordView, Selection, notice, posted_key, posted_selection
-from .. import labels, service
+from .. import hooks, labels, queries, service
 from ..forms import ExtendForm, VoidForm
 from ..models import CreditEntry, CreditLot
-from .common import explained, settings
+from .common import explained, linked, settings
+from .explain import lot_url
 
 
 def _void_selected(view: RecordView, selection: Selection) -> Any:
@@ -50,7 +51,8 @@ class LotView(RecordView):
     columns = (
         Column("client", _l("Client"), value=lambda lot: lot.client.full_name, kind="link", phone="title"),
         Column("event_type", _l("Event type"), value=lambda lot: lot.event_type.label),
-        Column("quantity", _l("Added"), kind="number", order=(CreditLot.quantity,), phone="hide"),
+        Column("quantity", _l("Added"), show=_explained("quantity"), kind="number", order=(CreditLot.quantity,),
+               phone="hide"),
         Column("available", _l("Available"), show=_explained("available"), kind="number",
                order=(CreditLot.available,), phone="end"),
         Column("reserved", _l("Reserved"), show=_explained("reserved"), kind="number", order=(CreditLot.reserved,),
@@ -65,6 +67,12 @@ class LotView(RecordView):
         Filter("available", _l("Available"), "number", CreditLot.available),
         Filter("expires_on", _l("Expires"), "date", CreditLot.expires_on),
         Filter("origin", _l("Origin"), "choice", CreditLot.origin, labels.ORIGINS),
+        Filter("batch_id", _l("Batch"), "number", operators=("eq",),
+               apply=lambda _op, value: CreditLot.id.in_(queries.lots_in_batch(value))),
+    )
+    export_columns = (
+        *columns, Column("voided", _l("Taken back"), kind="number"), Column("expired", _l("Expired"), kind="number"),
+        Column("transferred", _l("Given away"), kind="number"), Column("note", _l("Note")),
     )
     actions_on_list = (
         ListAction("extend_credit_expiry", _l("Extend credit expiry"), _extend_selected),
@@ -76,7 +84,8 @@ class LotView(RecordView):
     def show_page(self, item: CreditLot) -> dict[str, Any]:
         page = super().show_page(item)
         fields = [
-            (_("Taken back"), render.number(item.voided)), (_("Expired"), render.number(item.expired)),
+            (_("Taken back"), _explained("voided")(item)), (_("Expired"), _explained("expired")(item)),
+            (_("Given away"), _explained("transferred")(item)),
             (_("Priority"), render.number(item.priority)),
             (_("Value of one credit"), render.amount(item.unit_value, item.currency)),
             (_("Shared with the household"), _shared(item)),
@@ -251,6 +260,23 @@ def extend_now(view: Any, form: ExtendForm, lots: Callable[[], Any]) -> tuple[An
     return True, result
 
 
+def _booking(entry: CreditEntry) -> hooks.Told | None:
+    found: Mapping[int, hooks.Told] = g.get("enrollment_booked", {})
+    return found.get(entry.booking_id) if entry.booking_id else None
+
+
+def _booking_link(entry: CreditEntry) -> Any:
+    booking = _booking(entry)
+    return linked(booking.label, booking.url()) if booking else ""
+
+
+def _change(name: str) -> Callable[[CreditEntry], Any]:
+    """A change of the ledger as a link to where its lot is explained."""
+    return lambda e: linked(
+        render.number(getattr(e, name)), lot_url(e.client_id, e.event_type_id, e.lot_id)
+    ) if getattr(e, name) else render.number(0)
+
+
 class EntryView(RecordView):
     """The ledger: every change of every lot, never edited."""
 
@@ -268,9 +294,11 @@ class EntryView(RecordView):
         Column("client", _l("Client"), value=lambda e: e.lot.client.full_name, kind="link", phone="title"),
         Column("kind", _l("What happened"), value=lambda e: str(dict(labels.ENTRY_KINDS)[e.kind])),
         Column("event_type", _l("Event type"), value=lambda e: e.lot.event_type.label, phone="hide"),
-        Column("available_change", _l("Available"), kind="number", phone="end"),
-        Column("reserved_change", _l("Reserved"), kind="number", phone="hide"),
+        Column("available_change", _l("Available"), kind="number", phone="end", show=_change("available_change")),
+        Column("reserved_change", _l("Reserved"), kind="number", phone="hide", show=_change("reserved_change")),
         Column("at", _l("When"), kind="moment", order=(CreditEntry.id,)),
+        Column("who", _l("By whom"), value=lambda e: g.get("enrollment_doers", {}).get(e.actor_id, ""), phone="hide"),
+        Column("booking", _l("Booking"), value=lambda e: b.label if (b := _booking(e)) else "", show=_booking_link),
         Column("reason", _l("Reason"), phone="hide"),
     )
     filters = (
@@ -281,6 +309,13 @@ class EntryView(RecordView):
     )
     default_order = (CreditEntry.id,)
     default_descending = True
+
+    def prepare(self, items: Sequence[CreditEntry]) -> None:
+        """Who did it and for which booking, for a page of entries at once."""
+        g.enrollment_doers = queries.names_of(self.session, {entry.actor_id for entry in items})
+        g.enrollment_booked = hooks.told_of(
+            self.session, "booking", {entry.booking_id for entry in items if entry.booking_id}
+        )
 
     def show_url(self, item: CreditEntry) -> str:
         return url_for("LotView.show", pk=item.lot_id)
