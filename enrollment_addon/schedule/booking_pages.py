@@ -17,7 +17,17 @@ from ..core.web.views import form_status, notice, posted_key
 from ..people.models import Client
 from . import queries, service
 from .errors import Overlap
-from .forms import AppointmentForm, BookingForm, CancelForm, LeaveQueueForm, WhereForm, WhoForm, when
+from .forms import (
+    AppointmentForm,
+    BookingForm,
+    CancelForm,
+    LeaveQueueForm,
+    WhereForm,
+    WhoForm,
+    giver,
+    require_giver,
+    when,
+)
 from .models import Booking, BookingState, ScheduledSession
 from .texts import cancel_facts, comes_back
 
@@ -123,7 +133,7 @@ class BookingPages:
         """A one-off session for one client, from their card."""
         client = self._client(pk)
         render.use_timezone(client.club.timezone)
-        form = AppointmentForm()
+        form = AppointmentForm(data={"team_member_id": giver(self.actor)})
         form.offer(client.id)
         name = client.full_name
         if request.method == "POST" and form.validate():
@@ -137,6 +147,7 @@ class BookingPages:
         )
 
     def _appoint(self, form: AppointmentForm, client: Client) -> Booking:
+        require_giver(self.actor, form.team_member_id.data)
         return service.create_appointment(
             self.session, client_id=client.id, participant_id=int(form.participant_id.data),
             event_type_id=form.event_type_id.data, starts_at=form.starts_at.data, ends_at=form.ends_at(),

@@ -1,6 +1,7 @@
 """The forms of the schedule."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 from flask import current_app, g, request
@@ -10,7 +11,9 @@ from wtforms import RadioField, TimeField
 from wtforms.fields.choices import SelectChoice
 
 from ..core.errors import InvalidInput
+from ..core.scope import Actor, Reach
 from ..core.web import access, forms, render
+from ..credits.models import CreditLot
 from ..people.models import Club
 from .calc import Pays, PayWith
 from .labels import WEEKDAYS
@@ -106,30 +109,26 @@ class WhereForm(forms.Form):
     )
 
 
-class BookingForm(forms.Form):
-    """Who of the client takes part, and what pays. Choices are those of the client and the session."""
+class _Paying:
+    """What forms that ask for what pays have in common: the fields `participant_id`, `pays` and `amount`."""
 
-    participant_id = forms.Choice(_l("Participant"), options=())
-    pays = forms.Choice(_l("Paid by"), options=())
-    amount = forms.StringField(
-        _l("Amount of the charge"), validators=[forms.Optional()], render_kw={"inputmode": "decimal"},
-        description=_l("Only for a charge; empty: the price of the class."),
-    )
-    confirm_overlap = forms.Flag(_l("Book although the times overlap"))
+    participant_id: Any
+    pays: Any
+    amount: Any
 
-    def offer(self, client_id: int, event_type_id: int) -> None:
-        """Fill in the choices."""
-        session = access.current_session()
-        people = participants_of(session, client_id)
+    def _offer(self, client_id: int, lots: Sequence[CreditLot], *, of_what: bool) -> None:
+        """Fill in the choices; `of_what`: the event type tells the lots apart."""
+        people = participants_of(access.current_session(), client_id)
         self.participant_id.choices = [SelectChoice(str(p.id), p.name) for p in people]
-        options = [("auto", _("Whatever credit is good for it"))]
-        for lot in lots_to_pay_with(session, client_id, event_type_id):
+        options = {"auto": _("Whatever credit is good for it")}
+        for lot in lots:
             until = _("until %(date)s", date=render.date(lot.expires_on)) if lot.expires_on else _("never expires")
             name = _("Enrollment %(number)s", number=lot.enrollment_id) if lot.enrollment_id else _("Session credit")
-            key = f"enrollment:{lot.enrollment_id}" if lot.enrollment_id else f"lot:{lot.id}"
-            options.append((key, f"{name} · {_('%(number)s left', number=render.number(lot.available))} · {until}"))
-        options += [("charge", _("Charge")), ("trial", _("Trial")), ("nothing", _("Nothing, it is free"))]
-        self.pays.choices = [SelectChoice(*option) for option in dict(options).items()]
+            left = _("%(number)s left", number=render.number(lot.available))
+            parts = [name, *([lot.event_type.label] if of_what else []), left, until]
+            options[_key_of(lot)] = " · ".join(parts)
+        options |= {"charge": _("Charge"), "trial": _("Trial"), "nothing": _("Nothing, it is free")}
+        self.pays.choices = [SelectChoice(*option) for option in options.items()]
 
     def pay_with(self, currency: str) -> PayWith:
         kind, _colon, key = (self.pays.data or "auto").partition(":")
@@ -146,7 +145,29 @@ class BookingForm(forms.Form):
                 return PayWith()
 
 
-class AppointmentForm(forms.Form):
+def _key_of(lot: CreditLot) -> str:
+    """A lot as a choice of what pays; those of an enrollment are one choice."""
+    return f"enrollment:{lot.enrollment_id}" if lot.enrollment_id else f"lot:{lot.id}"
+
+
+class BookingForm(_Paying, forms.Form):
+    """Who of the client takes part, and what pays. Choices are those of the client and the session."""
+
+    participant_id = forms.Choice(_l("Participant"), options=())
+    pays = forms.Choice(_l("Paid by"), options=())
+    amount = forms.StringField(
+        _l("Amount of the charge"), validators=[forms.Optional()], render_kw={"inputmode": "decimal"},
+        description=_l("Only for a charge; empty: the price of the class."),
+    )
+    confirm_overlap = forms.Flag(_l("Book although the times overlap"))
+
+    def offer(self, client_id: int, event_type_id: int) -> None:
+        """Fill in the choices."""
+        lots = lots_to_pay_with(access.current_session(), client_id, event_type_id)
+        self._offer(client_id, lots, of_what=False)
+
+
+class AppointmentForm(_Paying, forms.Form):
     """A one-off session for one client."""
 
     participant_id = forms.Choice(_l("Participant"), options=())
@@ -162,25 +183,24 @@ class AppointmentForm(forms.Form):
     )
     team_member_id = forms.Reference(_l("With"), source="team_members", validators=[forms.Optional()])
     room = forms.StringField(_l("Room"), validators=[forms.Length(max=80)])
-    pays = forms.Choice(
-        _l("Paid by"),
-        options=(("auto", _l("Whatever credit is good for it")), ("charge", _l("Charge")), ("trial", _l("Trial")),
-                 ("nothing", _l("Nothing, it is free"))),
-    )
+    pays = forms.Choice(_l("Paid by"), options=())
     amount = forms.StringField(
         _l("Amount of the charge"), validators=[forms.Optional()], render_kw={"inputmode": "decimal"}
     )
     confirm_overlap = forms.Flag(_l("Book although the times overlap"))
 
     def offer(self, client_id: int) -> None:
-        people = participants_of(access.current_session(), client_id)
-        self.participant_id.choices = [SelectChoice(str(p.id), p.name) for p in people]
+        """Fill in the choices: credits of every event type, since that is still to be chosen."""
+        lots = lots_to_pay_with(access.current_session(), client_id)
+        self._offer(client_id, lots, of_what=True)
+        self._types = {_key_of(lot): lot.event_type for lot in lots}
 
     def pay_with(self, currency: str) -> PayWith:
-        kind = self.pays.data or "auto"
-        if kind == "charge":
-            return PayWith(Pays.charge, amount=charge_amount(self.amount.data, currency))
-        return PayWith() if kind == "auto" else PayWith(Pays(kind))
+        """Raises: InvalidInput, also for credits of another event type."""
+        meant = self._types.get(self.pays.data)
+        if meant is not None and meant.id != self.event_type_id.data:
+            raise InvalidInput(fields={"pays": _("These credits are for %(event_type)s.", event_type=meant.label)})
+        return super().pay_with(currency)
 
     def ends_at(self) -> dt.datetime | None:
         if self.minutes.data is None:
@@ -214,6 +234,17 @@ class CloseForm(forms.Form):
             "first_date": self.first_date.data, "last_date": self.last_date.data, **terms,
             **({"club_id": self.club_id.data} if self.club_id.data else {}),
         }
+
+
+def giver(actor: Actor) -> int | None:
+    """The team member a new session starts with: whoever may plan only what they give themself."""
+    return actor.team_member_id if actor.reach is Reach.own_clients else None
+
+
+def require_giver(actor: Actor, team_member_id: int | None) -> None:
+    """Raises: InvalidInput at the field, where the service would only say that there is no such session of theirs."""
+    if giver(actor) not in (None, team_member_id):
+        raise InvalidInput(fields={"team_member_id": _l("You can only plan sessions that you give yourself.")})
 
 
 def when(item: ScheduledSession) -> str:

@@ -170,14 +170,15 @@ def bookings_by_key(session: Session, keys: Collection[int]) -> dict[int, Bookin
     return {booking.id: booking for booking in found}
 
 
-def lots_to_pay_with(session: Session, client_id: int, event_type_id: int) -> Sequence[CreditLot]:
-    """A client's lots that a booking of this event type may name, in the order they would be used."""
+def lots_to_pay_with(session: Session, client_id: int, event_type_id: int | None = None) -> Sequence[CreditLot]:
+    """A client's lots that a booking (of this event type) may name, in the order they would be used."""
+    statement = select(CreditLot).where(
+        CreditLot.client_id == client_id, CreditLot.available > 0, CreditLot.held.is_(False)
+    )
+    if event_type_id is not None:
+        statement = statement.where(CreditLot.event_type_id == event_type_id)
     return session.scalars(
-        select(CreditLot)
-        .where(
-            CreditLot.client_id == client_id, CreditLot.event_type_id == event_type_id, CreditLot.available > 0,
-            CreditLot.held.is_(False),
-        )
+        statement.options(joinedload(CreditLot.event_type))
         .order_by(CreditLot.priority, CreditLot.expires_on.is_(None), CreditLot.expires_on, CreditLot.id)
         .limit(50)
     ).all()

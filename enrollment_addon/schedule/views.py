@@ -23,7 +23,7 @@ from ..core.web.views import Column, ListAction, RecordView
 from . import queries, service
 from .booking_pages import BookingPages
 from .closure_views import close_selection
-from .forms import when, zone_of_form
+from .forms import giver, require_giver, when, zone_of_form
 from .labels import BOOKING_CLASSES, BOOKING_STATES, PAYS, SESSION_CLASSES, SESSION_KINDS, SESSION_STATES
 from .models import Booking, BookingState, ScheduledSession, SessionStatus
 
@@ -126,7 +126,7 @@ class SessionView(BookingPages, RecordView):
         g.enrollment_taken = queries.taken_of(self.session, [item.id for item in items])
 
     def prefilled(self) -> dict[str, Any]:
-        return {"capacity": 10}
+        return {"capacity": 10, "team_member_id": giver(self.actor)}
 
     def typed_in(self, form: Form) -> dict[str, Any]:
         return {k: v for k, v in super().typed_in(form).items() if v is not None or k in ("team_member_id", "room")}
@@ -137,9 +137,11 @@ class SessionView(BookingPages, RecordView):
         return item
 
     def create(self, **typed: Any) -> ScheduledSession:
+        require_giver(self.actor, typed.get("team_member_id"))
         return service.create_session(self.session, actor=self.actor, **typed)
 
     def update(self, item: ScheduledSession, **typed: Any) -> ScheduledSession:
+        require_giver(self.actor, typed.get("team_member_id"))
         return service.update_session(self.session, id=item.id, actor=self.actor, **typed)
 
     def remove(self, item: ScheduledSession) -> None:

@@ -229,6 +229,25 @@ def test_a_team_member_sees_nothing_of_the_neighbours(
     assert denied.status_code == 403, "closing is the managers'"
     own_room = jonas.put(f"{api}/sessions/{shared}", json={"room": "Hall"}, headers=headers)
     assert own_room.status_code == 404, "a session that somebody else gives is not his to change"
-    with app.app_context():
-        session = app.appbuilder.session  # type: ignore[attr-defined]
+    appointment = f"/enrollment/sessions/appointment/{mine}"
+    form = jonas.get(appointment).text
+    assert f'value="{people.jonas}" selected' in form, "he gives his appointments himself"
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        lot = factories.make_lot(
+            session, session.get_one(Client, mine), session.get_one(EventType, people.yoga), quantity=1
+        ).id
+        other_type = factories.make_event_type(session, name="Grooming").id
         assert session.get_one(TeamMember, people.jonas).club_ids == []
+    typed = {
+        "participant_id": own(app, mine), "starts_at": "2026-03-05T10:00", "pays": f"lot:{lot}",
+        "event_type_id": people.yoga, "team_member_id": people.jonas,
+    }
+    refused = post(jonas, appointment, 422, **{**typed, "team_member_id": ""}).text
+    assert "You can only plan sessions that you give yourself." in refused
+    assert "This record was not found." not in refused
+    wrong_type = post(jonas, appointment, 422, **{**typed, "event_type_id": other_type}).text
+    assert "These credits are for Yoga class." in wrong_type
+    assert "Session credit · Yoga class · 1 left" in wrong_type
+    made = post(jonas, appointment, **typed)
+    assert "Session credit" in jonas.get(made.location).text
+    assert rows(app, Booking)[-1]["lot_id"] == lot
