@@ -91,15 +91,14 @@ def hold_enrollment(session: Session, *, enrollment_id: int, client_id: int, eve
     """
     to_come = _to_come(enrollment_id, clock.now())
     for _turn in range(_TURNS):
-        attempt = session.begin_nested()
-        found = {row.session_id for row in session.connection().execute(to_come)}
-        held = lock_sessions(session, found)
-        waiting = {row.client_id for row in queue_of(session, sorted(found))}
-        lock_accounts(session, {client_id, *waiting}, {event_type_id, *(item.event_type_id for item in held)})
-        if found.issuperset(row.session_id for row in session.connection().execute(to_come)):
-            attempt.commit()
-            return
-        attempt.rollback()
+        with session.begin_nested() as attempt:
+            found = {row.session_id for row in session.connection().execute(to_come)}
+            held = lock_sessions(session, found)
+            waiting = {row.client_id for row in queue_of(session, sorted(found))}
+            lock_accounts(session, {client_id, *waiting}, {event_type_id, *(item.event_type_id for item in held)})
+            if found.issuperset(row.session_id for row in session.connection().execute(to_come)):
+                return
+            attempt.rollback()
     raise Busy
 
 
