@@ -23,7 +23,14 @@ from .schemas import (
     TeamMemberInput,
     TeamMemberSchema,
 )
-from .views import CLIENT_FILTERS, ClubView, ParticipantView, TeamMemberView
+from .views import (
+    CLIENT_FILTERS,
+    ClubView,
+    ParticipantView,
+    TeamMemberView,
+    clients_in_use,
+    participants_in_use,
+)
 
 
 class ClubApi(writable(ClubSchema, ClubInput)):  # type: ignore[misc]
@@ -60,6 +67,9 @@ class ClientApi(writable(ClientSchema, ClientInput)):  # type: ignore[misc]
         self.filters = (*CLIENT_FILTERS, *(f for p in client_parts() for f in p.filters))
         super().__init__()
 
+    def unless_asked(self, statement: Any, applied: Any) -> Any:
+        return clients_in_use(statement, applied)
+
     def search_clause(self, text: str) -> Any:
         return queries.text_clause(self.session, text)
 
@@ -80,6 +90,9 @@ class ParticipantApi(writable(ParticipantSchema, ParticipantInput)):  # type: ig
     openapi_spec_tag = "Participants"
     filters = ParticipantView.filters
     orders = {"name": (Participant.name,)}
+
+    def unless_asked(self, statement: Any, applied: Any) -> Any:
+        return participants_in_use(statement, applied)
 
     def create(self, **data: Any) -> Participant:
         return service.create_participant(self.session, actor=self.actor, **data)

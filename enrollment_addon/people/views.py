@@ -8,7 +8,7 @@ from flask import current_app, request
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
-from sqlalchemy import String, cast
+from sqlalchemy import Select, String, cast
 from sqlalchemy.orm import joinedload, lazyload
 
 from ..core import clock, money
@@ -135,6 +135,17 @@ class TeamMemberView(RecordView):
         service.delete_team_member(self.session, id=item.id, actor=self.actor)
 
 
+def participants_in_use(statement: Select[Any], applied: Iterable[Applied]) -> Select[Any]:
+    """Participants of archived clients are left out unless a filter asks for them or for one client's."""
+    asked = {e.filter.name for e in applied if e.filter.name == "archived" or e.operator == "eq"}
+    return statement if asked & {"archived", "client_id"} else statement.where(~Participant.client.has(Client.archived))
+
+
+def clients_in_use(statement: Select[Any], applied: Iterable[Applied]) -> Select[Any]:
+    """Archived clients are left out unless a filter asks for them."""
+    return statement if any(e.filter.name == "archived" for e in applied) else statement.where(~Client.archived)
+
+
 class ParticipantView(RecordView):
     """Who attends: the clients themselves, their children and pets."""
 
@@ -157,6 +168,8 @@ class ParticipantView(RecordView):
         Filter("name", _l("Name"), "text", Participant.name),
         Filter("kind", _l("Kind"), "choice", Participant.kind, KINDS),
         Filter("client_id", _l("Client"), "reference", Participant.client_id, source="clients"),
+        Filter("archived", _l("Client archived"), "flag",
+               apply=lambda _op, value: Participant.client.has(Client.archived.is_(value))),
     )
     default_order = (Participant.name,)
     _common = (
@@ -169,6 +182,10 @@ class ParticipantView(RecordView):
     )
     inputs = (Input("client_id", _l("Client"), source="clients"), *_common)
     edit_inputs = (_common[0], Input("kind", _l("Kind"), choices=KINDS), *_common[2:])
+
+    def matching(self, applied: Iterable[Applied], search: str) -> Any:
+        entries = list(applied)
+        return participants_in_use(super().matching(entries, search), entries)
 
     def prefilled(self) -> dict[str, Any]:
         key = request.args.get("client_id", "")
@@ -305,10 +322,8 @@ class ClientView(ClientPages, RecordView):
         super()._init_properties()
 
     def matching(self, applied: Iterable[Applied], search: str) -> Any:
-        """Archived clients are left out unless a filter asks for them."""
         entries = list(applied)
-        statement = super().matching(entries, search)
-        return statement if any(e.filter.name == "archived" for e in entries) else statement.where(~Client.archived)
+        return clients_in_use(super().matching(entries, search), entries)
 
     def search_clause(self, text: str) -> Any:
         return queries.text_clause(self.session, text)

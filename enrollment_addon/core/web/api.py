@@ -26,7 +26,7 @@ from ..fields import LARGEST_KEY
 from ..log import logger
 from ..scope import Actor
 from . import access, filters, lists
-from .filters import Filter
+from .filters import Applied, Filter
 from .inputs import list_query, load, whole_number
 from .routes import Routed
 
@@ -214,6 +214,10 @@ class RecordApi(Api):
     def search_clause(self, text: str) -> ColumnElement[bool] | None:
         return None
 
+    def unless_asked(self, statement: Select[Any], applied: Sequence[Applied]) -> Select[Any]:
+        """The list without the rows that are there only when a filter asks for them."""
+        return statement
+
     def prepare(self, items: Sequence[Any]) -> None:
         """Load what the answer needs for many items at once."""
 
@@ -233,8 +237,9 @@ class RecordApi(Api):
         """A page of records: by number (`q.page`) or behind a key (`after`), which stays fast however far."""
         asked = list_query()
         by_name = {f.name: f for f in access.readable(self.filters)}
-        statement = self.base_query()
-        for entry in filters.from_rest(by_name, asked.get("filters", [])):
+        applied = filters.from_rest(by_name, asked.get("filters", []))
+        statement = self.unless_asked(self.base_query(), applied)
+        for entry in applied:
             statement = statement.where(entry.clause())
         if (search := lists.search_of(request.args)) and (clause := self.search_clause(search)) is not None:
             statement = statement.where(clause)

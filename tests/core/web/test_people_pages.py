@@ -186,6 +186,14 @@ def test_an_archived_client_is_hidden_but_not_gone(world: World, session: Sessio
     assert "Ann Archer" not in content(nora.get("/enrollment/clients/list/"))
     assert "Ann Archer" in content(nora.get("/enrollment/clients/list/?_flt_0_archived=1"))
     assert nora.get("/enrollment/options/clients?q=archer").get_json()["results"] == []
+    child, rest = "Child of Ann", "/api/v1/enrollment"
+    for query, there in (("", False), ("_flt_0_archived=1", True), (f"_flt_0_client_id={world.ann}", True)):
+        assert (child in content(nora.get(f"/enrollment/participants/list/?{query}"))) is there, query
+        assert (child in nora.get(f"/enrollment/participants/export/csv?{query}").text) is there, query
+    for records, shown in (("clients", "Archer"), ("participants", child)):
+        assert shown not in nora.get(f"{rest}/{records}").text, records
+        assert shown in nora.get(f"{rest}/{records}?q=(filters:!((col:archived,opr:eq,value:!t)))").text, records
+    assert nora.get(f"{rest}/clients/{world.ann}").status_code == 200
     card = nora.get(f"/enrollment/clients/show/{world.ann}")
     assert "Archived" in content(card)
     assert "/credits/add/" not in content(card)
