@@ -3,12 +3,17 @@
 import datetime as dt
 
 import pytest
+from sqlalchemy import update
 
 from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits import queries, service
+from enrollment_addon.credits.jobs import EXPIRE
+from enrollment_addon.credits.models import balances
+from enrollment_addon.jobs.service import queue_job
 from tests import factories
+from tests.breaking import run
 
 pytestmark = pytest.mark.all_databases
 
@@ -72,6 +77,20 @@ def test_a_credit_comes_back_to_a_swept_lot_with_grace(studio, sound):
     assert (row.id, row.available, row.expired) == (key, 1, 2)
     assert row.expires_on == tomorrow + dt.timedelta(days=14)
     assert sound()
+
+
+def test_a_corrupt_balance_does_not_stop_the_others(studio, session_factory):
+    clients = studio.clients(3)
+    keys = [lot(studio, client, TODAY - dt.timedelta(days=1)) for client in clients]
+    with unit_of_work(studio.session):
+        studio.session.execute(update(balances).where(balances.c.client_id == clients[0]).values(available=0))
+        job_id = queue_job(studio.session, kind=EXPIRE, input={"chunk": 1_000}, actor=SYSTEM).id
+    view = run(session_factory, job_id)
+    assert (view.done, [e.item for e in view.errors]) == (2, [keys[0]])
+    assert [studio.balance(client) for client in clients[1:]] == [(0, 0, 0)] * 2
+    assert studio.findings(repair=True)
+    assert run(session_factory, job_id, again=True).failed == 0
+    assert studio.balance(clients[0]) == (0, 0, 0)
 
 
 def test_small_chunks_get_through_everything(studio, sound):

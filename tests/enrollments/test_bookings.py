@@ -3,7 +3,7 @@
 import datetime as dt
 
 import pytest
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment_addon.core import clock
 from enrollment_addon.core.errors import Conflict
@@ -11,12 +11,15 @@ from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits.service import check_ledger
 from enrollment_addon.enrollments import queries, service
 from enrollment_addon.enrollments.calc import Refund, Status
+from enrollment_addon.enrollments.jobs import PAUSES
 from enrollment_addon.enrollments.models import Enrollment
+from enrollment_addon.jobs.service import queue_job
 from enrollment_addon.people import hooks as people
 from enrollment_addon.people.service import merge_clients
 from enrollment_addon.schedule import service as schedule
 from enrollment_addon.schedule.calc import BookingState, Pays, PayWith
 from tests import factories
+from tests.breaking import broken, run
 from tests.enrollments.conftest import LIMITS, NOW, book, figures
 
 
@@ -60,7 +63,7 @@ def test_a_planned_pause_cancels_what_is_inside_begins_and_ends_by_itself(sessio
     )
     session.expire_all()
     assert (inside.state, after.state) == (BookingState.cancelled, BookingState.booked)
-    assert sold.ends_on == NOW.date() + dt.timedelta(days=35)
+    assert sold.ends_on == NOW.date() + dt.timedelta(days=34)
     assert figures(session, sold) == ("active", 0, 1, 3)
     with pytest.raises(Conflict, match="paused from"):
         book(session, sold, 5)
@@ -74,7 +77,30 @@ def test_a_planned_pause_cancels_what_is_inside_begins_and_ends_by_itself(sessio
         service.turn_pauses(session, size=10, actor=SYSTEM)
         assert sold.status == Status.active
         book(session, sold, 11)
-    assert sold.ends_on == NOW.date() + dt.timedelta(days=35), "all five days were rested"
+    assert sold.ends_on == NOW.date() + dt.timedelta(days=34), "all five days were rested"
+
+
+@pytest.mark.databases("sqlite")
+def test_a_pause_that_cannot_begin_does_not_stop_the_others(
+    session: Session, sold: Enrollment, session_factory: sessionmaker[Session]
+) -> None:
+    other = service.create_enrollment(
+        session, client_id=sold.client_id, package_id=sold.package_id, participant_id=sold.participant_id, actor=SYSTEM
+    )
+    days = {"begins_on": NOW.date() + dt.timedelta(days=3), "ends_on": NOW.date() + dt.timedelta(days=7)}
+    for item in (sold, other):
+        service.pause_enrollment(session, enrollment_id=item.id, actor=SYSTEM, limits=LIMITS, **days)
+    job_id = queue_job(session, kind=PAUSES, input={"chunk": 10}, actor=SYSTEM).id
+    session.commit()
+    with clock.frozen(NOW + dt.timedelta(days=3)):
+        with broken(session, "UPDATE OF status", "enrollment_enrollment", f"NEW.id = {sold.id}"):
+            view = run(session_factory, job_id)
+        assert (view.total, view.done, view.failed) == (2, 1, 1)
+        session.expire_all()
+        assert (sold.status, other.status) == (Status.active, Status.paused)
+        session.rollback()
+        assert run(session_factory, job_id, again=True).failed == 0
+    assert sold.status == Status.paused
 
 
 def test_only_its_own_participant_and_days_can_be_booked(session: Session, sold: Enrollment) -> None:
@@ -98,7 +124,7 @@ def test_a_credit_pays_that_can_where_the_first_enrollment_cannot(session: Sessi
         session, client_id=sold.client_id, package_id=sold.package_id, participant_id=sold.participant_id, actor=SYSTEM
     )
     assert book(session, sold, 3, pay_with=PayWith()).enrollment_id == third.id
-    assert third.ends_on == NOW.date() + dt.timedelta(days=30), "it ends before the one that rests a day"
+    assert third.ends_on == NOW.date() + dt.timedelta(days=29), "it ends before the one that rests a day"
     assert book(session, sold, 1, pay_with=PayWith()).enrollment_id == third.id
     assert book(session, sold, 45, pay_with=PayWith()).enrollment_id == later.id
     chosen = book(session, sold, 2, pay_with=PayWith(Pays.enrollment, enrollment_id=third.id))

@@ -4,7 +4,15 @@ from .attendance import guard_booking, settle_attendance
 from .create import create_enrollment, renew_enrollment
 from .finish import cancel_enrollment, complete_enrollment
 from .lots import follow_expiry, tell_voided
-from .pauses import PauseLimits, pause_enrollment, resume_enrollment, turn_pauses
+from .pauses import (
+    PauseLimits,
+    count_pauses,
+    next_pause,
+    pause_enrollment,
+    resume_enrollment,
+    turn_pause,
+    turn_pauses,
+)
 from .remove import delete_enrollment, restore_enrollment
 from .sessions import update_sessions
 from .undo import UndoPlan, undo_enrollment, undo_plan
@@ -14,16 +22,19 @@ __all__ = [
     "UndoPlan",
     "cancel_enrollment",
     "complete_enrollment",
+    "count_pauses",
     "create_enrollment",
     "delete_enrollment",
     "follow_expiry",
     "guard_booking",
+    "next_pause",
     "pause_enrollment",
     "renew_enrollment",
     "restore_enrollment",
     "resume_enrollment",
     "settle_attendance",
     "tell_voided",
+    "turn_pause",
     "turn_pauses",
     "undo_enrollment",
     "undo_plan",

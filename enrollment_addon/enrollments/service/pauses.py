@@ -1,12 +1,13 @@
 """Resting: an enrollment is paused for some days, which are added to its end."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import or_, select
+from sqlalchemy import false, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...core import clock
@@ -110,6 +111,31 @@ def turn_pauses(session: Session, *, size: int, actor: Actor, after: int = 0) ->
 
     How many were looked at, and the key to go on behind; None when all are done.
     """
+    found = session.execute(_due(session).where(EnrollmentPause.id > after).limit(size)).all()
+    _turn_all(session, found, actor)
+    return len(found), found[-1].id if len(found) == size else None
+
+
+def turn_pause(session: Session, *, pause_id: int, actor: Actor) -> bool:
+    """Start or end one pause if its day has come; whether it had."""
+    found = session.execute(_due(session).where(EnrollmentPause.id == pause_id)).all()
+    _turn_all(session, found, actor)
+    return bool(found)
+
+
+def next_pause(session: Session, *, after: int) -> int | None:
+    """The key of the next pause that is to start or end."""
+    found = session.execute(_due(session).where(EnrollmentPause.id > after).limit(1)).first()
+    return found.id if found else None
+
+
+def count_pauses(session: Session) -> int:
+    """How many pauses are to start or end."""
+    return session.execute(select(func.count()).select_from(_due(session).subquery())).scalar_one()
+
+
+def _due(session: Session) -> Any:
+    """Keys of the pauses that are to start or end by their club's day, with what is locked for that."""
     clubs = session.execute(select(Club.id, Club.timezone)).all()
     due = [
         (Enrollment.club_id == club.id)
@@ -119,19 +145,21 @@ def turn_pauses(session: Session, *, size: int, actor: Actor, after: int = 0) ->
         )
         for club in clubs
     ]
-    found = session.execute(
+    return (
         select(EnrollmentPause.id, Enrollment.id.label("enrollment_id"), Enrollment.client_id, Enrollment.event_type_id)
         .join(Enrollment, Enrollment.id == EnrollmentPause.enrollment_id)
-        .where(EnrollmentPause.id > after, EnrollmentPause.resumed_on.is_(None), or_(*due))
-        .order_by(EnrollmentPause.id).limit(size)
-    ).all() if due else []
+        .where(EnrollmentPause.resumed_on.is_(None), or_(false(), *due))
+        .order_by(EnrollmentPause.id)
+    )
+
+
+def _turn_all(session: Session, found: Sequence[Any], actor: Actor) -> None:
     lock_accounts(session, {row.client_id for row in found}, {row.event_type_id for row in found if row.event_type_id})
     for row in sorted(found, key=lambda row: row.enrollment_id):
         item = lock_row(session, row.enrollment_id)
         pause = session.get_one(EnrollmentPause, row.id, populate_existing=True)
         if pause.resumed_on is None:
             _turn(session, item, pause, actor)
-    return len(found), found[-1].id if len(found) == size else None
 
 
 def _turn(session: Session, item: Enrollment, pause: EnrollmentPause, actor: Actor) -> None:
