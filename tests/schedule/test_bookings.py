@@ -296,9 +296,11 @@ def test_a_place_is_held_for_who_can_pay_and_theirs_once_they_can(studio: Studio
     later = studio.book(poor, second.id).id
     studio.cancel(places[1])
     assert studio.state(later) == BookingState.waitlisted, "nobody can pay: the place stays free"
+    assert not service.has_queue_to_serve(studio.session)
     with unit_of_work(studio.session):
         yoga, buyer = (studio.session.get_one(*key) for key in ((EventType, studio.yoga_id), (Client, poor)))
         factories.make_lot(studio.session, buyer, yoga, quantity=1)
+    assert service.has_queue_to_serve(studio.session)
     newcomer = studio.book(studio.client(1), second.id)
     assert (studio.state(later), newcomer.state) == (BookingState.booked, BookingState.waitlisted)
 

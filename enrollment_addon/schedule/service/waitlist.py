@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...core import clock
@@ -12,7 +12,9 @@ from ...core.audit import record_event
 from ...core.db import idempotent, require
 from ...core.errors import AddonError
 from ...core.scope import Actor
-from ..calc import TAKING_A_PLACE, BookingState, SessionStatus
+from ...credits.models import balances, lots, something_left
+from ...people.models import Client
+from ..calc import BY_CREDIT, TAKING_A_PLACE, BookingState, SessionStatus
 from ..errors import CapacityExceeded, SessionOver
 from ..hooks import policy
 from ..models import Booking, ScheduledSession
@@ -30,6 +32,8 @@ from .places import (
     sessions,
     state_conflict,
 )
+
+clients: Table = Client.__table__  # type: ignore[assignment]
 
 
 def promote(session: Session, item: ScheduledSession, *, actor: Actor, spare: int | None = None) -> list[int]:
@@ -194,14 +198,14 @@ def count_queues(session: Session) -> int:
 
 
 def _to_serve(after: int) -> Select[Any]:
-    """The keys of the sessions after another in which a hold is over, or a place free and somebody in line."""
+    """The keys of the sessions after another in which a hold is over, or a place free for one who has credits."""
     now = clock.now()
     here = bookings.c.session_id == sessions.c.id
     taken = (
         select(func.count()).where(here, or_(bookings.c.state.in_(TAKING_A_PLACE), bookings.c.held_until > now))
     ).scalar_subquery()
     in_line = select(bookings.c.id).where(
-        here, bookings.c.state == BookingState.waitlisted, bookings.c.held_until.is_(None)
+        here, bookings.c.state == BookingState.waitlisted, bookings.c.held_until.is_(None), _may_pay()
     )
     has_place = and_(
         sessions.c.status == SessionStatus.scheduled, sessions.c.starts_at > now, in_line.exists(),
@@ -209,3 +213,22 @@ def _to_serve(after: int) -> Select[Any]:
     )
     is_over = sessions.c.id.in_(select(bookings.c.session_id).where(bookings.c.held_until <= now))
     return select(sessions.c.id).where(sessions.c.id > after, or_(is_over, has_place))
+
+
+def _may_pay() -> ColumnElement[bool]:
+    """Whether trying is worth it for one who waits: they pay otherwise than by credit, or there is one to spend."""
+    own, sharer = clients.alias(), clients.alias()
+    has_own = select(balances.c.client_id).where(
+        balances.c.client_id == bookings.c.client_id, balances.c.event_type_id == sessions.c.event_type_id,
+        balances.c.available > 0,
+    )
+    is_shared = (
+        select(lots.c.id)
+        .join(sharer, sharer.c.id == lots.c.client_id)
+        .join(own, own.c.household_id == sharer.c.household_id)
+        .where(
+            own.c.id == bookings.c.client_id, lots.c.event_type_id == sessions.c.event_type_id,
+            lots.c.shared.is_(True), something_left,
+        )
+    )
+    return or_(bookings.c.pays.not_in(BY_CREDIT), has_own.exists(), is_shared.exists())
