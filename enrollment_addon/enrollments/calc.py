@@ -94,8 +94,8 @@ def price_of(sessions: int, *, price: int, total: int) -> int:
 
 
 def end_of(begins_on: dt.date, valid_days: int | None) -> dt.date | None:
-    """The last day on which the sessions are good."""
-    return None if valid_days is None else begins_on + dt.timedelta(days=valid_days)
+    """The last day on which the sessions are good; the first one counts."""
+    return None if valid_days is None else begins_on + dt.timedelta(days=valid_days - 1)
 
 
 def days_paused(begins_on: dt.date, ends_on: dt.date, resumed_on: dt.date | None = None) -> int:

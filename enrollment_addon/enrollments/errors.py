@@ -45,6 +45,11 @@ class TotalBelowFloor(InvalidInput):
     message = _l("At least %(floor)s: %(used)s are used and %(reserved)s are reserved.")
 
 
+class HasEnded(Conflict):
+    code = "enrollment_ended"
+    message = _l("This enrollment ended on %(day)s: more sessions would be expired at once. Renew it instead.")
+
+
 class RefundTooHigh(InvalidInput):
     code = "refund_above_paid"
     message = _l("At most %(most)s %(currency)s can be refunded: that is what was paid and not yet given back.")

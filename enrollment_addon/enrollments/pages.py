@@ -317,6 +317,8 @@ class VerbPages:
         item = self._item(pk)
         plan = service.undo_plan(self.session, enrollment_id=item.id)
         told = details_of({"sessions": plan.sessions, "charged": plan.owed, "currency": item.currency})
+        if plan.sessions and plan.until:
+            told.append(_("good until %(date)s", date=render.date(plan.until)))
         lost = _("Cancelled bookings are not made again.") if plan.bookings else ""
         return self._ask(
             item, form, title=_("Undo the last step?"), submit_label=_("Undo"), facts=[],

@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 from enrollment_addon.billing import service as billing
 from enrollment_addon.billing.queries import balance_due
 from enrollment_addon.core import clock
+from enrollment_addon.core.errors import InvalidInput
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits.service import check_ledger
 from enrollment_addon.enrollments import queries, service
 from enrollment_addon.enrollments.calc import Refund
+from enrollment_addon.enrollments.errors import HasEnded
 from enrollment_addon.enrollments.models import Enrollment
 from enrollment_addon.schedule import hooks as schedule_hooks
 from enrollment_addon.schedule import service as schedule
@@ -80,3 +82,24 @@ def test_what_comes_back_after_the_end_is_voided_and_counted_by_an_undo(
             service.undo_enrollment(session, enrollment_id=sold.id, reason="She stays", actor=SYSTEM)
         assert figures(session, sold) == ("active", 0, 0, 4)
     assert list(check_ledger(session)) == []
+
+
+def test_sessions_are_never_born_expired(session: Session, sold: Enrollment) -> None:
+    asked = {"client_id": sold.client_id, "package_id": sold.package_id, "actor": SYSTEM}
+    last = NOW.date() - dt.timedelta(days=30)
+    with pytest.raises(InvalidInput) as refused:
+        service.create_enrollment(session, begins_on=last, **asked)
+    assert set(refused.value.fields) == {"begins_on"}
+    today = service.create_enrollment(session, begins_on=last + dt.timedelta(days=1), **asked)
+    assert today.ends_on == NOW.date(), "thirty days, the first and the last among them"
+    service.update_sessions(session, enrollment_id=today.id, total=7, charge_amount="20.00", actor=SYSTEM)
+    assert queries.lots_of_enrollment(session, today.id)[-1].unit_value == 667, "half up, as everywhere"
+    with clock.frozen(NOW + dt.timedelta(days=1)), pytest.raises(HasEnded, match="ended on"):
+        service.update_sessions(session, enrollment_id=today.id, total=8, actor=SYSTEM)
+
+    service.cancel_enrollment(session, enrollment_id=sold.id, refund=Refund.none, actor=SYSTEM)
+    with clock.frozen(NOW + dt.timedelta(days=60)):
+        until = NOW.date() + dt.timedelta(days=60 + Policy().grace_days)
+        assert service.undo_plan(session, enrollment_id=sold.id).until == until
+        service.undo_enrollment(session, enrollment_id=sold.id, reason="The wrong one", actor=SYSTEM)
+        assert (sold.ends_on, queries.lots_of_enrollment(session, sold.id)[-1].expires_on) == (until, until)

@@ -70,7 +70,7 @@ def test_a_package_is_sold_raised_and_cancelled_with_a_refund_changed_by_hand(
         "kind": "package", "status": "active", "total": 10, "used": 0, "reserved": 0, "remaining": 10,
     }
     assert (item["price"], item["paid"], item["refunded"], item["currency"]) == ("150.00", "0.00", "0.00", "EUR")
-    assert item["ends_on"] == (TODAY + dt.timedelta(days=90)).isoformat()
+    assert item["ends_on"] == (TODAY + dt.timedelta(days=89)).isoformat(), "the first day counts"
     credits = owner.result(f"/clients/{studio['maya']}/credits")
     assert [(lot["quantity"], lot["enrollment_id"]) for lot in credits["lots"]] == [(10, item["id"])]
     pay(owner, studio, "150.00")
@@ -116,7 +116,7 @@ def test_completing_with_sessions_left_keeps_or_voids_them_and_can_be_undone(
     assert refusal(late) == (409, "later_depends")
     assert str(renewal["id"]) in late.get_json()["error"]["message"]
     following = owner.made(f"/enrollments/{voided['id']}/renew", {})
-    first_day = TODAY + dt.timedelta(days=91)
+    first_day = TODAY + dt.timedelta(days=90)
     assert following["begins_on"] == first_day.isoformat(), "the day after the present end"
 
 
@@ -124,7 +124,7 @@ def test_a_pause_over_a_holiday_moves_the_expiry_by_the_days_that_were_rested(
     owner: Caller, studio: dict[str, int], sell: Callable[..., dict[str, Any]]
 ) -> None:
     item = sell()
-    end = TODAY + dt.timedelta(days=90)
+    end = TODAY + dt.timedelta(days=89)
 
     def day(count: int) -> str:
         return (TODAY + dt.timedelta(days=count)).isoformat()

@@ -97,12 +97,16 @@ def _create(
     sold = select(Package.id).where(Package.id == package_id, Package.active, sold_at(client.club_id))
     if session.scalar(sold) is None:
         raise NotSold(fields={"package_id": NotSold.message})
-    begins_on = begins_on or clock.today(client.club.timezone)
+    today = clock.today(client.club.timezone)
+    begins_on = begins_on or today
+    ends_on = calc.end_of(begins_on, package.valid_days)
+    if ends_on is not None and ends_on < today:
+        raise InvalidInput(fields={"begins_on": _l("Sessions from that day on have expired already.")})
     item = Enrollment(
         kind=Kind.package, status=Status.active, client_id=client.id, participant_id=participant_id,
         club_id=client.club_id, package_id=package.id, event_type_id=package.event_type_id,
         total=package.sessions, price=package.price, currency=package.currency, begins_on=begins_on,
-        ends_on=calc.end_of(begins_on, package.valid_days), renewed_from_id=renewed_from_id,
+        ends_on=ends_on, renewed_from_id=renewed_from_id,
         created_by_id=actor.user_id,
     )
     session.add(item)

@@ -7,13 +7,24 @@ from sqlalchemy.orm import Session
 from ...core import clock, money
 from ...core.fields import reason_of
 from ...core.scope import Actor
+from ...schedule.hooks import policy
 from ...schedule.service import cancel_enrollment_bookings
 from .. import queries
 from ..calc import Status
 from ..errors import MoneySettled, NotDeleted, RestoreTooLate
 from ..models import Enrollment, EnrollmentChange
 from .pauses import end_pauses
-from .steps import add_sessions, charge, lock, note, reason_or_none, value_of_one, void_sessions, withdraw_charges
+from .steps import (
+    add_sessions,
+    charge,
+    lock,
+    note,
+    reason_or_none,
+    today_at,
+    value_of_one,
+    void_sessions,
+    withdraw_charges,
+)
 
 
 def delete_enrollment(session: Session, *, enrollment_id: int, reason: str, actor: Actor) -> None:
@@ -68,9 +79,19 @@ def owed_again(step: EnrollmentChange) -> int:
     return int(step.details.get("withdrawn", 0) + step.details.get("refunded", 0))
 
 
+def end_again(item: Enrollment) -> dt.date | None:
+    """The last day of sessions that are opened again: the end, or once it is over the grace of a returned credit."""
+    today: dt.date = today_at(item)
+    if item.ends_on is None or item.ends_on >= today:
+        return item.ends_on
+    return today + dt.timedelta(days=policy().grace_days)
+
+
 def given_back(session: Session, item: Enrollment, step: EnrollmentChange, *, actor: Actor) -> tuple[int, int]:
     """Open again what a step voided, and charge again what it withdrew or refunded: sessions and minor units."""
     sessions, owed = queries.voided_by(session, step), owed_again(step)
+    if sessions:
+        item.ends_on = end_again(item)
     add_sessions(session, item, sessions, unit_value=value_of_one(item), actor=actor)
     charge(session, item, item.package.name if item.package else "–", owed, actor=actor)
     return sessions, owed

@@ -10,10 +10,21 @@ from ...core.errors import InvalidInput
 from ...core.fields import clean, whole
 from ...core.scope import Actor
 from .. import queries
-from ..calc import Status
-from ..errors import TotalBelowFloor
+from ..calc import Status, price_of
+from ..errors import HasEnded, TotalBelowFloor
 from ..models import Enrollment
-from .steps import add_sessions, charge, lock, minor, note, once, refusal_of, value_of_one, void_sessions
+from .steps import (
+    add_sessions,
+    charge,
+    lock,
+    minor,
+    note,
+    once,
+    refusal_of,
+    today_at,
+    value_of_one,
+    void_sessions,
+)
 
 MOST_SESSIONS = 1_000
 
@@ -25,7 +36,7 @@ def update_sessions(
     """Agree on a new total of sessions; more of them may be charged, fewer are taken back.
 
     `charge_amount` in the enrollment's currency. Raises: NotFound, InvalidInput, StatusConflict; TotalBelowFloor
-    for fewer than are used and reserved.
+    for fewer than are used and reserved; HasEnded for more once the last day is over.
     """
     total = clean({"total": total}, {"total": whole(0, MOST_SESSIONS)})["total"]
 
@@ -42,8 +53,10 @@ def update_sessions(
             raise InvalidInput(fields={"charge": _l("Only more sessions can be charged.")})
         taken = 0
         if total > before:
+            if item.ends_on is not None and item.ends_on < today_at(item):
+                raise HasEnded(day=item.ends_on)
             added = total - before
-            unit_value = value_of_one(item) if charge_amount is None else amount // added
+            unit_value = value_of_one(item) if charge_amount is None else price_of(1, price=amount, total=added)
             add_sessions(session, item, added, unit_value=unit_value, actor=actor)
             charge(session, item, str(item.package or _l("Sessions")), amount, actor=actor)
         else:

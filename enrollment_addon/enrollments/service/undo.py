@@ -1,5 +1,6 @@
 """Taking back the end of an enrollment, as long as nothing later depends on it."""
 
+import datetime as dt
 from dataclasses import dataclass
 
 from flask_babel import lazy_gettext as _l
@@ -13,7 +14,7 @@ from .. import queries
 from ..calc import Status
 from ..errors import NothingToUndo, StillNeeded
 from ..models import Enrollment, EnrollmentChange
-from .remove import given_back, owed_again
+from .remove import end_again, given_back, owed_again
 from .steps import lock, note, once
 
 UNDOABLE = ("cancel_enrollment", "complete_enrollment", "auto_complete_enrollment")
@@ -21,18 +22,23 @@ UNDOABLE = ("cancel_enrollment", "complete_enrollment", "auto_complete_enrollmen
 
 @dataclass(frozen=True)
 class UndoPlan:
-    """What an undo would do: which step it takes back, and the sessions and money that come with it."""
+    """What an undo would do: which step it takes back, and the sessions (good until a day) and money that come
+    with it."""
 
     verb: str
     sessions: int
+    until: dt.date | None
     owed: int
     bookings: int
 
 
 def undo_plan(session: Session, *, enrollment_id: int) -> UndoPlan:
     """What an undo would do, without doing it. Raises: NotFound, NothingToUndo, StillNeeded."""
-    step = _step(session, require(session, Enrollment, enrollment_id))
-    return UndoPlan(step.verb, queries.voided_by(session, step), owed_again(step), step.details.get("bookings", 0))
+    item = require(session, Enrollment, enrollment_id)
+    step = _step(session, item)
+    return UndoPlan(
+        step.verb, queries.voided_by(session, step), end_again(item), owed_again(step), step.details.get("bookings", 0)
+    )
 
 
 def undo_enrollment(
