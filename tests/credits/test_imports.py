@@ -155,6 +155,41 @@ def test_several_balances_contradictions_and_namesakes(importer: Importer) -> No
     assert len(importer.state()[0]) == len(after[0])
 
 
+@pytest.mark.databases("sqlite")
+def test_people_without_an_address_are_told_apart_by_their_club(importer: Importer) -> None:
+    """Each club has its Maria Garcia; a name alone is said in the dry run to be all that tells who is meant."""
+    session, head = importer.session, "first name,last name,birth date,event type,credits\n"
+    with unit_of_work(session):
+        south = factories.make_club(session, name="South").id
+        member = factories.make_team_member(session, name="Sam")
+        actor = Actor(user_id=member.user_id, reach=Reach.own_clubs, club_ids=(south,))
+    file = head + "Maria,Garcia,31.1.1990,,\n"
+    assert importer.run(file) == {"create": 1}
+    with acting_as(session, actor):
+        assert importer.run(file, actor=actor, club_id=south) == {"create": 1}, "whoever imports, in another club"
+    for club_id in (importer.club_id, south):
+        assert importer.run(file, club_id=club_id) == {"unchanged": 1}, "also for somebody who sees both"
+    assert sorted(session.scalars(select(Client.club_id)).all()) == sorted((importer.club_id, south))
+
+    def notes(key: int) -> dict[int, str]:
+        found = queries.rows_page(session, key, size=99)
+        return {row.number: row.message % (row.params or {}) for row in found if row.message}
+
+    twins = head + "Maria,Garcia,,Yoga class,1\nMaria,Garcia,,Yoga class,2\nIda,Öz,1.2.1990,Yoga class,1\n"
+    key = importer.check(twins)
+    assert importer.counts(key) == {"create": 2, "update": 1}
+    assert {n: text[:42] for n, text in notes(key).items()} == dict.fromkeys(
+        (2, 3), "Rows 2, 3 have the same name and become on"
+    )
+    assert {n: text[:41] for n, text in notes(importer.check(head + "Maria,Garcia,,,\n")).items()} == {
+        2: "There is a client of this name already; t",
+    }
+    own = Actor(user_id=member.user_id, reach=Reach.own_clients, team_member_id=member.id)
+    with acting_as(session, own):
+        key = importer.check(file, actor=own)
+        assert importer.reasons(key)[2].startswith("A client of this name was imported into this club before")
+
+
 def test_a_scoped_person_reaches_nobody_elses_clients(importer: Importer) -> None:
     session = importer.session
     with unit_of_work(session):

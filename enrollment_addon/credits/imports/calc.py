@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -199,26 +200,59 @@ def _credits(row: Said, cell: Any, options: Options) -> Said:
     )
 
 
-def identity(import_id: int, number: int, cells: Sequence[Cell], options: Options) -> str:
-    """What all rows of one person have in common: the external reference, else the e-mail, else name and birth.
+def text_of(cells: Sequence[Cell], name: str, options: Options) -> str:
+    """What a row says in the column of a field, as text."""
+    place = options.columns.get(name)
+    return cell_text(cells[place]) if place is not None and place < len(cells) else ""
+
+
+def club_of(cells: Sequence[Cell], options: Options, clubs: Mapping[str, int]) -> int | None:
+    """The club that a row puts its client into, by the keys of the clubs by name; None for one that is unknown."""
+    name = text_of(cells, "club", options)
+    return clubs.get(name.casefold()) if name else options.club_id
+
+
+class KnownBy(StrEnum):
+    """What tells whose rows these are."""
+
+    reference = "reference"
+    email = "email"
+    name = "name"
+    row = "row"
+
+
+def known_by(cells: Sequence[Cell], options: Options) -> KnownBy:
+    """The external reference, else the e-mail, else the name; a row without any is somebody of their own."""
+    for known in (KnownBy.reference, KnownBy.email):
+        if text_of(cells, known, options):
+            return known
+    return KnownBy.name if any(_names(cells, options)) else KnownBy.row
+
+
+def _names(cells: Sequence[Cell], options: Options) -> list[str]:
+    return [plain(text_of(cells, name, options)) for name in ("first_name", "last_name")]
+
+
+def identity(
+    import_id: int, number: int, cells: Sequence[Cell], options: Options, clubs: Mapping[str, int]
+) -> str:
+    """What all rows of one person have in common; by name it takes the same club, birth date and phone too.
 
     A digest, so that what was imported can be recognized without keeping what it said.
     """
-
-    def text(name: str) -> str:
-        place = options.columns.get(name)
-        return cell_text(cells[place]) if place is not None and place < len(cells) else ""
-
-    names = [plain(text(name)) for name in ("first_name", "last_name")]
-    if reference := text("reference"):
-        key = ["reference", reference]
-    elif email := text("email").lower():
-        key = ["email", email]
-    elif any(names):
-        key = ["name", *names, text("birth_date"), re.sub(r"\D", "", text("phone"))]
-    else:
-        key = ["row", str(import_id), str(number)]
-    return digest(key)
+    known = known_by(cells, options)
+    match known:
+        case KnownBy.reference:
+            key: list[Any] = [text_of(cells, known, options)]
+        case KnownBy.email:
+            key = [text_of(cells, known, options).lower()]
+        case KnownBy.name:
+            club = club_of(cells, options, clubs)
+            phone = re.sub(r"\D", "", text_of(cells, "phone", options))
+            key = [club, *_names(cells, options), text_of(cells, "birth_date", options), phone]
+        case _:
+            key = [str(import_id), str(number)]
+    return digest([known, *key])
 
 
 def digest(value: Any) -> str:

@@ -17,12 +17,22 @@ from ...people.models import Client, Club, TeamMember
 from ...people.service import check_client_fields
 from ..models import lots
 from . import calc, queries
-from .calc import Matched, Options, Said, Terms
+from .calc import KnownBy, Matched, Options, Said, Terms
 from .labels import FIELDS
 from .models import ClientImport, Outcome, credits
 
 EMAIL_TAKEN = _l("Another client already has this e-mail address.")
+TAKEN: Mapping[KnownBy, Any] = {
+    KnownBy.reference: _l("Another client already has this reference."),
+    KnownBy.email: EMAIL_TAKEN,
+    KnownBy.name: _l("A client of this name was imported into this club before, whom you do not see. An e-mail or a "
+                     "reference tells them apart."),
+    KnownBy.row: _l("This row was imported before."),
+}
+"""Why a person's rows are not of the client that an earlier import made of such rows."""
 MOST_ROWS_EACH = 100
+MOST_NAMED = 10
+"""As many rows of one name a warning lists."""
 _LABELS = dict(FIELDS)
 _clients: Any = Client.__table__
 
@@ -31,11 +41,13 @@ _clients: Any = Client.__table__
 class PersonPlan:
     """What happens to one person: `values` to write, `credits` by row, and the rows that are refused and why.
 
-    `remembered`: an earlier import said the same of the client, so that nothing about them is written.
+    `remembered`: an earlier import said the same of the client, so that nothing about them is written. `warned`:
+    what a person should look at in rows that are not refused.
     """
 
     identity: str
     numbers: list[int]
+    known_by: KnownBy
     client: Client | None = None
     outcome: Outcome = Outcome.refused
     values: dict[str, Any] = field(default_factory=dict)
@@ -43,6 +55,7 @@ class PersonPlan:
     remembered: bool = False
     credits: list[Matched] = field(default_factory=list)
     refused: dict[int, AddonError] = field(default_factory=dict)
+    warned: dict[int, AddonError] = field(default_factory=dict)
 
     def refuse_all(self, error: AddonError) -> None:
         for number in self.numbers:
@@ -85,8 +98,7 @@ class Known:
         self.namesakes = self._namesakes(found, reachable)
 
     def _text(self, cells: Sequence[Any], name: str) -> str:
-        place = self.options.columns.get(name)
-        return calc.cell_text(cells[place]) if place is not None and place < len(cells) else ""
+        return calc.text_of(cells, name, self.options)
 
     def _namesakes(self, found: Sequence[Any], reachable: Any) -> dict[tuple[str, str], list[Client]]:
         """Clients who are called like people that the file tells no e-mail of."""
@@ -150,7 +162,8 @@ class Known:
         return [self._plan(key, group) for key, group in self.groups]
 
     def _plan(self, identity: str, group: Sequence[Any]) -> PersonPlan:
-        plan = PersonPlan(identity, [row.number for row in group])
+        known_by = calc.known_by(group[0].cells, self.options)
+        plan = PersonPlan(identity, [row.number for row in group], known_by)
         if len(group) > MOST_ROWS_EACH:
             plan.refuse_all(InvalidInput(_l("More than %(most)s rows are of the same person."), most=MOST_ROWS_EACH))
             return plan
@@ -177,11 +190,34 @@ class Known:
         self._decide_credits(plan, [row for row in readable if row.number in plan.left])
         if not plan.left:
             plan.outcome = Outcome.refused
+        elif plan.known_by is KnownBy.name:
+            self._warn_of_namesakes(plan, together)
         return plan
+
+    def _warn_of_namesakes(self, plan: PersonPlan, together: Mapping[str, Any]) -> None:
+        """Say where nothing but the name tells who is meant."""
+        if len(plan.left) > 1 and not together.keys() & {"birth_date", "phone"}:
+            warning = InvalidInput(
+                _l("Rows %(rows)s have the same name and become one client. If they are different people, give an "
+                   "e-mail, a reference, a phone number or a birth date."),
+                rows=", ".join(map(str, plan.left[:MOST_NAMED])) + (" …" if len(plan.left) > MOST_NAMED else ""),
+            )
+            plan.warned = dict.fromkeys(plan.left, warning)
+        elif plan.outcome is Outcome.create and self._called(together):
+            plan.warned[plan.left[0]] = InvalidInput(
+                _l("There is a client of this name already; this one is added as another person.")
+            )
+
+    def _called(self, together: Mapping[str, Any]) -> list[Client]:
+        """The clients of this name in the club that these rows are about, as far as they are reached."""
+        club = self.clubs.get(together["club"].casefold()) if "club" in together else None
+        club_id = club.id if club else self.options.club_id
+        same = self.namesakes.get((together.get("first_name", ""), together.get("last_name", "")), [])
+        return [client for client in same if club_id in (None, client.club_id)]
 
     def _decide(self, plan: PersonPlan, together: Mapping[str, Any]) -> None:
         """Who the person is and what changes about them. Raises: AddonError."""
-        plan.client = self._client_of(plan.identity, together)
+        plan.client = self._client_of(plan.identity, plan.known_by, together)
         values = self._values(together, new=plan.client is None)
         plan.fingerprint = calc.digest(together)
         before = self.identities.get(plan.identity)
@@ -200,7 +236,7 @@ class Known:
         if self.taken.get(values.get("email"), plan.client.id) != plan.client.id:
             raise InvalidInput(EMAIL_TAKEN)
 
-    def _client_of(self, identity: str, together: Mapping[str, Any]) -> Client | None:
+    def _client_of(self, identity: str, known_by: KnownBy, together: Mapping[str, Any]) -> Client | None:
         """The client that these rows are of: as an earlier import knows, else by e-mail, else by name.
 
         Raises: InvalidInput when it is one who cannot be reached or changed, or several fit.
@@ -210,9 +246,7 @@ class Known:
         if key is not None:
             client = self.clients.get(key)
             if client is None:
-                raise InvalidInput(
-                    EMAIL_TAKEN if before is None else _l("Another client already has this reference or e-mail.")
-                )
+                raise InvalidInput(EMAIL_TAKEN if before is None else TAKEN[known_by])
         else:
             client = None if "email" in together else self._namesake(together)
         if client is not None and (client.erased_at or client.merged_into_id):
@@ -220,10 +254,12 @@ class Known:
         return client
 
     def _namesake(self, together: Mapping[str, Any]) -> Client | None:
-        """The one client of this name with the same birth date or phone. Raises: InvalidInput for several."""
-        same = self.namesakes.get((together.get("first_name", ""), together.get("last_name", "")), [])
+        """The one client of this name and club with the same birth date or phone.
+
+        Raises: InvalidInput for several.
+        """
         found = [
-            client for client in same
+            client for client in self._called(together)
             if any(together.get(f) is not None and getattr(client, f) == together[f] for f in ("birth_date", "phone"))
         ]
         if len(found) > 1:

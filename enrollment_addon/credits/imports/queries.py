@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from ...catalog.models import EventType
 from ...core.translations import Translation
 from ...jobs.models import ENDED, Job
+from ...people.models import Club
 from .models import ClientImport, ImportRow, ImportState, Outcome, identities, rows
 
 
@@ -100,6 +101,9 @@ def known_identities(session: Session, wanted: Sequence[str]) -> dict[str, Any]:
     return {row.identity: row for row in found}
 
 
+def clubs_by_name(session: Session) -> Mapping[str, int]:
+    """Keys of all clubs by name, without case."""
+    return {name.casefold(): key for key, name in session.execute(select(Club.id, Club.name))}
 
 
 def is_worked_on(session: Session, item: ClientImport) -> bool:

@@ -29,7 +29,7 @@ from .calc import FIELDS, Matched, Options
 from .errors import ImportStateConflict
 from .labels import DATES, DECIMALS, STATES
 from .models import ClientImport, ImportState, Outcome, credits, identities, imports, rows
-from .plan import Known, PersonPlan
+from .plan import TAKEN, Known, PersonPlan
 
 CHECK, WRITE = "credits.import_check", "credits.import"
 IDENTIFIED = 2_000
@@ -265,12 +265,13 @@ def _identify(session: Session, item: ClientImport, after: int) -> Stride:
     ).all()
     if not found:
         return Stride(0, 0, {"after": ""}, finished=False)
+    clubs = queries.clubs_by_name(session)
     session.connection().execute(
         update(rows)
         .where(rows.c.import_id == item.id, rows.c.number == bindparam("its_number"))
         .values(identity=bindparam("found")),
         [
-            {"its_number": row.number, "found": calc.identity(item.id, row.number, row.cells, options)}
+            {"its_number": row.number, "found": calc.identity(item.id, row.number, row.cells, options, clubs)}
             for row in found
         ],
     )
@@ -311,7 +312,7 @@ def _walk(
 
 
 def _noted(plan: PersonPlan, number: int, outcome: Outcome) -> dict[str, Any]:
-    error = plan.refused.get(number)
+    error = plan.refused.get(number) or plan.warned.get(number)
     return {
         "its_number": number,
         "its_outcome": outcome,
@@ -354,7 +355,7 @@ def _write_client(session: Session, plan: PersonPlan, actor: Actor) -> None:
         .values(fingerprint=plan.fingerprint)
     )
     if not changed.rowcount:  # type: ignore[attr-defined]
-        raise InvalidInput(_l("Another client already has this reference or e-mail."))
+        raise InvalidInput(TAKEN[plan.known_by])
 
 
 def _write_credits(
@@ -366,7 +367,7 @@ def _write_credits(
         session.execute(update(credits).where(credits.c.id == matched.old.id).values(import_id=item.id))
         return
     if matched.old is not None:
-        void_lots(session, lot_ids=[matched.old.lot_id], reason=item.name, actor=actor)
+        void_lots(session, lot_ids=[matched.old.lot_id], reason=item.name, part_of="import_clients", actor=actor)
         session.execute(delete(credits).where(credits.c.id == matched.old.id))
     terms = matched.terms
     currency = session.execute(
