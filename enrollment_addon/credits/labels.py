@@ -38,6 +38,7 @@ SKIP_REASONS = {
     "erased": _l("Personal data erased"),
     "not_found": _l("Not found"),
     "empty": _l("Nothing left"),
+    "currency": _l("Another currency"),
 }
 PERIODS = (("days", _l("days")), ("weeks", _l("weeks")), ("months", _l("months")))
 EXPIRIES = (("none", _l("Never")), ("date", _l("On a date")), ("period", _l("After a while")))

@@ -22,6 +22,7 @@ from .queries import all_clients_reached
 from .service.grant import KIND as GRANT
 from .service.ledger import open_balances, retire
 from .service.lots import insert_lot, restrict
+from .service.undo import is_undoable
 
 _lots, _entries, _balances, _event_types = (
     model.__table__ for model in (CreditLot, CreditEntry, CreditBalance, EventType)
@@ -240,6 +241,7 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
         .limit(limit * 4)
     ).all()
     names = {row.event_type_id: row.EventType.label for row in rows}
+    undoable = _undoable(session, rows)
     items = []
     for key, group in groupby(rows, key=_one_deed):
         kind, event_type_id, actor_id, reason, batch_id, booking_id, _, _ = key
@@ -247,7 +249,7 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
         credits = sum(abs(row.available_change or row.reserved_change) for row in entries)
         details = {
             "event_type": names[event_type_id], "credits": credits, "batch_id": batch_id,
-            "undoable": entries[0].state == BatchState.done, "lots": len(entries),
+            "undoable": batch_id in undoable, "lots": len(entries),
             "until": entries[0].new_expires_on.isoformat() if entries[0].new_expires_on else None,
         }
         items.append(hooks.TimelineItem(
@@ -255,6 +257,15 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
             booking_id or entries[0].lot_id, reason, details,
         ))
     return items[:limit]
+
+
+def _undoable(session: Session, rows: Sequence[Any]) -> set[int]:
+    """Those of the batches in sight that can be undone: done ones, and those whose job was stopped half-way."""
+    found = {row.batch_id for row in rows if row.state == BatchState.done}
+    if stuck := {row.batch_id for row in rows if row.state == BatchState.open}:
+        opened = session.execute(select(batches).where(batches.c.id.in_(stuck)))
+        found |= {batch.id for batch in opened if is_undoable(session, batch)}
+    return found
 
 
 def _one_deed(row: Any) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from enrollment_addon.core import scope
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import IdempotencyMismatch, InvalidInput, NotFound
 from enrollment_addon.core.scope import SYSTEM, Actor, Reach
-from enrollment_addon.credits import queries, service
+from enrollment_addon.credits import people_hooks, queries, service
 from enrollment_addon.credits.errors import BatchStateConflict, NotEnoughCredits
 from enrollment_addon.jobs.models import Job, JobState
 from enrollment_addon.jobs.service import cancel_job
@@ -85,9 +85,14 @@ def test_an_unfinished_grant_cannot_be_undone_until_its_job_has_stopped(studio, 
         service.grant_chunk(studio.session, batch_id=batch_id, size=2, actor=SYSTEM)
     with pytest.raises(BatchStateConflict):
         studio.undo(batch_id)
+    assert not people_hooks.told_entries(studio.session, clients[:1], 5)[0].details["undoable"]
+    studio.session.rollback()
     with unit_of_work(studio.session):
         cancel_job(studio.session, job_id=result["job_id"], actor=SYSTEM)
         assert studio.session.get(Job, result["job_id"]).state == JobState.cancelled
+        assert service.is_undoable(studio.session, queries.batch_summary(studio.session, batch_id))
+        (told,) = people_hooks.told_entries(studio.session, clients[:1], 5)
+        assert told.details["undoable"]
     assert studio.undo(batch_id)["taken_back"] == 4
     with unit_of_work(studio.session):
         later = service.grant_chunk(studio.session, batch_id=batch_id, size=2, actor=SYSTEM)

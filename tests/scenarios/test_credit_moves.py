@@ -52,12 +52,14 @@ def choose(http: FlaskClient, where: str, action: str, **selection: Any) -> Any:
     return http.post(f"/enrollment/{where}/action_post", data={"csrf_token": token, "action": action, **selection})
 
 
-def undo(http: FlaskClient, page: str) -> Any:
-    """Follow the link of the notice to the batch, then undo it."""
+def undo(http: FlaskClient, page: str, told: str) -> Any:
+    """Follow the link of the notice to the batch, then undo it, which tells beforehand what it will do."""
     match = re.search(r'href="[^"]*(/enrollment/batches/)show/(\d+)"', page)
     assert match, "the notice leads to the batch"
     url = f"{match[1]}undo/{match[2]}"
-    return post(http, url, http.get(url).text)
+    form = http.get(url).text
+    assert told in form
+    return post(http, url, form)
 
 
 def test_a_transfer_on_the_card_and_its_undo(ana: FlaskClient, app: Flask, studio: Studio, private: int) -> None:
@@ -77,7 +79,11 @@ def test_a_transfer_on_the_card_and_its_undo(ana: FlaskClient, app: Flask, studi
     card = ana.get(done.location).text
     assert "4 credits now belong to Maya 05 Fischer" in card
     assert "Given away by transfer" in ana.get(f"/enrollment/credits/explain/{giver}").text
-    assert undo(ana, card).status_code == 302
+    grant = ana.get("/enrollment/batches/undo/1").text
+    assert "Nobody has spent any: 16 of 20 are taken back. No longer there: 4 were given away." in grant
+    assert "Take back 16 credits" in grant
+    undone = undo(ana, card, "4 of 4 credits go back to Maya 00 Fischer.")
+    assert "4 credits were given back." in ana.get(undone.location).text
     assert (balances(app)[giver], balances(app)[taker]) == (10, 0)
     assert_ledger_is_consistent(app)
 
@@ -93,7 +99,7 @@ def test_a_conversion_says_what_came_out_and_what_is_left(
     card = ana.get(done.location).text
     assert "4 credits became 2; left as they were: 1." in card
     assert balances(app)[studio.clients[0]] == 8
-    assert undo(ana, card).status_code == 302
+    assert undo(ana, card, "2 of 2 credits become 4 × Yoga class again.").status_code == 302
     assert balances(app)[studio.clients[0]] == 10
     assert_ledger_is_consistent(app)
 
@@ -125,7 +131,9 @@ def test_what_expires_soon_is_listed_with_its_value_exported_and_extended(
     explained = ana.get(f"/enrollment/credits/explain/{studio.clients[0]}").text
     assert "New last day" in explained
     assert "as agreed" in explained
-    assert undo(ana, after).status_code == 302
+    assert "2 lots" in ana.get("/enrollment/batches/list/").text, "an extension is for lots, not for clients"
+    undone = undo(ana, after, "20 available credits get their former last day back.")
+    assert "20 credits have their former last day again." in ana.get(undone.location).text
     assert "Maya 00 Fischer" in ana.get("/enrollment/expiring/list/").text
     assert_ledger_is_consistent(app)
 

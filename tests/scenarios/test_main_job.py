@@ -120,6 +120,11 @@ def test_archived_clients_are_skipped_and_named(ana: FlaskClient, app: Flask, st
         data={"csrf_token": csrf_token(page), "first_name": "Maya", "last_name": "Fischer",
               "club_id": studio.uptown, "archived": "y"},
     )
+    _page, hidden = open_form(ana, rowid=[*studio.clients[:3], *range(990_001, 990_008)])
+    asked = {**hidden, "event_type_id": studio.yoga, "quantity": 1, "expiry": "none", "period_unit": "months"}
+    preview = ana.post("/enrollment/credits/preview", data=asked).text
+    for told in ("8 clients are skipped", "Maya Fischer: Archived", "Number 990001: Not found", "and 3 more"):
+        assert told in preview, told
     _page, hidden = open_form(ana, rowid=[str(k) for k in studio.clients[:3]])
     saved = save(ana, hidden, event_type_id=studio.yoga, quantity=1)
     assert balances(app) == dict.fromkeys(studio.clients[1:3], 1)

@@ -53,6 +53,7 @@ class BatchSummary:
     used: int
     expired: int
     taken_back: int
+    transferred: int
     undone_at: dt.datetime | None
     undone_by: str | None
     undo_reason: str | None
@@ -92,6 +93,7 @@ def batch_summary(session: Session, batch_id: int) -> BatchSummary:
                     ("used", lots.c.used),
                     ("expired", lots.c.expired),
                     ("taken_back", lots.c.voided),
+                    ("transferred", lots.c.transferred),
                 )
             ),
         )

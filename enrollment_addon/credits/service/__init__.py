@@ -9,7 +9,7 @@ from .lots import hold_lots, move_restriction, open_lot, shift_expiry, take_back
 from .moves import convert_credits, transfer_credits
 from .sweep import Swept, count_due, expire_lot, expire_lots, next_due
 from .take import TAKING
-from .undo import UNDOABLE, UndoPlan, skip_undo, undo_batch, undo_chunk, undo_plan, undo_skipped
+from .undo import UNDOABLE, UndoPlan, is_undoable, skip_undo, undo_batch, undo_chunk, undo_plan, undo_skipped
 
 __all__ = [
     "TAKING",
@@ -30,6 +30,7 @@ __all__ = [
     "grant_credits",
     "grant_skipped",
     "hold_lots",
+    "is_undoable",
     "lot_chunk",
     "move_restriction",
     "next_due",

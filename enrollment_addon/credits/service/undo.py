@@ -238,6 +238,15 @@ def _visible(session: Session, batch_id: int, actor: Actor) -> Any:
     return row
 
 
+def is_undoable(session: Session, batch: Any) -> bool:
+    """Whether a batch, as its row or as its summary, can be undone now."""
+    try:
+        _require_undoable(session, batch)
+    except (BatchStateConflict, NotUndoable):
+        return False
+    return True
+
+
 def _require_undoable(session: Session, batch: Any) -> None:
     """Raises: BatchStateConflict unless no more chunks of it will come and nothing was undone yet; NotUndoable."""
     if batch.kind not in UNDOABLE:

@@ -21,7 +21,15 @@ from ...jobs.queries import job_view
 from ...people.models import Client
 from .. import labels, queries, service
 from ..forms import VoidForm
-from .common import ROWS, number_of, settings
+from . import undo_text
+from .common import ROWS, number_of, settings, skipped_by_name
+
+
+def _served(batch: Batch) -> str:
+    """A grant is for clients, everything else for lots."""
+    if batch.kind == queries.GRANT:
+        return ngettext("%(num)s client", "%(num)s clients", batch.done)
+    return ngettext("%(num)s lot", "%(num)s lots", batch.done)
 
 
 class BatchView(RecordView):
@@ -38,7 +46,7 @@ class BatchView(RecordView):
                phone="title"),
         Column("state", _l("State"), value=lambda b: str(dict(labels.BATCH_STATES)[b.state]), kind="badge",
                badge=lambda b: labels.BATCH_CLASSES.get(b.state, ""), phone="end"),
-        Column("done", _l("Clients"), kind="number", order=(Batch.done,)),
+        Column("done", _l("Done for"), value=_served, order=(Batch.done,)),
         Column("note", _l("Note"), phone="hide"),
         Column("created_at", _l("When"), kind="moment", order=(Batch.id,)),
     )
@@ -71,7 +79,7 @@ class BatchView(RecordView):
                 "title": _batch_title(batch),
                 "state_label": dict(labels.BATCH_STATES)[state], "state_class": labels.BATCH_CLASSES.get(state, ""),
                 "note": batch.note, "created_by": batch.who, "created_at": batch.created_at,
-                "facts": _facts(batch), "skipped": self._skipped(batch),
+                "facts": _facts(batch), "skipped": skipped_by_name(self.session, batch.skipped[:ROWS]),
                 "export_urls": _export_urls(batch), "undo_url": self._undo_url(batch), "job_url": self._job_url(batch),
                 "undone": {"text": _undone(batch)} if batch.undone_at else None,
             },
@@ -88,12 +96,9 @@ class BatchView(RecordView):
             next_url=url_for("BatchView.show", pk=pk, after=rows[ROWS - 1].lot_id) if more else None,
         )
 
-    @staticmethod
-    def _undoable(batch: queries.BatchSummary) -> bool:
-        return batch.state == BatchState.done and batch.kind in service.UNDOABLE and can("undo_batch")
-
     def _undo_url(self, batch: queries.BatchSummary) -> str | None:
-        return url_for("BatchView.undo", pk=batch.id) if self._undoable(batch) else None
+        undoable = can("undo_batch") and service.is_undoable(self.session, batch)
+        return url_for("BatchView.undo", pk=batch.id) if undoable else None
 
     def _job_url(self, batch: queries.BatchSummary) -> str | None:
         if batch.job_id is None:
@@ -104,21 +109,12 @@ class BatchView(RecordView):
             return None
         return url_for("JobView.show", pk=batch.job_id)
 
-    def _skipped(self, batch: queries.BatchSummary) -> list[dict[str, Any]]:
-        """The skipped clients by name, where the viewer reaches them."""
-        keys = [s["client_id"] for s in batch.skipped[:ROWS]]
-        names = {c.id: c.full_name for c in self.session.scalars(select(Client).where(Client.id.in_(keys)))}
-        return [
-            {"name": names.get(s["client_id"], _("Number %(id)s", id=s["client_id"])),
-             "reason": labels.SKIP_REASONS.get(s["reason"], s["reason"])}
-            for s in batch.skipped[:ROWS]
-        ]
-
     @expose("/undo/<pk>", methods=["GET", "POST"])
     @verb("undo_batch")
     def undo(self, pk: str) -> Any:
         """What an undo would take back, then the undo."""
         key = self.find(pk).id
+        batch = queries.batch_summary(self.session, key)
         try:
             plan = service.undo_plan(self.session, batch_id=key, actor=self.actor)
         except AddonError as error:
@@ -138,21 +134,22 @@ class BatchView(RecordView):
                 notice(_("The batch is being undone in the background."))
                 return redirect(url_for("JobView.show", pk=result["job_id"]))
             if ok:
-                notice(ngettext("%(num)s credit was taken back.", "%(num)s credits were taken back.",
-                                result["taken_back"]))
+                notice(undo_text.done(batch.kind, result["taken_back"]))
                 return redirect(url_for("BatchView.show", pk=pk))
         page = self.render_template(
-            "enrollment_addon/undo.html", title=_("Undo this batch?"), sentence=_undo_sentence(plan),
-            facts=[
-                {"label": _("Taken back"), "value": render.number(plan.taken_back)},
-                {"label": _("Stay, because spent or reserved"), "value": render.number(plan.kept_spent)},
-                {"label": _("Clients"), "value": render.number(plan.clients)},
-            ],
+            "enrollment_addon/undo.html", title=_("Undo this batch?"),
+            sentence=undo_text.sentence(plan, batch, self._giver(batch)), facts=undo_text.facts(plan, batch.kind),
             form=form, crumbs=self.crumbs(), action_url=request.path, cancel_url=url_for("BatchView.show", pk=pk),
-            submit_label=ngettext("Take back %(num)s credit", "Take back %(num)s credits", plan.taken_back),
+            submit_label=undo_text.button(batch.kind, plan.taken_back),
             idempotency_key=request.form.get("idempotency_key") or new_key(),
         )
         return page, form_status()
+
+    def _giver(self, batch: queries.BatchSummary) -> str | None:
+        """Whose credits a transfer gave away, if in reach."""
+        key = batch.input.get("from_client_id")
+        client = self.session.scalar(select(Client).where(Client.id == key)) if key else None
+        return client.full_name if client else None
 
 
 def _export_urls(batch: queries.BatchSummary) -> list[dict[str, Any]]:
@@ -179,7 +176,8 @@ def _facts(batch: queries.BatchSummary) -> list[dict[str, Any]]:
     facts = [
         (_("Clients"), batch.clients), (_("Credits"), batch.credits), (_("Available"), batch.available),
         (_("Reserved"), batch.reserved), (_("Used"), batch.used), (_("Expired"), batch.expired),
-        (_("Taken back"), batch.taken_back), (_("Skipped"), batch.skipped_count),
+        (_("Taken back"), batch.taken_back), (_("Given away"), batch.transferred),
+        (_("Skipped"), batch.skipped_count),
     ]
     return [{"label": label, "value": render.number(value)} for label, value in facts]
 
@@ -188,21 +186,4 @@ def _undone(batch: queries.BatchSummary) -> str:
     return _(
         "Undone by %(name)s on %(at)s: %(reason)s", name=batch.undone_by or "–", at=render.moment(batch.undone_at),
         reason=batch.undo_reason or "",
-    )
-
-
-def _undo_sentence(plan: service.UndoPlan) -> str:
-    """What will happen, in figures."""
-    if not plan.clients_spent:
-        return ngettext(
-            "Nobody has spent any: all %(num)s credit is taken back.",
-            "Nobody has spent any: all %(num)s credits are taken back.", plan.taken_back,
-        )
-    spent = ngettext(
-        "%(num)s of %(clients)s has already spent some", "%(num)s of %(clients)s have already spent some",
-        plan.clients_spent, clients=plan.clients,
-    )
-    return _(
-        "%(spent)s: their spent credits stay, %(taken_back)s of %(credits)s are taken back.", spent=spent,
-        taken_back=render.number(plan.taken_back), credits=render.number(plan.credits),
     )

@@ -17,8 +17,11 @@ from ...core.web.api import new_key
 from ...core.web.views import PageView, RecordView, Selection, notice, posted_key, posted_selection
 from .. import labels, queries, service
 from ..forms import AsOfForm, GrantForm
-from .common import ROWS, client_view, number_of, settings
+from .common import ROWS, client_view, number_of, settings, skipped_by_name
 from .explain import told_lots, told_shared
+
+SKIPPED_SHOWN = 5
+"""So many of those whom a grant would leave out are named in its preview."""
 
 
 class CreditsView(PageView):
@@ -92,6 +95,8 @@ class CreditsView(PageView):
                 {"label": labels.SKIP_REASONS.get(reason, reason), "count": count}
                 for reason, count in plan.by_reason.items()
             ],
+            "skipped": skipped_by_name(self.session, plan.skipped[:SKIPPED_SHOWN]),
+            "skipped_more": max(0, plan.skipped_count - SKIPPED_SHOWN),
             "expires_text": _expires_text(plan.expires),
             "background": plan.clients > settings().job_threshold,
             "submit_label": _(
