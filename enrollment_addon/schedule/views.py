@@ -76,7 +76,8 @@ class SessionView(BookingPages, RecordView):
         Column("room", _l("Room"), phone="hide"),
         Column("booked", lazy_pgettext("places", "Booked"), value=lambda s: _taken(s).booked, kind="number",
                phone="end"),
-        Column("waiting", _l("Waiting"), value=lambda s: _taken(s).waiting, kind="number", phone="hide"),
+        Column("waiting", lazy_pgettext("places", "Waiting"), value=lambda s: _taken(s).waiting, kind="number",
+               phone="hide"),
         Column("capacity", _l("Places"), kind="number", phone="hide"),
         Column("status", _l("Status"), value=lambda s: str(dict(SESSION_STATES)[s.status]), kind="badge",
                badge=lambda s: SESSION_CLASSES.get(s.status, "")),
@@ -170,7 +171,7 @@ class SessionView(BookingPages, RecordView):
                 ngettext("%(booked)s of %(num)s place", "%(booked)s of %(num)s places", item.capacity,
                          booked=render.number(found.taken.booked)),
             ),
-            (_("Waiting"), render.number(found.taken.waiting)),
+            (pgettext("places", "Waiting"), render.number(found.taken.waiting)),
         )
         facts = [{"label": label, "value": value} for label, value in pairs]
         if found.taken.held:

@@ -167,14 +167,17 @@ def test_the_same_request_twice_books_once(studio: Studio) -> None:
 
 @pytest.mark.databases("postgresql", "mariadb")
 def test_the_last_place_asked_for_by_thirty_at_once(studio: Studio, session_factory: sessionmaker[Session]) -> None:
-    """Then both places are given up while others ask: they are held for the first two in line, for nobody else."""
+    """Then both places are given up while others ask: they are held for the first two in line, for nobody else.
+
+    At last everybody at the desk taps the same person's attendance.
+    """
     item = studio.sessions(studio.group(capacity=2))[0].id
     studio.book(studio.client(1), item)
     clients = [studio.client(1) for _ in range(42)]
     studio.session.rollback()
 
-    def at_once(*asked: tuple[str, dict[str, int]]) -> list[str]:
-        def ask(one: tuple[str, dict[str, int]]) -> str:
+    def at_once(*asked: tuple[str, dict[str, Any]]) -> list[str]:
+        def ask(one: tuple[str, dict[str, Any]]) -> str:
             with clock.frozen(MONDAY), session_factory() as session:
                 try:
                     with unit_of_work(session):
@@ -206,6 +209,9 @@ def test_the_last_place_asked_for_by_thirty_at_once(studio: Studio, session_fact
     assert studio.session.scalars(held).all() == queue[:2]
     studio.session.rollback()
     assert at_once(*(("take_place", {"booking_id": key}) for key in queue[:3])) == ["booked", "booked", "full"]
+    taps = [("record_attendance", {"booking_id": queue[0], "state": "attended", "early": True})] * 6
+    assert set(at_once(*taps)) == {"attended"}
+    assert studio.credits(studio.session.get_one(Booking, queue[0]).client_id) == (0, 0, 1), "six taps use one credit"
 
 
 @pytest.mark.all_databases

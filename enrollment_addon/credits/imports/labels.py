@@ -1,6 +1,7 @@
 """How the fixed words of imports are called."""
 
 from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
 
 from .models import ImportState, Outcome
 
@@ -36,8 +37,8 @@ PLANNED = (
     (Outcome.refused, _l("Refused")),
 )
 DONE = (
-    (Outcome.create, _l("Created")),
-    (Outcome.update, _l("Updated")),
+    (Outcome.create, lazy_pgettext("import", "Created")),
+    (Outcome.update, lazy_pgettext("import", "Updated")),
     (Outcome.unchanged, _l("Unchanged")),
     (Outcome.refused, _l("Refused")),
 )
