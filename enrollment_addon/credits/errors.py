@@ -38,6 +38,13 @@ class NotUndoable(Conflict):
     message = _l("This batch cannot be undone.")
 
 
+class OutOfReach(Conflict):
+    code = "out_of_reach"
+    message = _l(
+        "Clients of this batch whom you do not reach: %(count)s. Somebody who reaches all of them can undo it."
+    )
+
+
 class NothingToExtend(Conflict):
     code = "nothing_to_extend"
     message = _l("Nothing is left in these lots: what has expired, been spent or taken back cannot be extended.")

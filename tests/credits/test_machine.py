@@ -243,6 +243,12 @@ class Done:
     get: int = 1
     undone: bool = False
 
+    def made(self) -> list[int]:
+        """The lots that came to be by it."""
+        if self.verb == "move":
+            return [arrived for arrived, _ in self.lots]
+        return self.lots if self.verb == "grant" else []
+
 
 class Ledger(RuleBasedStateMachine):
     """Three members of a household, two event types, and every verb."""
@@ -344,10 +350,11 @@ class Ledger(RuleBasedStateMachine):
     @rule(data=st.data())
     def void(self, data) -> None:
         keys = self.draw_lots(data)
+        gone = [(key, self.model.lots[key].available) for key in keys]
         expected = self.model.void(keys)
         result = self.both(None, lambda: self.studio.move("void_lots", lot_ids=keys))
         assert result["voided"] == expected
-        self.batches[result["batch_id"]] = Done("void")
+        self.batches[result["batch_id"]] = Done("void", gone)
 
     @precondition(lambda self: self.model.lots)
     @rule(quantity=st.integers(1, 4), data=st.data())
@@ -433,7 +440,7 @@ class Ledger(RuleBasedStateMachine):
 
     def take_batch_back(self, key: int) -> None:
         batch = self.batches[key]
-        if batch.undone or batch.verb == "void":
+        if batch.undone:
             self.both(Refused, lambda: self.studio.undo(key))
             return
         batch.undone = True
@@ -442,6 +449,8 @@ class Ledger(RuleBasedStateMachine):
                 expected = self.model.void(batch.lots)
             case "extend":
                 expected = self.undo_extension(batch)
+            case "void":
+                expected = self.undo_void(batch)
             case _:
                 expected = 0
                 for arrived, steps in batch.lots:
@@ -452,6 +461,17 @@ class Ledger(RuleBasedStateMachine):
                     expected += whole * batch.get
         result = self.both(None, lambda: self.studio.undo(key, chunk=2))
         assert result["taken_back"] == expected
+
+    def undo_void(self, batch: Done) -> int:
+        """Nothing comes back to a lot whose own grant or move was undone."""
+        undone = {key for other in self.batches.values() if other.undone for key in other.made()}
+        back = 0
+        for key, count in batch.lots:
+            if key not in undone:
+                self.model.lots[key].available += count
+                self.model.lots[key].voided -= count
+                back += count
+        return back
 
     def undo_extension(self, batch: Done) -> int:
         back = 0
@@ -509,7 +529,7 @@ class Ledger(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "model"):
             for key in sorted(self.batches, reverse=True):
-                if not self.batches[key].undone and self.batches[key].verb != "void":
+                if not self.batches[key].undone:
                     self.take_batch_back(key)
             self.sweep()
             self.the_database_says_what_the_model_says()

@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 
+from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import IdempotencyMismatch, InvalidInput, NotFound
 from enrollment_addon.core.scope import SYSTEM, Actor, Reach
@@ -220,8 +221,13 @@ def test_many_lots_are_a_job_whose_batch_goes_on_where_it_stopped(studio, sound)
                 finished = part.finished
     assert {lot.expires_on for lot in studio.lots()} == {day}
     assert [studio.balance(client) for client in clients] == [(0, 0, 0)] * 5
-    with pytest.raises(NotUndoable):
-        studio.undo(voided["batch_id"])
+    assert studio.undo(voided["batch_id"], threshold=4, chunk=2)["job_id"]
+    finished = False
+    while not finished:
+        with unit_of_work(studio.session):
+            part = service.undo_chunk(studio.session, batch_id=voided["batch_id"], size=2, actor=SYSTEM)
+            finished = part.finished
+    assert [studio.balance(client) for client in clients] == [(2, 0, 0)] * 5
     with unit_of_work(studio.session):
         plan = service.undo_plan(studio.session, batch_id=extended["batch_id"], actor=SYSTEM)
     assert (plan.clients, plan.clients_spent, plan.kept_spent) == (5, 0, 0)
@@ -233,8 +239,66 @@ def test_many_lots_are_a_job_whose_batch_goes_on_where_it_stopped(studio, sound)
             if part.finished:
                 break
     summary = queries.batch_summary(studio.session, voided["batch_id"])
-    assert (summary.clients, summary.taken_back) == (5, 10)
+    assert (summary.clients, summary.taken_back, summary.undo_result["taken_back"]) == (5, 0, 10)
     studio.session.rollback()
+    assert sound()
+
+
+def plan_of(studio, batch_id):
+    with unit_of_work(studio.session):
+        return service.undo_plan(studio.session, batch_id=batch_id, actor=SYSTEM)
+
+
+def test_a_void_gives_the_credits_back_to_their_lots_unless_something_depends_on_it(studio, pair, sound):
+    grant = studio.grant(pair[1:], 2)
+    gift, paid, other = studio.lots()
+    studio.reserve(pair[0], 1, lot_id=paid.id)
+    made = studio.move("void_lots", lot_ids=[gift.id, paid.id, other.id])
+    one = studio.move("void_lots", lot_ids=[gift.id])
+    assert (made["voided"], one["voided"]) == (6, 0)
+    studio.undo(grant["batch_id"])
+    with clock.frozen(clock.now() + 8 * DAY):
+        assert plan_of(studio, made["batch_id"]) == service.UndoPlan(
+            clients=2, credits=6, taken_back=4, kept_spent=0, clients_spent=0, reserved=0, lapsed=1, closed=2
+        ), "one is past its day; two were granted by what is undone itself"
+    with pytest.raises(InvalidInput):
+        studio.undo(made["batch_id"], reason=" ")
+    result = studio.undo(made["batch_id"], idempotency_key="k", chunk=2)
+    assert (result["taken_back"], result["clients"]) == (4, 2)
+    assert studio.undo(made["batch_id"], idempotency_key="k", chunk=2) == result
+    with pytest.raises(BatchStateConflict):
+        studio.undo(made["batch_id"])
+    assert [studio.balance(client) for client in pair] == [(4, 1, 0), (0, 0, 0)]
+    void, back = queries.lot_entries(studio.session, gift.id)[-2:]
+    assert [(e.kind, e.available_change, e.reason) for e in (void, back)] == [
+        ("void", -3, "as agreed"), ("void", 3, "wrong list"),
+    ]
+    assert (back.reversal_of_id, back.batch_id, void.reversed) == (void.id, made["batch_id"], True)
+    studio.session.rollback()
+    step = studio.move("void_lots", lot_ids=[gift.id], part_of="import_clients")
+    with pytest.raises(NotUndoable):
+        studio.undo(step["batch_id"])
+    assert sound()
+
+
+@pytest.mark.databases("sqlite")
+def test_what_is_undone_after_its_last_day_is_told_to_lapse(studio, pair, sound):
+    gift, paid = (lot.id for lot in studio.lots(pair[0]))
+    extended = studio.move("extend_lots", lot_ids=[gift, paid], expires_on=studio.today + 90 * DAY)
+    moved = transfer(studio, pair, 4)
+    with clock.frozen(clock.now() + 8 * DAY):
+        plan = plan_of(studio, extended["batch_id"])
+        assert (plan.taken_back, plan.lapsed) == (1, 0), "what is left of the gift never expired"
+        assert plan_of(studio, moved["batch_id"]).lapsed == 0
+        studio.undo(moved["batch_id"])
+        assert plan_of(studio, extended["batch_id"]).lapsed == 2, "the day of the paid ones is over"
+        service.hold_lots(studio.session, lot_ids=[paid], held=True, actor=SYSTEM)
+        assert plan_of(studio, extended["batch_id"]).lapsed == 0, "what is on hold does not expire"
+    with unit_of_work(studio.session):
+        studio.session.get(factories.Client, pair[0]).merged_into_id = pair[1]
+    back = transfer(studio, pair, 1)
+    with pytest.raises(NotUndoable):
+        studio.undo(back["batch_id"])
     assert sound()
 
 

@@ -10,7 +10,7 @@ from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import IdempotencyMismatch, InvalidInput, NotFound
 from enrollment_addon.core.scope import SYSTEM, Actor, Reach
 from enrollment_addon.credits import people_hooks, queries, service
-from enrollment_addon.credits.errors import BatchStateConflict, NotEnoughCredits
+from enrollment_addon.credits.errors import BatchStateConflict, NotEnoughCredits, OutOfReach
 from enrollment_addon.jobs.models import Job, JobState
 from enrollment_addon.jobs.service import cancel_job
 from tests import factories
@@ -122,7 +122,8 @@ def test_a_large_undo_is_a_job_that_goes_on_where_it_stopped(studio, sound):
     assert sound()
 
 
-def test_undo_reaches_only_the_clients_of_the_person(studio, sound):
+@pytest.mark.databases("sqlite", "postgresql")
+def test_who_does_not_reach_all_of_a_batch_is_told_so_and_undoes_nothing(studio, sound):
     mine, moved = studio.clients(2)
     with unit_of_work(studio.session):
         user_id = factories.make_user_row(studio.session).id
@@ -136,9 +137,15 @@ def test_undo_reaches_only_the_clients_of_the_person(studio, sound):
     with pytest.raises(NotFound):
         studio.undo(batch_id, actor=stranger)
     with scope.acting_as(studio.session, staff):
-        assert plan(studio, batch_id, staff).clients == 1
-        assert studio.undo(batch_id, actor=staff)["taken_back"] == 2
-    assert [studio.balance(client) for client in (mine, moved)] == [(0, 0, 0), (2, 0, 0)]
+        for refused in (lambda: plan(studio, batch_id, staff), lambda: studio.undo(batch_id, actor=staff)):
+            with pytest.raises(OutOfReach) as refusal:
+                refused()
+            assert refusal.value.params == {"count": 1}
+    assert [studio.balance(client) for client in (mine, moved)] == [(2, 0, 0), (2, 0, 0)]
+    assert studio.undo(batch_id, threshold=1)["job_id"], "somebody who reaches both can"
+    with scope.acting_as(studio.session, staff), unit_of_work(studio.session):
+        assert service.undo_chunk(studio.session, batch_id=batch_id, size=5, actor=staff).finished
+    assert [studio.balance(client) for client in (mine, moved)] == [(0, 0, 0), (0, 0, 0)], "nothing is left behind"
     assert sound()
 
 

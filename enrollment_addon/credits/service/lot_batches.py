@@ -93,12 +93,14 @@ def void_lots(
     reason: str,
     actor: Actor,
     idempotency_key: str | None = None,
+    part_of: str | None = None,
     threshold: int = 500,
     chunk: int = 1_000,
 ) -> dict[str, Any]:
     """Take back the available rest of lots; reserved and used credits stay. Above `threshold` lots as a job.
 
-    Answers `{batch_id, voided, job_id}`; `voided` counts credits and is 0 while a job waits.
+    `part_of` names the verb that does this as one of its steps: then it cannot be undone alone. Answers
+    `{batch_id, voided, job_id}`; `voided` counts credits and is 0 while a job waits.
     Raises: NotFound when a named lot is unknown or out of reach (then none changes), InvalidInput,
     IdempotencyMismatch.
     """
@@ -106,7 +108,8 @@ def void_lots(
 
     def do() -> dict[str, Any]:
         chosen = _chosen(session, lot_ids, actor)
-        batch, job_id = _run(session, VOID, chosen, {}, reason, actor, threshold=threshold, chunk=chunk)
+        given = {"part_of": part_of} if part_of else {}
+        batch, job_id = _run(session, VOID, chosen, given, reason, actor, threshold=threshold, chunk=chunk)
         voided = batch.input["credits"]
         _note(session, "void_lots", batch, reason, actor, voided=voided, job_id=job_id)
         return {"batch_id": batch.id, "voided": voided, "job_id": job_id}

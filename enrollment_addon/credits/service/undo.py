@@ -1,9 +1,9 @@
 """Undoing a batch: the preview, the verb, and the chunks that take back what nobody has spent."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Select, case, func, select, update
 from sqlalchemy.orm import Session
 
@@ -15,46 +15,34 @@ from ...core.scope import Actor, clause_for, reach_of
 from ...jobs.models import ENDED, Job, JobState
 from ...jobs.service import queue_job
 from ...people.models import Client
-from ..errors import BatchStateConflict, NotUndoable
+from ..errors import BatchStateConflict, NotUndoable, OutOfReach
 from ..labels import BATCH_KINDS, BATCH_STATES
-from ..models import EntryKind, lots
+from ..models import EntryKind, entries, lots
 from .grant import KIND as GRANT
 from .grant_chunk import Chunk
 from .ledger import lock_balances, require_reason, retire
-from .lot_batches import EXTEND
-from .undo_moves import UNDO_MOVES, Undone, extended_lots
+from .undo_moves import UNDO_MOVES, Undone, UndoPlan
 
 KIND = "credits.undo"
 UNDOABLE = (GRANT, *UNDO_MOVES)
-"""The kinds of batches that can be undone; what was voided is not given again."""
+"""The kinds of batches that can be undone."""
 
 clients_table: Any = Client.__table__
 
 
-@dataclass(frozen=True)
-class UndoPlan:
-    """What an undo would do, in credits; `clients` got some, `clients_spent` of them used or booked some.
-
-    `kept_spent` includes the `reserved` ones of bookings. What expired or was voided is in neither number.
-    """
-
-    clients: int
-    credits: int
-    taken_back: int
-    kept_spent: int
-    clients_spent: int
-    reserved: int
-
-
 def undo_plan(session: Session, *, batch_id: int, actor: Actor) -> UndoPlan:
-    """Say what an undo would take back now; writes nothing. Raises: NotFound, BatchStateConflict."""
+    """Say what an undo would take back now; writes nothing.
+
+    Raises: NotFound, BatchStateConflict, NotUndoable, OutOfReach.
+    """
     batch = _visible(session, batch_id, actor)
     _require_undoable(session, batch)
+    _require_reach(session, batch, actor)
     if batch.kind != GRANT:
-        return UndoPlan(*UNDO_MOVES[batch.kind].plan(session, batch, actor))
+        return UNDO_MOVES[batch.kind].plan(session, batch)
     spent = lots.c.used + lots.c.reserved
     row = session.execute(
-        _reached_lots(batch_id, actor).with_only_columns(
+        _granted(batch).with_only_columns(
             func.count(),
             *(_total(column) for column in (lots.c.quantity, lots.c.available, spent)),
             _total(case((spent > 0, 1), else_=0)),
@@ -77,10 +65,12 @@ def undo_batch(
 ) -> dict[str, Any]:
     """Take back what is still available in every lot of a batch; spent and booked credits stay.
 
-    What was moved goes back where it came from, a last day becomes what it was. Answers `{taken_back,
+    What was moved goes back where it came from, a last day becomes what it was, what was voided is given back to
+    its lots. Whoever undoes it reaches all of its clients: nothing of it is left behind unseen. Answers `{taken_back,
     kept_spent, clients, job_id}`; above `threshold` clients a background job does it and the numbers are 0. A
     batch whose job was stopped half-way can be undone as well.
-    Raises: NotFound, BatchStateConflict, InvalidInput without a reason, IdempotencyMismatch.
+    Raises: NotFound, BatchStateConflict, NotUndoable, OutOfReach, InvalidInput without a reason,
+    IdempotencyMismatch.
     """
     reason = require_reason(reason)
 
@@ -88,6 +78,7 @@ def undo_batch(
         _visible(session, batch_id, actor)
         batch = lock_batch(session, batch_id)
         _require_undoable(session, batch)
+        _require_reach(session, batch, actor)
         session.execute(
             update(batches)
             .where(batches.c.id == batch_id)
@@ -134,7 +125,7 @@ def undo_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> C
     if batch.kind != GRANT:
         return _undo_moves(session, batch, size, actor)
     page = session.execute(
-        _reached_lots(batch_id, actor)
+        _granted(batch)
         .where(lots.c.client_id > batch.undo_cursor)
         .order_by(lots.c.client_id)
         .limit(size)
@@ -160,12 +151,10 @@ def skip_undo(session: Session, *, batch_id: int, actor: Actor) -> int | None:
     batch = lock_batch(session, batch_id)
     if batch.state != BatchState.undoing:
         return None
-    if batch.kind == GRANT:
-        column, query = lots.c.client_id, _reached_lots(batch_id, actor)
-    elif batch.kind == EXTEND:
-        column, query = lots.c.id, extended_lots(batch, actor)
-    else:  # all of it is one item
+    one_by_one = _granted if batch.kind == GRANT else UNDO_MOVES[batch.kind].lots
+    if one_by_one is None:  # all of it is one item
         return None
+    column, query = lots.c.client_id if batch.kind == GRANT else lots.c.id, one_by_one(batch)
     rest = query.where(column > batch.undo_cursor).with_only_columns(func.min(column), maintain_column_froms=True)
     key: int | None = session.execute(rest).scalar_one()
     if key is not None:
@@ -174,10 +163,10 @@ def skip_undo(session: Session, *, batch_id: int, actor: Actor) -> int | None:
 
 
 def undo_skipped(session: Session, *, batch_id: int, key: int, actor: Actor) -> bool:
-    """Take back what the undo of a batch skipped; False when it is out of reach."""
+    """Take back what the undo of a batch skipped; False when there is no such lot."""
     batch = lock_batch(session, batch_id)
     if batch.kind == GRANT:
-        found = session.execute(_reached_lots(batch_id, actor).where(lots.c.client_id == key)).all()
+        found = session.execute(_granted(batch).where(lots.c.client_id == key)).all()
         result, done = _take_back(session, batch, [row.id for row in found], actor), bool(found)
     else:
         undone = UNDO_MOVES[batch.kind].undo(session, batch, key - 1, 1, actor)
@@ -220,12 +209,24 @@ def _with(before: Mapping[str, int], undone: Undone) -> dict[str, int]:
     )
 
 
-def _reached_lots(batch_id: int, actor: Actor) -> Select[Any]:
-    """Key and client of the batch's lots whose clients the actor reaches."""
-    query = select(lots.c.id, lots.c.client_id).where(lots.c.batch_id == batch_id)
-    if not actor.sees_everything:
-        query = query.join_from(lots, clients_table).where(reach_of(actor))
-    return query
+def _granted(batch: Any) -> Select[Any]:
+    """Key and client of the lots of a grant."""
+    return select(lots.c.id, lots.c.client_id).where(lots.c.batch_id == batch.id)
+
+
+def _require_reach(session: Session, batch: Any, actor: Actor) -> None:
+    """Raises: OutOfReach with the number of the batch's clients whom the actor does not reach."""
+    if actor.sees_everything:
+        return
+    if batch.kind == GRANT:
+        concerned: ColumnElement[bool] = lots.c.batch_id == batch.id
+    else:
+        concerned = lots.c.id.in_(select(entries.c.lot_id).where(entries.c.batch_id == batch.id))
+    clients = select(func.count(lots.c.client_id.distinct())).join_from(lots, clients_table).where(concerned)
+    reached = clients.where(reach_of(actor))
+    strangers = session.execute(clients).scalar_one() - session.execute(reached).scalar_one()
+    if strangers:
+        raise OutOfReach(count=strangers)
 
 
 def _visible(session: Session, batch_id: int, actor: Actor) -> Any:
@@ -251,6 +252,8 @@ def _require_undoable(session: Session, batch: Any) -> None:
     """Raises: BatchStateConflict unless no more chunks of it will come and nothing was undone yet; NotUndoable."""
     if batch.kind not in UNDOABLE:
         raise NotUndoable
+    if batch.input.get("part_of"):
+        raise NotUndoable(_l("This was a part of something larger and cannot be undone alone."))
     if batch.state == BatchState.done:
         return
     if batch.state == BatchState.open and batch.input.get("job_id"):
