@@ -27,7 +27,7 @@ from .jobs import views as jobs_views
 from .people import api as people_api
 from .people import views as people_views
 from .schedule import api as schedule_api
-from .schedule import calendar_views, closure_views, feed_views, group_views
+from .schedule import calendar_views, closure_views, feed_api, feed_views, group_views
 from .schedule import views as schedule_views
 from .settings import Settings
 from .training import api as training_api
@@ -224,7 +224,10 @@ MODULES: tuple[Module, ...] = (
             View(feed_views.FeedView),
             View(feed_views.CalendarFileView),
         ),
-        apis=(schedule_api.ClassGroupApi, schedule_api.SessionApi, schedule_api.BookingApi, schedule_api.ClosureApi),
+        apis=(
+            schedule_api.ClassGroupApi, schedule_api.SessionApi, schedule_api.BookingApi, schedule_api.ClosureApi,
+            feed_api.CalendarLinkApi,
+        ),
     ),
     Module(
         "enrollments",

@@ -12,6 +12,7 @@ from ..billing.queries import enrollment_money
 from ..core.errors import InvalidInput
 from ..core.web.access import MENU, can
 from ..core.web.api import idempotency_key, key_of, operation
+from ..core.web.inputs import list_query
 from ..core.web.records import readable
 from . import queries, service
 from .calc import Refund
@@ -45,8 +46,8 @@ class EnrollmentApi(readable(EnrollmentSchema)):  # type: ignore[misc]
     orders = {"begins_on": (Enrollment.begins_on,), "ends_on": (Enrollment.ends_on,), "status": (Enrollment.status,)}
 
     def listing(self) -> Any:
-        """Deleted ones are left out of lists, not of what is asked for by its key."""
-        g.enrollment_list = True
+        """Deleted ones are left out of lists that don't filter by it, not of what is asked for by its key."""
+        g.enrollment_list = all(entry.get("col") != "deleted" for entry in list_query().get("filters", []))
         return super().listing()
 
     def base_query(self) -> Select[Any]:

@@ -9,6 +9,7 @@ from flask_babel import lazy_gettext as _l
 from marshmallow import Schema, fields, validate
 
 from ..core import money
+from ..core.batches import BatchState
 from ..core.errors import InvalidInput
 from ..core.fields import LARGEST_KEY
 from ..core.web.inputs import Flag, Input, choice_field, key_field
@@ -232,6 +233,42 @@ def charge_amount(given: Any, currency: str) -> int | None:
     return minor
 
 
+class WalkInInput(Input):
+    example = {"client_id": 7, "session_id": 41}
+
+    client_id = key_field(required=True)
+    participant_id = key_field(allow_none=True, metadata={"description": "The client themself unless given"})
+    session_id = key_field(required=True)
+    pay_with = fields.Raw(metadata={"description": PAY_WITH})
+
+
+class AppointmentInput(Input):
+    example = {"client_id": 7, "event_type_id": 4, "starts_at": "2027-03-05T18:00:00+01:00", "pay_with": "auto"}
+
+    client_id = key_field(required=True)
+    participant_id = key_field(allow_none=True, metadata={"description": "The client themself unless given"})
+    event_type_id = key_field(required=True)
+    club_id = key_field(metadata={"description": "The client's club unless given"})
+    team_member_id = key_field(allow_none=True)
+    room = fields.String(allow_none=True)
+    starts_at = fields.AwareDateTime(required=True)
+    ends_at = fields.AwareDateTime(metadata={"description": "After the usual time of the event type unless given"})
+    pay_with = fields.Raw(metadata={"description": PAY_WITH})
+    confirm_overlap = Flag(metadata={"description": "A double booking is meant"})
+
+
+class TakePlaceInput(Input):
+    example = {"confirm_overlap": False}
+
+    confirm_overlap = Flag(metadata={"description": "A double booking of the participant is meant"})
+
+
+class PresentAnswer(Schema):
+    example = {"present": 11}
+
+    present = fields.Integer(required=True, metadata={"description": "How many were booked and are attended now"})
+
+
 class CancelInput(Input):
     example = {"return_credit": True, "reason": "Ill"}
 
@@ -252,6 +289,9 @@ class AttendanceInput(Input):
     example = {"state": "attended"}
 
     state = choice_field(BookingState, required=True)
+    early = Flag(
+        load_default=True, metadata={"description": "False: refuse it for a session whose day has not come"}
+    )
 
 
 class ClosureInput(Input):
@@ -266,6 +306,17 @@ class ClosureInput(Input):
     )
     makeups = Flag(metadata={"description": "Who paid by a charge or a trial gets a credit instead of the money"})
     reason = fields.String(load_default=lambda: gettext("Closed"))
+    preview = Flag(load_default=False, metadata={"description": "Only say what it would do"})
+
+
+class ClosurePlanAnswer(Schema):
+    example = {"sessions": 5, "booked": 200, "waiting": 3, "clients": 198, "credits": 200}
+
+    sessions = fields.Integer(required=True)
+    booked = fields.Integer(required=True)
+    waiting = fields.Integer(required=True)
+    clients = fields.Integer(required=True)
+    credits = fields.Integer(required=True, metadata={"description": "How many credits go back"})
 
 
 class ClosureAnswer(Schema):
@@ -276,6 +327,43 @@ class ClosureAnswer(Schema):
     sessions = fields.Integer(required=True)
     booked = fields.Integer(required=True)
     credits = fields.Integer(required=True)
+
+
+def _asked(name: str) -> Any:
+    """A number that a closure was opened with."""
+    return fields.Function(lambda batch: batch.input.get(name), required=True, metadata={"type": "integer"})
+
+
+class ClosureSchema(Schema):
+    example = {
+        "id": 31, "state": "undone", "reason": "Flood", "sessions": 5, "booked": 200, "clients": 198, "credits": 200,
+        "created_at": "2026-03-02T09:30:00+00:00", "undone_at": "2026-03-03T09:30:00+00:00",
+        "undo_reason": "It dried up",
+        "undo_result": {"taken_back": 199, "kept_spent": 1, "clients": 198, "overlaps": 0},
+    }
+
+    id = fields.Integer(required=True)
+    state = fields.String(required=True, metadata={"enum": [str(state) for state in BatchState]})
+    reason = fields.String(required=True, allow_none=True, attribute="note")
+    sessions = fields.Integer(required=True, attribute="total")
+    booked = _asked("booked")
+    clients = _asked("clients")
+    credits = _asked("credits")
+    created_at = fields.AwareDateTime(required=True)
+    undone_at = fields.AwareDateTime(required=True, allow_none=True)
+    undo_reason = fields.String(required=True, allow_none=True)
+    undo_result = fields.Dict(required=True, allow_none=True)
+
+
+class ReopenPlanAnswer(Schema):
+    example = {"sessions": 5, "over": 0, "bookings": 200, "clients": 198, "taken": 0, "busy": 1}
+
+    sessions = fields.Integer(required=True)
+    over = fields.Integer(required=True, metadata={"description": "Sessions whose time is past"})
+    bookings = fields.Integer(required=True)
+    clients = fields.Integer(required=True)
+    taken = fields.Integer(required=True, metadata={"description": "Sessions whose instructor or room is taken by now"})
+    busy = fields.Integer(required=True, metadata={"description": "Places of people who are booked elsewhere by now"})
 
 
 class ReopenInput(Input):
@@ -294,3 +382,30 @@ class ReopenAnswer(Schema):
         required=True, metadata={"description": "Of those that came back: whose participant is booked elsewhere too"}
     )
     job_id = fields.Integer(required=True, allow_none=True)
+
+
+class CalendarLinkSchema(Schema):
+    example = {
+        "id": 6, "team_member_id": 5, "client_id": None, "class_group_id": None,
+        "created_at": "2026-03-02T09:30:00+00:00",
+    }
+
+    id = fields.Integer(required=True)
+    team_member_id = fields.Integer(required=True, allow_none=True)
+    client_id = fields.Integer(required=True, allow_none=True)
+    class_group_id = fields.Integer(required=True, allow_none=True)
+    created_at = fields.AwareDateTime(required=True)
+
+
+class CalendarLinkMade(CalendarLinkSchema):
+    example = {**CalendarLinkSchema.example, "url": "https://example.org/enrollment/calendar/3lGq….ics"}
+
+    url = fields.String(required=True, metadata={"description": "Shown now and never again"})
+
+
+class CalendarLinkInput(Input):
+    example = {"team_member_id": 5}
+
+    team_member_id = key_field(metadata={"description": "One of the three says whose calendar it is"})
+    client_id = key_field()
+    class_group_id = key_field()

@@ -17,6 +17,7 @@ from enrollment_addon.core.web.api import Operation
 from enrollment_addon.jobs.models import Job, JobState
 from enrollment_addon.jobs.queries import jobs
 from enrollment_addon.people.models import Client, Club, ReachChoice, TeamMember
+from enrollment_addon.schedule.models import CalendarFeed
 from tests import factories
 from tests.conftest import PASSWORD
 
@@ -189,6 +190,7 @@ class Possessions:
     session: int
     booking: int
     closure: int
+    link: int
     enrollment: int
 
     def key_for(self, path: str) -> int | None:
@@ -199,7 +201,7 @@ class Possessions:
             "/charges/": self.charge, "/payments/": self.payment, "/training_reports/": self.report,
             "/enrollments/": self.enrollment,
             "/class_groups/": self.group, "/sessions/": self.session, "/bookings/": self.booking,
-            "/closures/": self.closure,
+            "/closures/": self.closure, "/calendar_links/": self.link,
         }
         return next((key for start, key in kinds.items() if path.startswith(start)), None)
 
@@ -215,7 +217,8 @@ def _possessions(session: Session, yoga: Any, user_id: int, **client: Any) -> Po
         kind="schedule.close", created_by_id=user_id, state=BatchState.done, total=0, done=0, skipped=[],
         input={"booked": 0, "clients": 0, "credits": 0},
     )
-    session.add_all([batch, job, closure])
+    link = CalendarFeed(client_id=person.id, secret_hash=str(person.id))
+    session.add_all([batch, job, closure, link])
     session.flush()
     participant = factories.make_participant(session, person)
     enrollment = factories.make_enrollment(session, person, factories.make_package(session, yoga))
@@ -238,6 +241,7 @@ def _possessions(session: Session, yoga: Any, user_id: int, **client: Any) -> Po
         session=lesson.id,
         booking=factories.make_booking(session, lesson, participant, state="booked").id,
         closure=closure.id,
+        link=link.id,
         report=factories.make_training_report(
             session, participant, enrollment_id=enrollment.id, visible_to_client=True
         ).id,
