@@ -98,6 +98,13 @@ def end_of(begins_on: dt.date, valid_days: int | None) -> dt.date | None:
     return None if valid_days is None else begins_on + dt.timedelta(days=valid_days - 1)
 
 
+def days_in_year(begins_on: dt.date, days: int, year: int) -> int:
+    """How many of so many days, from one day on, lie in a calendar year."""
+    ends_on = begins_on + dt.timedelta(days=days - 1)
+    first, last = max(begins_on, dt.date(year, 1, 1)), min(ends_on, dt.date(year, 12, 31))
+    return max(0, (last - first).days + 1)
+
+
 def days_paused(begins_on: dt.date, ends_on: dt.date, resumed_on: dt.date | None = None) -> int:
     """The days of a pause, both ends included, up to the day before it was resumed."""
     last = ends_on if resumed_on is None else min(ends_on, resumed_on - dt.timedelta(days=1))

@@ -62,7 +62,7 @@ class PauseOverlaps(Conflict):
 
 class PauseLimit(Conflict):
     code = "pause_limit"
-    message = _l("At most %(pauses)s pauses and %(days)s days of pause in a year.")
+    message = _l("At most %(pauses)s pauses and %(days)s days of pause in a year; in %(year)s it would be more.")
 
 
 class NothingPaused(Conflict):
@@ -88,6 +88,11 @@ class NotBookable(Conflict):
 class PausedThatDay(Conflict):
     code = "enrollment_paused"
     message = _l("This enrollment is paused from %(first)s to %(last)s.")
+
+
+class RestsNow(Conflict):
+    code = "enrollment_paused"
+    message = _l("This enrollment rests from %(first)s to %(last)s; later days can be booked once it goes on.")
 
 
 class NotYetBegun(Conflict):

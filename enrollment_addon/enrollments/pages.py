@@ -23,7 +23,7 @@ from .calc import Refund, price_of
 from .forms import BeginForm, CancelForm, CompleteForm, EnrollForm, PauseForm, ReasonForm, ResumeForm, SessionsForm
 from .models import Enrollment
 from .service.create import next_begin
-from .texts import details_of
+from .texts import details_of, span
 
 
 class VerbPages:
@@ -319,10 +319,11 @@ class VerbPages:
         told = details_of({"sessions": plan.sessions, "charged": plan.owed, "currency": item.currency})
         if plan.sessions and plan.until:
             told.append(_("good until %(date)s", date=render.date(plan.until)))
-        lost = _("Cancelled bookings are not made again.") if plan.bookings else ""
+        lost = [_("Cancelled bookings are not made again.")] if plan.bookings else []
+        lost += [_("The pause %(days)s is not brought back.", days=span(pause)) for pause in plan.pauses]
         return self._ask(
             item, form, title=_("Undo the last step?"), submit_label=_("Undo"), facts=[],
-            sentence=" ".join(filter(None, (" · ".join(told), lost))),
+            sentence=" ".join(filter(None, (" · ".join(told), *lost))),
         )
 
     @expose("/delete/<pk>", methods=["GET", "POST"])

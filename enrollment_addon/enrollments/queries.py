@@ -143,11 +143,11 @@ def open_pauses(session: Session, enrollment_id: int) -> Sequence[EnrollmentPaus
 
 
 def pauses_in_year(session: Session, enrollment_id: int, year: int) -> Sequence[EnrollmentPause]:
-    """The pauses that begin in a year and were not given up before their first day."""
+    """The pauses with days in a year that were not given up before their first day."""
     return session.scalars(
         select(EnrollmentPause).where(
             EnrollmentPause.enrollment_id == enrollment_id, EnrollmentPause.days > 0,
-            EnrollmentPause.begins_on.between(dt.date(year, 1, 1), dt.date(year, 12, 31)),
+            EnrollmentPause.begins_on <= dt.date(year, 12, 31), EnrollmentPause.ends_on >= dt.date(year, 1, 1),
         )
     ).all()
 

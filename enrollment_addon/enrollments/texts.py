@@ -1,12 +1,13 @@
 """What a step of an enrollment did, in short sentences with numbers."""
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from ..core.web.render import amount
+from ..core.web.render import amount, date
 
 
 def details_of(details: Mapping[str, Any]) -> list[str]:
@@ -27,6 +28,15 @@ def details_of(details: Mapping[str, Any]) -> list[str]:
         told.append(ngettext("%(num)s session is back", "%(num)s sessions are back", details["sessions"]))
     if details.get("bookings"):
         told.append(ngettext("%(num)s booking cancelled", "%(num)s bookings cancelled", details["bookings"]))
+    told.extend(_("pause %(days)s given up", days=span(pause)) for pause in details.get("pauses", []))
+    if "begins_on" in details:
+        told.append(span(details))
     if details.get("days"):
         told.append(ngettext("%(num)s day", "%(num)s days", details["days"]))
     return told
+
+
+def span(details: Mapping[str, Any]) -> str:
+    """The first and the last day of a pause that was noted."""
+    first, last = (date(dt.date.fromisoformat(details[name])) for name in ("begins_on", "ends_on"))
+    return f"{first} – {last}"

@@ -8,9 +8,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment_addon.core import clock
 from enrollment_addon.core.errors import Conflict
 from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.credits.errors import NotEnoughCredits
 from enrollment_addon.credits.service import check_ledger
 from enrollment_addon.enrollments import queries, service
 from enrollment_addon.enrollments.calc import Refund, Status
+from enrollment_addon.enrollments.errors import RestsNow
 from enrollment_addon.enrollments.jobs import PAUSES
 from enrollment_addon.enrollments.models import Enrollment
 from enrollment_addon.jobs.service import queue_job
@@ -145,3 +147,56 @@ def test_a_merged_client_keeps_enrollments_and_a_held_one_cannot_be_deleted(sess
     assert [row["id"] for row in rows] == [sold.id]
     people.erasures["enrollments"](session, client_id=target.id, needles=["Cleo"])
     assert {step.reason for step in queries.history(session, sold.id)} <= {None, "[erased]"}
+
+
+def test_pauses_count_in_the_years_they_lie_in(session: Session, sold: Enrollment) -> None:
+    def pause(begins_on: dt.date, ends_on: dt.date, days: int, pauses: int = 2) -> None:
+        limits = service.PauseLimits(pauses, days)
+        service.pause_enrollment(
+            session, enrollment_id=sold.id, begins_on=begins_on, ends_on=ends_on, limits=limits, actor=SYSTEM
+        )
+
+    year = NOW.year
+    queries.lots_of_enrollment(session, sold.id)[0].expires_on = sold.ends_on = None
+    with pytest.raises(Conflict, match=f"in {year + 1} it would"):
+        pause(dt.date(year, 12, 27), dt.date(year + 1, 1, 11), 10)
+    pause(dt.date(year, 12, 27), dt.date(year + 1, 1, 6), 10)
+    pause(dt.date(year + 1, 2, 1), dt.date(year + 1, 2, 4), 10)
+    with pytest.raises(Conflict):
+        pause(dt.date(year + 1, 3, 1), dt.date(year + 1, 3, 1), 10)
+    with pytest.raises(Conflict):
+        pause(dt.date(year, 12, 1), dt.date(year, 12, 6), 10)
+    pause(dt.date(year, 12, 1), dt.date(year, 12, 5), 10)
+    pause(dt.date(year + 1, 4, 1), dt.date(year + 1, 4, 1), 11)  # the pause that began the year before is none of it
+    service.cancel_enrollment(session, enrollment_id=sold.id, refund=Refund.none, actor=SYSTEM)
+    first = {"begins_on": f"{year}-12-01", "ends_on": f"{year}-12-05"}
+    plan = service.undo_plan(session, enrollment_id=sold.id)
+    assert (plan.pauses[0], len(plan.pauses)) == (first, 4), "the undo says what it does not bring back"
+
+
+def test_while_it_rests_the_refusal_names_the_pause_and_all_used_completes_it_then(
+    session: Session, sold: Enrollment
+) -> None:
+    booked = [book(session, sold, day) for day in (1, 2, 3)]
+    last = book(session, sold, 12)
+    with clock.frozen(NOW + dt.timedelta(days=4)):
+        for each in booked:
+            schedule.record_attendance(session, booking_id=each.id, state="attended", actor=SYSTEM)
+        ends_on = clock.today("UTC") + dt.timedelta(days=3)
+        service.pause_enrollment(session, enrollment_id=sold.id, ends_on=ends_on, limits=LIMITS, actor=SYSTEM)
+        schedule.cancel_booking(session, booking_id=last.id, return_credit=True, actor=SYSTEM)
+        for pays in (PayWith(), PayWith(Pays.enrollment, enrollment_id=sold.id)):
+            with pytest.raises(RestsNow, match="rests from 2026-03-06 to 2026-03-09"), session.begin_nested():
+                book(session, sold, 20, pay_with=pays)
+        stranger = factories.make_participant(session, sold.client)
+        with pytest.raises(NotEnoughCredits), session.begin_nested():
+            book(session, sold, 21, pay_with=PayWith(), participant_id=stranger.id)
+        service.resume_enrollment(session, enrollment_id=sold.id, actor=SYSTEM)
+        again = book(session, sold, 6)
+        service.pause_enrollment(
+            session, enrollment_id=sold.id, ends_on=ends_on - dt.timedelta(days=2), limits=LIMITS, actor=SYSTEM
+        )
+        schedule.record_attendance(session, booking_id=again.id, state="attended", early=True, actor=SYSTEM)
+        assert figures(session, sold) == ("paused", 4, 0, 0)
+        service.resume_enrollment(session, enrollment_id=sold.id, actor=SYSTEM)
+        assert figures(session, sold) == ("completed", 4, 0, 0)

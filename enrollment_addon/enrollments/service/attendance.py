@@ -11,7 +11,7 @@ from ...core.errors import NotFound
 from ...core.scope import Actor
 from .. import queries
 from ..calc import Status
-from ..errors import NotBookable, NotYetBegun, OtherParticipant, PausedThatDay
+from ..errors import NotBookable, NotYetBegun, OtherParticipant, PausedThatDay, RestsNow
 from ..labels import STATUSES
 from ..models import Enrollment
 from .steps import lock_row, note, void_sessions
@@ -27,12 +27,14 @@ def guard_booking(
 ) -> None:
     """Whether an enrollment can pay for a session of that day.
 
-    Raises: NotFound, NotBookable, PausedThatDay, NotYetBegun, OtherParticipant.
+    Raises: NotFound, NotBookable, PausedThatDay, RestsNow, NotYetBegun, OtherParticipant.
     """
     item = _as_it_is(session, enrollment_id)
     for pause in queries.open_pauses(session, item.id):
         if pause.begins_on <= day <= pause.ends_on:
             raise PausedThatDay(first=pause.begins_on, last=pause.ends_on)
+        if item.status == Status.paused:
+            raise RestsNow(first=pause.begins_on, last=pause.ends_on)
     if item.deleted_at is not None or item.status not in BOOKABLE:
         raise NotBookable(status=dict(STATUSES)[Status(item.status)])
     if day < item.begins_on:

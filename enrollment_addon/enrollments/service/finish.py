@@ -34,7 +34,7 @@ def complete_enrollment(
     def complete() -> int:
         item = lock(session, enrollment_id)
         require_change(item, Status.completed)
-        end_pauses(session, item, actor=actor)
+        pauses = end_pauses(session, item, actor=actor)
         left = queries.counts_of(session, item.id).remaining
         voided = 0
         if unused == Unused.void:
@@ -43,7 +43,7 @@ def complete_enrollment(
         item.status = Status.completed
         note(
             session, item, "complete_enrollment", Status.active, actor=actor, reason=reason, left=left, voided=voided,
-            unused=str(unused),
+            unused=str(unused), pauses=pauses,
         )
         return item.id
 
@@ -77,7 +77,7 @@ def cancel_enrollment(
         proposed = queries.refund_quote(session, item, kind)
         given = _amount(item, proposed, kind, amount, may_adjust=may_adjust)
         why = reason or f"Enrollment {item.id} cancelled"
-        end_pauses(session, item, actor=actor)
+        pauses = end_pauses(session, item, actor=actor)
         cancelled = cancel_enrollment_bookings(
             session, enrollment_id=item.id, begins=clock.now(), actor=actor, reason=why
         )
@@ -90,7 +90,7 @@ def cancel_enrollment(
         note(
             session, item, "cancel_enrollment", Status.active, actor=actor, reason=reason, refund=str(kind),
             refunded=given, proposed=proposed.amount, currency=item.currency, voided=voided, withdrawn=withdrawn,
-            bookings=len(cancelled),
+            bookings=len(cancelled), pauses=pauses,
         )
         return item.id
 

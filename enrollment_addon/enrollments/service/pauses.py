@@ -16,9 +16,10 @@ from ...core.fields import REQUIRED, clean, date
 from ...core.scope import Actor
 from ...credits.service import hold_lots, shift_expiry
 from ...people.models import Club
+from ...schedule.hooks import after_attendance
 from ...schedule.service import cancel_enrollment_bookings, lock_accounts
 from .. import queries
-from ..calc import Status, days_paused
+from ..calc import Status, days_in_year, days_paused
 from ..errors import NothingPaused, PauseLimit, PauseOverlaps
 from ..models import Enrollment, EnrollmentPause
 from .create import FIRST_DAY, LATEST_BEGIN_DAYS
@@ -27,7 +28,7 @@ from .steps import lock, lock_row, note, once, reason_or_none, refusal_of, requi
 
 @dataclass(frozen=True)
 class PauseLimits:
-    """How much an enrollment may rest in one calendar year."""
+    """How much an enrollment may rest in one calendar year: pauses that begin in it, and days that lie in it."""
 
     pauses: int
     days: int
@@ -77,7 +78,7 @@ def pause_enrollment(
             _rest(session, item, actor)
         note(
             session, item, "pause_enrollment", Status.active, actor=actor, reason=reason, bookings=len(cancelled),
-            begins_on=first.isoformat(), ends_on=last.isoformat(), days=count,
+            **_span(first, last), days=count,
         )
         return item.id
 
@@ -100,6 +101,7 @@ def resume_enrollment(
         if not pauses:
             raise NothingPaused if item.status == Status.active else refusal_of(item)
         _end(session, item, pauses[0], today_at(item), reason=reason, actor=actor)
+        after_attendance(session, [item.id], actor)  # what was used while it rested counts now
         return item.id
 
     asked = {"enrollment_id": enrollment_id, "reason": reason}
@@ -166,15 +168,27 @@ def _turn(session: Session, item: Enrollment, pause: EnrollmentPause, actor: Act
     today = today_at(item)
     if pause.ends_on < today:
         _end(session, item, pause, pause.ends_on + dt.timedelta(days=1), reason=None, actor=actor)
+        after_attendance(session, [item.id], actor)
     elif item.status == Status.active:
         _rest(session, item, actor)
-        note(session, item, "pause_enrollment", Status.active, actor=actor, reason=pause.reason, days=pause.days)
+        note(
+            session, item, "pause_enrollment", Status.active, actor=actor, reason=pause.reason, days=pause.days,
+            **_span(pause.begins_on, pause.ends_on),
+        )
 
 
-def end_pauses(session: Session, item: Enrollment, *, actor: Actor) -> None:
-    """Give up what is planned, when an enrollment ends; its end goes back."""
+def end_pauses(session: Session, item: Enrollment, *, actor: Actor) -> list[dict[str, str]]:
+    """Give up what is planned, when an enrollment ends; its end goes back. First and last days of what was given up."""
+    given_up = []
     for pause in queries.open_pauses(session, item.id):
+        given_up.append(_span(pause.begins_on, pause.ends_on))
         _end(session, item, pause, today_at(item), reason=None, actor=actor)
+    return given_up
+
+
+def _span(first: dt.date, last: dt.date) -> dict[str, str]:
+    """The days of a pause as they are noted."""
+    return {"begins_on": first.isoformat(), "ends_on": last.isoformat()}
 
 
 def _rest(session: Session, item: Enrollment, actor: Actor) -> None:
@@ -221,10 +235,14 @@ def _check_limits(session: Session, item: Enrollment, first: dt.date, last: dt.d
     for other in queries.open_pauses(session, item.id):
         if other.begins_on <= last and first <= other.ends_on:
             raise PauseOverlaps(first=other.begins_on, last=other.ends_on)
-    earlier = queries.pauses_in_year(session, item.id, first.year)
-    days = sum(pause.days for pause in earlier) + days_paused(first, last)
-    if len(earlier) >= limits.pauses or days > limits.days:
-        raise PauseLimit(pauses=limits.pauses, days=limits.days)
+    wanted = (first, days_paused(first, last))
+    for year in range(first.year, last.year + 1):
+        pauses = [(pause.begins_on, pause.days) for pause in queries.pauses_in_year(session, item.id, year)]
+        pauses.append(wanted)
+        begun = sum(begins_on.year == year for begins_on, _ in pauses)
+        days = sum(days_in_year(begins_on, count, year) for begins_on, count in pauses)
+        if begun > limits.pauses or days > limits.days:
+            raise PauseLimit(pauses=limits.pauses, days=limits.days, year=str(year))
 
 
 def _midnight(item: Enrollment, day: dt.date) -> dt.datetime:

@@ -37,7 +37,7 @@ def delete_enrollment(session: Session, *, enrollment_id: int, reason: str, acto
     paid = queries.money_of(session, item.id)
     if (settled := paid.paid - paid.refunded) > 0:
         raise MoneySettled(amount=str(money.to_decimal(settled, item.currency)), currency=item.currency)
-    end_pauses(session, item, actor=actor)
+    pauses = end_pauses(session, item, actor=actor)
     cancelled = cancel_enrollment_bookings(
         session, enrollment_id=item.id, begins=clock.now(), actor=actor, reason=reason
     )
@@ -47,7 +47,7 @@ def delete_enrollment(session: Session, *, enrollment_id: int, reason: str, acto
     item.deleted_at = clock.now()
     note(
         session, item, "delete_enrollment", Status(item.status), actor=actor, reason=reason, voided=voided,
-        withdrawn=withdrawn, currency=item.currency, bookings=len(cancelled),
+        withdrawn=withdrawn, currency=item.currency, bookings=len(cancelled), pauses=pauses,
     )
 
 

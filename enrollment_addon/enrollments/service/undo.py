@@ -23,13 +23,14 @@ UNDOABLE = ("cancel_enrollment", "complete_enrollment", "auto_complete_enrollmen
 @dataclass(frozen=True)
 class UndoPlan:
     """What an undo would do: which step it takes back, and the sessions (good until a day) and money that come
-    with it."""
+    with it. Bookings and pauses, by their first and last days, are gone."""
 
     verb: str
     sessions: int
     until: dt.date | None
     owed: int
     bookings: int
+    pauses: list[dict[str, str]]
 
 
 def undo_plan(session: Session, *, enrollment_id: int) -> UndoPlan:
@@ -37,7 +38,8 @@ def undo_plan(session: Session, *, enrollment_id: int) -> UndoPlan:
     item = require(session, Enrollment, enrollment_id)
     step = _step(session, item)
     return UndoPlan(
-        step.verb, queries.voided_by(session, step), end_again(item), owed_again(step), step.details.get("bookings", 0)
+        step.verb, queries.voided_by(session, step), end_again(item), owed_again(step),
+        step.details.get("bookings", 0), step.details.get("pauses", []),
     )
 
 
@@ -46,7 +48,7 @@ def undo_enrollment(
 ) -> Enrollment:
     """Take the cancellation or completion back: the status before, the sessions again; what was refunded is owed.
 
-    Bookings that were cancelled are not made again: somebody else may have the place.
+    Bookings that were cancelled are not made again: somebody else may have the place. Pauses stay given up.
     Raises: NotFound, InvalidInput, EnrollmentDeleted, NothingToUndo; StillNeeded says what depends on it.
     """
     reason = reason_of(reason)

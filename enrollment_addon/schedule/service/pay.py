@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -15,7 +15,7 @@ from ...core import clock
 from ...core.errors import AddonError
 from ...core.scope import Actor
 from ...credits.errors import NotEnoughCredits
-from ...credits.models import lots
+from ...credits.models import lot_participants, lots, something_left
 from ...credits.service import consume_credits, release_credits, reserve_credits, restore_credits
 from ...people.models import Club
 from ..calc import BY_CREDIT, OFF, BookingState, Pays, PayWith
@@ -115,8 +115,8 @@ def reserve(
 ) -> int:
     """Reserve a credit: of the enrollment or the lot named, else of whatever is good for it; the lot's key.
 
-    Raises: NotEnoughCredits; what the guard says of the enrollment named, or of the first one that had credits
-    where nothing else could pay.
+    Raises: NotEnoughCredits; what the guard says of the enrollment named, or of the first one that had credits,
+    free or on hold, where nothing else could pay.
     """
     guards = Guards(session, client_id, participant_id, day)
     if wish.enrollment_id is not None:
@@ -130,10 +130,27 @@ def reserve(
             may_pay=guards.let_pay,
         )
     except NotEnoughCredits:
+        for enrollment_id in _resting(session, client_id, participant_id, event_type_id):
+            guards.let_pay(enrollment_id)
         if guards.refusals:
             raise guards.refusals[0] from None
         raise
     return takes[0].lot_id
+
+
+def _resting(session: Session, client_id: int, participant_id: int, event_type_id: int) -> list[int]:
+    """Enrollments whose credits a participant could spend if they weren't on hold, the oldest first."""
+    restricted = select(lot_participants.c.lot_id).where(lot_participants.c.lot_id == lots.c.id)
+    theirs = restricted.where(lot_participants.c.participant_id == participant_id)
+    found = session.connection().execute(
+        select(lots.c.enrollment_id)
+        .where(
+            lots.c.client_id == client_id, lots.c.event_type_id == event_type_id, lots.c.held, something_left,
+            lots.c.enrollment_id.is_not(None), or_(~restricted.exists(), theirs.exists()),
+        )
+        .order_by(lots.c.id)
+    )
+    return list(found.scalars())
 
 
 def _charge(
