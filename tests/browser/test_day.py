@@ -13,6 +13,7 @@ from enrollment_addon.catalog.models import EventType
 from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.enrollments.service import create_enrollment
 from enrollment_addon.people.models import Client, Club, ParticipantKind
 from enrollment_addon.schedule import service as schedule
 from enrollment_addon.schedule.calc import Pays, PayWith
@@ -93,13 +94,43 @@ def test_a_package_is_sold_booked_attended_and_cancelled_with_a_refund(
     expect(page.get_by_text("Cancelled").first).to_be_visible()
 
 
-def test_a_closure_says_whom_it_sends_home(open_as: Callable[..., Page], app: Flask, day: Day) -> None:
+def test_one_of_three_enrollments_pays_and_the_freed_place_passes_over_who_cannot_pay(
+    open_as: Callable[..., Page], app: Flask, studio: Studio, day: Day
+) -> None:
+    """At last the session is closed, which says whom it sends home, and opened again."""
+    able = studio.clients[3]
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        client = session.get_one(Client, able)
+        factories.make_participant(session, client, kind=ParticipantKind.self, name=client.full_name)
+        factories.make_lot(session, client, session.get_one(EventType, studio.yoga), quantity=1)
+        sold = [
+            create_enrollment(session, client_id=day.maya, package_id=day.package, actor=SYSTEM).id for _of in range(3)
+        ]
     page = open_as("ana")
-    page.goto(f"/enrollment/sessions/show/{day.session}")
+    page.goto(f"/enrollment/sessions/book/{day.session}?client_id={day.maya}")
+    page.get_by_label("Paid by").select_option(f"enrollment:{sold[1]}")
+    page.get_by_role("button", name="Book", exact=True).click()
+    expect(page.get_by_text("2 of 2 places")).to_be_visible()
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        for key in (day.late, able):
+            assert schedule.book(session, client_id=key, session_id=day.session, actor=SYSTEM).state == "waitlisted"
+
+    maya = page.locator(".enr-roster", has_text="Maya 00 Fischer")
+    maya.get_by_role("link", name="Cancel the booking of Maya 00 Fischer").click()
+    expect(page.get_by_text(f"Enrollment {sold[1]}")).to_be_visible()
+    expect(page.get_by_text("Nothing: the credit is forfeited.")).to_be_visible()
+    expect(page.get_by_text("Maya 01 Fischer, the first in line")).to_be_visible()
+    page.get_by_label("Return it").check()
+    page.get_by_role("button", name="Cancel the booking").click()
+    expect(page.get_by_text("the credit is back")).to_be_visible()
+    for name, told in (("01", "On the waitlist"), ("03", "Booked")):
+        row = page.locator(".enr-roster", has_text=f"Maya {name} Fischer")
+        expect(row.locator(".enr-badge")).to_have_text(told)
+
     page.get_by_role("link", name="Close session").click()
     page.get_by_label("Reason").fill("Burst pipe")
     page.get_by_role("button", name="See what happens").click()
-    page.get_by_role("button", name="Close 1 session for 1 person").click()
+    page.get_by_role("button", name="Close 1 session for 3 people").click()
     expect(page.get_by_text("1 session was closed.")).to_be_visible()
     page.get_by_role("link", name="Undo").first.click()
     page.get_by_label("Reason").fill("Repaired")
