@@ -22,11 +22,11 @@ from .models import CreditBalance, EntryKind
 from .views import add_to_selection
 from .views.common import explained
 from .views.explain import told_shared
-from .views.moves import extend_of_clients
+from .views.moves import extend_of_clients, void_of_clients
 
 MENU = "EnrollmentCredits"
 SOON_DAYS = 30
-UNDOABLE = (EntryKind.grant, EntryKind.transfer_out, EntryKind.transfer_in, EntryKind.extend)
+UNDOABLE = (EntryKind.grant, EntryKind.transfer_out, EntryKind.transfer_in, EntryKind.extend, EntryKind.void)
 _NOTHING = queries.Summary()
 
 
@@ -100,6 +100,7 @@ def _moves(client: Client) -> list[dict[str, Any]]:
         (_("Transfer session credits"), "transfer", "transfer_session_credits"),
         (_("Convert session credits"), "convert", "convert_session_credits"),
         (_("Extend credit expiry"), "extend", "extend_credit_expiry"),
+        (_("Void session credits"), "void", "void_session_credits"),
     ]
     return [
         {"label": label, "url": url_for(f"CreditMovesView.{page}", pk=client.id)}
@@ -111,13 +112,13 @@ def _moves(client: Client) -> list[dict[str, Any]]:
 def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
     """A change of credits as a sentence, with the way to its undo where a batch did it."""
     kind = item.verb.removeprefix("credits_")
-    words = {str(k): label for k, label in labels.ENTRY_KINDS}
-    if not item.verb.startswith("credits_") or kind not in words:
+    if not item.verb.startswith("credits_") or kind not in dict(labels.ENTRY_KINDS):
         return None
     batch_id = item.details.get("batch_id")
+    what = labels.entry_label(kind, 1 if item.details["gives"] else -1)
     text = _(
         "%(event_type)s: %(credits)s · %(what)s", event_type=item.details["event_type"],
-        credits=ngettext("%(num)s credit", "%(num)s credits", item.details["credits"]), what=words[kind],
+        credits=ngettext("%(num)s credit", "%(num)s credits", item.details["credits"]), what=what,
     )
     if kind == EntryKind.extend:
         until = item.details["until"]
@@ -140,6 +141,7 @@ PART = ClientPart(
     actions=(
         ListAction("add_session_credits", _l("Add session credits"), add_to_selection, primary=True),
         ListAction("extend_credit_expiry", _l("Extend credit expiry"), extend_of_clients),
+        ListAction("void_session_credits", _l("Void session credits"), void_of_clients),
     ),
     prepare=prepare,
     card=card,

@@ -150,12 +150,55 @@ def test_lots_are_voided_and_extended_from_their_list_and_the_clients(
     form = choose(ana, "lots", "void_session_credits", all="1", filter="")
     assert "Take back 20 credits" in form.text
     done = post(ana, "/enrollment/lots/take-back", form.text)
-    assert "20 credits were taken back." in ana.get(done.location).text
+    page = ana.get(done.location).text
+    assert "20 credits were taken back." in page
+    card = ana.get(f"/enrollment/clients/show/{studio.clients[0]}").text
+    assert "Taken back" in card
+    batch = re.search(r"/enrollment/batches/show/(\d+)", page)
+    assert batch
+    assert f"/enrollment/batches/show/{batch[1]}" in card, "the way to its undo"
+    preview = ana.get(f"/enrollment/batches/undo/{batch[1]}").text
+    assert "20 of 20 voided credits come back to their lots." in preview
+    assert undo(ana, page).status_code == 302
+    assert sorted(set(balances(app).values())) == [0, 10]
+    assert "Given back" in ana.get(f"/enrollment/credits/explain/{studio.clients[0]}").text
+    assert "Given back" in ana.get(f"/enrollment/clients/show/{studio.clients[0]}").text
+    form = choose(ana, "lots", "void_session_credits", all="1", filter="")
+    post(ana, "/enrollment/lots/take-back", form.text)
     assert set(balances(app).values()) == {0}
     form = choose(ana, "lots", "extend_credit_expiry", all="1", filter="")
     refused = post(ana, "/enrollment/lots/new-last-day", form.text, expiry="none")
     assert refused.status_code == 409
     assert "Nothing is left in these lots" in refused.text
+    assert_ledger_is_consistent(app)
+
+
+def test_credits_are_voided_from_the_card_and_the_list_of_clients(
+    ana: FlaskClient, app: Flask, studio: Studio, private: int
+) -> None:
+    url = f"/enrollment/credit-moves/void/{studio.clients[0]}"
+    assert url in ana.get(f"/enrollment/clients/show/{studio.clients[0]}").text
+    form = ana.get(url).text
+    assert "Take back 10 credits" in form
+    take_back = "/enrollment/credit-moves/take-back"
+    unsaid = post(ana, take_back, form, reason="")
+    assert unsaid.status_code == 422
+    done = post(ana, take_back, form)
+    assert done.location == f"/enrollment/clients/show/{studio.clients[0]}"
+    assert "10 credits were taken back." in ana.get(done.location).text
+    assert post(ana, take_back, form).status_code == 302, "a second click changes nothing"
+    search = "search=fischer&x=a\nb"
+    form = choose(ana, "clients", "void_session_credits", all="1", filter=search).text
+    assert "Take back 10 credits" in form
+    done = post(ana, take_back, form)
+    assert "/enrollment/batches/show/" in done.location
+    assert set(balances(app).values()) == {0}
+    for action in ("void_session_credits", "extend_credit_expiry"):
+        nobody = choose(ana, "clients", action, all="1", filter=search)
+        assert nobody.status_code == 302
+        back = ana.get(nobody.location)
+        assert "Nobody of those who are selected has session credits left." in back.text
+        assert "Maya 00 Fischer" in back.text
     assert_ledger_is_consistent(app)
 
 
@@ -227,15 +270,18 @@ def test_a_team_member_may_do_none_of_it(jonas: FlaskClient, app: Flask, studio:
     mine = studio.jonas_clients[0]
     card = jonas.get(f"/enrollment/clients/show/{mine}").text
     assert "credit-moves" not in card
-    for page in ("transfer", "convert", "extend"):
+    for page in ("transfer", "convert", "extend", "void"):
         assert jonas.get(f"/enrollment/credit-moves/{page}/{mine}").status_code == 403, page
     for where, action in (
-        ("clients", "extend_credit_expiry"), ("lots", "extend_credit_expiry"), ("lots", "void_session_credits"),
+        ("clients", "extend_credit_expiry"), ("clients", "void_session_credits"), ("lots", "extend_credit_expiry"), ("lots", "void_session_credits"),
         ("expiring", "extend_credit_expiry"),
     ):
         assert choose(jonas, where, action, all="1", filter="").status_code == 403, (where, action)
     token = csrf_token(card)
-    for url in ("credit-moves/new-last-day", "lots/new-last-day", "lots/take-back", "expiring/new-last-day"):
+    for url in (
+        "credit-moves/new-last-day", "credit-moves/take-back", "lots/new-last-day", "lots/take-back",
+        "expiring/new-last-day",
+    ):
         assert jonas.post(f"/enrollment/{url}", data={"csrf_token": token}).status_code == 403, url
     page = jonas.get("/enrollment/expiring/list/").text
     assert "10 credits" in page, "the sums count only what is in reach"

@@ -10,7 +10,7 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from ...core.errors import NotFound
@@ -113,16 +113,10 @@ class LotView(RecordView):
 
     def void_page(self, selection: Selection, form: VoidForm | None = None, status: int = 200) -> Any:
         """Say how many credits would be taken back, and ask for the reason."""
-        sums = totals_of(self.session, self.selected(selection))
-        page = self.render_template(
-            "enrollment_addon/undo.html", title=_("Void session credits"), form=form or VoidForm(formdata=None),
-            sentence=_("Reserved and used credits stay; the reason is kept in the ledger."),
-            facts=[*facts_of(sums), {"label": _("Taken back"), "value": render.number(sums.available)}],
-            crumbs=self.crumbs(), action_url=url_for("LotView.take_back"), cancel_url=url_for("LotView.list"),
-            submit_label=ngettext("Take back %(num)s credit", "Take back %(num)s credits", sums.available),
-            idempotency_key=request.form.get("idempotency_key") or new_key(), hidden=selection.hidden(),
+        return void_form(
+            self, totals_of(self.session, self.selected(selection)), form, status, hidden=selection.hidden(),
+            action_url=url_for("LotView.take_back"), cancel_url=url_for("LotView.list"),
         )
-        return page, status
 
     @expose("/take-back", methods=["POST"])
     @verb("void_session_credits")
@@ -130,23 +124,10 @@ class LotView(RecordView):
         selection, form = posted_selection(request.form), VoidForm()
         if not form.validate():
             return self.void_page(selection, form, 422)
-        ok, result = self.attempt(
-            form,
-            lambda: service.void_lots(
-                self.session, lot_ids=self.selected(selection), reason=form.reason.data, actor=self.actor,
-                idempotency_key=posted_key(), **sizes(),
-            ),
-        )
-        if not ok:
+        ok, result = void_now(self, form, lambda: self.selected(selection))
+        if ok is None:
             return self.void_page(selection, form, result.http_status)
-        if result["job_id"] is not None:
-            notice(_("The credits are being taken back in the background."))
-            return redirect(url_for("JobView.show", pk=result["job_id"]))
-        notice(
-            ngettext("%(num)s credit was taken back.", "%(num)s credits were taken back.", result["voided"]),
-            url_for("BatchView.show", pk=result["batch_id"]), _("Show"),
-        )
-        return self._back(selection)
+        return self._back(selection) if ok is True else ok
 
     def _back(self, selection: Selection) -> Any:
         if selection.query is None and len(selection.keys) == 1:
@@ -188,11 +169,12 @@ def _shared(lot: CreditLot) -> str:
 
 @dataclass(frozen=True)
 class Totals:
-    """How much chosen lots hold together."""
+    """How much chosen lots hold together, and how much of it is of enrollments."""
 
     lots: int
     clients: int
     available: int
+    of_enrollments: int
 
 
 def totals_of(session: Session, chosen: Sequence[int] | Select[Any]) -> Totals:
@@ -201,6 +183,7 @@ def totals_of(session: Session, chosen: Sequence[int] | Select[Any]) -> Totals:
         select(
             func.count(CreditLot.id), func.count(CreditLot.client_id.distinct()),
             func.coalesce(func.sum(CreditLot.available), 0),
+            func.coalesce(func.sum(case((CreditLot.enrollment_id.is_not(None), CreditLot.available), else_=0)), 0),
         ).where(CreditLot.id.in_(chosen))
     ).one()
     if not row[0]:
@@ -215,9 +198,48 @@ def facts_of(sums: Totals) -> list[dict[str, Any]]:
     ]
 
 
-def sizes() -> dict[str, int]:
+def sizes() -> dict[str, Any]:
     """How a verb on many lots is cut."""
     return {"threshold": settings().job_threshold, "chunk": settings().sweep_chunk}
+
+
+def void_form(
+    view: Any, sums: Totals, form: VoidForm | None, status: int, *, action_url: str, cancel_url: str,
+    hidden: Sequence[tuple[str, Any]],
+) -> Any:
+    """The page that says what of chosen lots would be taken back, and asks for the reason."""
+    facts = [*facts_of(sums), {"label": _("Taken back"), "value": render.number(sums.available)}]
+    if sums.of_enrollments:
+        facts.append({"label": _("Of these, from enrollments"), "value": render.number(sums.of_enrollments)})
+    page = view.render_template(
+        "enrollment_addon/undo.html", title=_("Void session credits"), form=form or VoidForm(formdata=None),
+        sentence=_("Reserved and used credits stay; the reason is kept in the ledger."), facts=facts,
+        crumbs=view.crumbs(), action_url=action_url, cancel_url=cancel_url, hidden=hidden,
+        submit_label=ngettext("Take back %(num)s credit", "Take back %(num)s credits", sums.available),
+        idempotency_key=request.form.get("idempotency_key") or new_key(),
+    )
+    return page, status
+
+
+def void_now(view: Any, form: VoidForm, lots: Callable[[], Any]) -> tuple[Any, Any]:
+    """Take back: True and what was done, a redirect to the job, or nothing and the refusal."""
+    ok, result = view.attempt(
+        form,
+        lambda: service.void_lots(
+            view.session, lot_ids=lots(), reason=form.reason.data, actor=view.actor, idempotency_key=posted_key(),
+            **sizes(),
+        ),
+    )
+    if not ok:
+        return None, result
+    if result["job_id"] is not None:
+        notice(_("The credits are being taken back in the background."))
+        return redirect(url_for("JobView.show", pk=result["job_id"])), result
+    notice(
+        ngettext("%(num)s credit was taken back.", "%(num)s credits were taken back.", result["voided"]),
+        url_for("BatchView.show", pk=result["batch_id"]), _("Show or undo"),
+    )
+    return True, result
 
 
 def extend_form(
@@ -292,7 +314,7 @@ class EntryView(RecordView):
     )
     columns = (
         Column("client", _l("Client"), value=lambda e: e.lot.client.full_name, kind="link", phone="title"),
-        Column("kind", _l("What happened"), value=lambda e: str(dict(labels.ENTRY_KINDS)[e.kind])),
+        Column("kind", _l("What happened"), value=lambda e: str(labels.entry_label(e.kind, e.available_change))),
         Column("event_type", _l("Event type"), value=lambda e: e.lot.event_type.label, phone="hide"),
         Column("available_change", _l("Available"), kind="number", phone="end", show=_change("available_change")),
         Column("reserved_change", _l("Reserved"), kind="number", phone="hide", show=_change("reserved_change")),

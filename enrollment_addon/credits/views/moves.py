@@ -1,6 +1,8 @@
-"""Verbs on one client's unspent credits: transfer, convert, a new last day for all."""
+"""Verbs on unspent credits of clients: transfer, convert, a new last day for all, take all back."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import current_app, redirect, request, url_for
 from flask_appbuilder.baseviews import expose
@@ -8,7 +10,8 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlalchemy import Select, select
 
-from ...core.web import forms, render
+from ...core.errors import NotFound
+from ...core.web import forms, lists
 from ...core.web.access import verb
 from ...core.web.api import new_key
 from ...core.web.views import (
@@ -22,14 +25,14 @@ from ...core.web.views import (
 )
 from ...people.models import Client
 from .. import queries, service
-from ..forms import ConvertForm, ExtendForm, TransferForm
+from ..forms import ConvertForm, ExtendForm, TransferForm, VoidForm
 from ..models import CreditLot
-from .common import client_view, number_of
-from .lots import extend_form, extend_now, totals_of
+from .common import client_view, explained, number_of
+from .lots import extend_form, extend_now, totals_of, void_form, void_now
 
 
 class CreditMovesView(PageView):
-    """Transfer and convert a client's credits; give those of one or many clients a new last day."""
+    """Transfer and convert a client's credits; give those of one or many clients a new last day, or void them."""
 
     route_base = "/enrollment/credit-moves"
     class_permission_name = "EnrollmentCredits"
@@ -100,7 +103,10 @@ class CreditMovesView(PageView):
         held = queries.client_credits(self.session, client.id).balances
         page = self.render_template(
             "enrollment_addon/undo.html", title=title, sentence=sentence, form=form, danger=False,
-            facts=[{"label": row.event_type, "value": render.number(row.available)} for row in held],
+            facts=[
+                {"label": row.event_type, "value": explained(row.available, client.id, row.event_type_id)}
+                for row in held
+            ],
             crumbs=self.crumbs(), action_url=request.path, cancel_url=url_for("ClientView.show", pk=client.id),
             submit_label=submit, idempotency_key=request.form.get("idempotency_key") or new_key(),
         )
@@ -117,9 +123,19 @@ class CreditMovesView(PageView):
         return self.extend_page(Selection(keys=(client_view().find(pk).id,)))
 
     def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200) -> Any:
-        return extend_form(
-            self, totals_of(self.session, self._lots(selection)), form, status, hidden=selection.hidden(),
-            action_url=url_for("CreditMovesView.new_last_day"), cancel_url=url_for("ClientView.list"),
+        return self._ask(extend_form, "CreditMovesView.new_last_day", selection, form, status)
+
+    def _ask(
+        self, page: Callable[..., Any], action: str, selection: Selection, form: forms.Form | None, status: int
+    ) -> Any:
+        """The page of a verb on all that the selected clients have left; where that is nothing, say so and go back."""
+        try:
+            sums = totals_of(self.session, self._lots(selection))
+        except NotFound:
+            notice(_("Nobody of those who are selected has session credits left."), category="warning")
+            return redirect(_back(selection))
+        return page(
+            self, sums, form, status, hidden=selection.hidden(), action_url=url_for(action), cancel_url=_back(selection)
         )
 
     @expose("/new-last-day", methods=["POST"])
@@ -131,8 +147,30 @@ class CreditMovesView(PageView):
         ok, result = extend_now(self, form, lambda: self._lots(selection))
         if ok is None:
             return self.extend_page(selection, form, result.http_status)
-        if ok is not True:
-            return ok
+        return self._after(selection, result) if ok is True else ok
+
+    @expose("/void/<pk>")
+    @verb("void_session_credits")
+    def void(self, pk: str) -> Any:
+        """Take back all that a client has left."""
+        return self.void_page(Selection(keys=(client_view().find(pk).id,)))
+
+    def void_page(self, selection: Selection, form: VoidForm | None = None, status: int = 200) -> Any:
+        return self._ask(void_form, "CreditMovesView.take_back", selection, form, status)
+
+    @expose("/take-back", methods=["POST"])
+    @verb("void_session_credits")
+    def take_back(self) -> Any:
+        selection, form = posted_selection(request.form), VoidForm()
+        if not form.validate():
+            return self.void_page(selection, form, 422)
+        ok, result = void_now(self, form, lambda: self._lots(selection))
+        if ok is None:
+            return self.void_page(selection, form, result.http_status)
+        return self._after(selection, result) if ok is True else ok
+
+    def _after(self, selection: Selection, result: Mapping[str, Any]) -> Any:
+        """To the client, or for many to the batch."""
         if selection.query is None and len(selection.keys) == 1:
             return redirect(url_for("ClientView.show", pk=selection.keys[0]))
         return redirect(url_for("BatchView.show", pk=result["batch_id"]))
@@ -142,6 +180,22 @@ class CreditMovesView(PageView):
         return select(CreditLot.id).where(
             CreditLot.client_id.in_(client_view().selected(selection)), CreditLot.available > 0
         )
+
+
+def _back(selection: Selection) -> str:
+    """Where the selection was made: the card of a single client, or the list as it was filtered."""
+    if selection.query is not None:
+        arguments = lists.arguments_from(selection.query)
+        return f"{url_for('ClientView.list')}?{urlencode([*arguments.items(multi=True)])}"
+    if len(selection.keys) == 1:
+        return url_for("ClientView.show", pk=selection.keys[0])
+    return url_for("ClientView.list")
+
+
+def void_of_clients(_view: RecordView, selection: Selection) -> Any:
+    """The list action: take back all that the ticked clients, or all that match, have left."""
+    moves: CreditMovesView = current_app.extensions["enrollment"].views["CreditMovesView"]
+    return moves.void_page(selection)
 
 
 def extend_of_clients(_view: RecordView, selection: Selection) -> Any:

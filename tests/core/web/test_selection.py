@@ -33,7 +33,7 @@ def lots_of(session: Session, client_id: int) -> int:
 @pytest.mark.databases("sqlite")
 def test_an_unknown_action_is_not_found(world: World, as_user: AsUser) -> None:
     owner = as_user("owner")
-    for action in ("", "no_such_verb", "delete", "muldelete", "void_session_credits", "\x00"):
+    for action in ("", "no_such_verb", "delete", "muldelete", "undo_batch", "\x00"):
         assert owner.post(ACTION, {"action": action, "rowid": world.ann}).status_code == 404, action
 
 
