@@ -18,7 +18,7 @@ from ..people.hooks import TimelineItem
 from ..people.models import Client
 from ..people.parts import ClientPart
 from . import labels, queries
-from .models import CreditBalance, EntryKind
+from .models import CreditBalance, CreditLot, EntryKind, something_left
 from .views import add_to_selection
 from .views.common import explained
 from .views.explain import told_shared
@@ -47,12 +47,23 @@ def prepare(clients: Sequence[Client]) -> None:
 
 
 def _compare(operator: str, value: Any) -> ColumnElement[bool]:
-    total = (
+    """By the number that the column shows: what has lapsed is in the balance until the sweep, and in no number."""
+    held = (
         select(func.coalesce(func.sum(CreditBalance.available), 0))
         .where(CreditBalance.client_id == Client.id)
         .correlate(Client)
         .scalar_subquery()
     )
+    lapsed = (
+        select(func.coalesce(func.sum(CreditLot.available), 0))
+        .where(
+            CreditLot.client_id == Client.id, something_left,
+            queries.is_over(access.current_session(), CreditLot.expires_on),
+        )
+        .correlate(Client)
+        .scalar_subquery()
+    )
+    total = held - lapsed
     return {"lt": total < value, "gt": total > value, "eq": total == value}[operator]
 
 

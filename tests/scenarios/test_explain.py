@@ -87,6 +87,24 @@ def test_every_entry_leads_to_what_it_belongs_to(
     assert [[side["client_id"] for sides in found for side in sides] for found in others] == [[taker], []]
 
 
+def test_the_filter_by_credits_counts_as_the_column_does(ana: FlaskClient, app: Flask, studio: Studio) -> None:
+    """What lapsed and is not swept yet is in neither; a day is over when it is over in the client's club."""
+    here, there = studio.clients[30], studio.downtown_clients[0]
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        for key in (here, there):
+            client, yoga = session.get_one(Client, key), session.get_one(EventType, studio.yoga)
+            factories.make_lot(session, client, yoga, quantity=5, expires_on=dt.date(2026, 3, 1))
+            factories.make_lot(session, client, yoga, quantity=2, expires_on=dt.date(2026, 3, 9))
+
+    def with_credits(operator: int, number: int) -> set[int]:
+        page = ana.get(f"/enrollment/clients/list/?_flt_{operator}_credits={number}&psize_ClientView=100").text
+        return {key for key in (here, there) if f"/enrollment/clients/show/{key}" in page}
+
+    with clock.frozen(dt.datetime(2026, 3, 2, 3, 0, tzinfo=dt.UTC)):  # still Sunday in New York
+        assert [with_credits(2, 2), with_credits(2, 7), with_credits(1, 6)] == [{here}, {there}, {there}]
+    assert [with_credits(2, 2), with_credits(1, 2), with_credits(0, 3)] == [{here, there}, set(), {here, there}]
+
+
 def test_a_member_sees_what_the_household_shares_and_it_is_in_no_sum(
     ana: FlaskClient, jonas: FlaskClient, app: Flask, studio: Studio
 ) -> None:
