@@ -142,12 +142,13 @@ def wire_schedule(app: Flask, settings: Settings) -> None:
 def wire_enrollments(app: Flask, settings: Settings) -> None:
     """What enrollments hold, add to the client pages, say to bookings and do every night."""
     from .credits import hooks as credits
-    from .enrollments import jobs, parts, people_hooks
+    from .enrollments import jobs, parts, people_hooks, queries
     from .enrollments.service import follow_expiry, guard_booking, settle_attendance, tell_voided
     from .schedule import hooks as schedule
 
     people_hooks.plug_in()
     schedule.register_enrollment_guard("enrollments", guard_booking)
+    schedule.register_resting("enrollments", queries.resting_on)
     schedule.register_after_attendance(
         "enrollments", functools.partial(settle_attendance, complete=settings.auto_complete)
     )

@@ -142,6 +142,17 @@ def open_pauses(session: Session, enrollment_id: int) -> Sequence[EnrollmentPaus
     ).all()
 
 
+def resting_on(session: Session, enrollment_ids: Collection[int], day: dt.date) -> set[int]:
+    """Which of these enrollments are paused on a day, or begin later. Counts all, in reach or not."""
+    pauses, enrollments = EnrollmentPause.__table__.c, Enrollment.__table__.c
+    keys, connection = key_list(session, enrollment_ids), session.connection()
+    paused = select(pauses.enrollment_id).where(
+        pauses.enrollment_id.in_(keys), pauses.resumed_on.is_(None), pauses.begins_on <= day, pauses.ends_on >= day
+    )
+    later = select(enrollments.id).where(enrollments.id.in_(keys), enrollments.begins_on > day)
+    return {*connection.execute(paused).scalars(), *connection.execute(later).scalars()}
+
+
 def pauses_in_year(session: Session, enrollment_id: int, year: int) -> Sequence[EnrollmentPause]:
     """The pauses with days in a year that were not given up before their first day."""
     return session.scalars(

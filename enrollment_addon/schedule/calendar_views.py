@@ -50,6 +50,7 @@ class MoveForm(_Tokenless):
     starts_at = LocalDateTime(_l("Starts at"), timezone=zone_of_form, validators=[InputRequired(REQUIRED)])
     ends_at = LocalDateTime(_l("Ends at"), timezone=zone_of_form, validators=[InputRequired(REQUIRED)])
     confirm_overlap = Flag(_l("Save although it overlaps"))
+    confirm_validity = Flag(_l("Move although credits are paused or expired then"))
 
 
 class CalendarView(PageView):
@@ -109,7 +110,8 @@ class CalendarView(PageView):
                 raise InvalidInput(fields={name: texts[0] for name, texts in form.errors.items() if name})
             moved = self.work(lambda: service.move_session(
                 self.session, session_id=item.id, starts_at=form.starts_at.data, ends_at=form.ends_at.data,
-                confirm_overlap=form.confirm_overlap.data, actor=self.actor,
+                confirm_overlap=form.confirm_overlap.data, confirm_validity=form.confirm_validity.data,
+                actor=self.actor,
             ))
         except AddonError as error:
             return self._refused(error)

@@ -40,6 +40,15 @@ class GroupOverlap(Overlap):
     )
 
 
+class CreditsNotValid(Conflict):
+    """A session would move to a day on which what pays for places in it is paused or expired."""
+
+    code = "credits_not_valid"
+    message = _l(
+        "Bookings whose credit is paused or expired on the new day: %(number)s (%(names)s). Confirm to go on."
+    )
+
+
 class CapacityExceeded(Conflict):
     code = "capacity_exceeded"
     message = _l("There is no free place in this session.")

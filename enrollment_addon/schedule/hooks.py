@@ -1,7 +1,7 @@
 """Where the domain of enrollments says what bookings mean for it, and the deployment how strict it is."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from sqlalchemy.orm import Session
@@ -24,8 +24,15 @@ class AfterAttendance(Protocol):
     def __call__(self, session: Session, enrollment_ids: Sequence[int], actor: Actor) -> None: ...
 
 
+class RestingOn(Protocol):
+    """Which of these enrollments can't be used on a day, because they rest then or have not begun."""
+
+    def __call__(self, session: Session, enrollment_ids: Collection[int], day: dt.date) -> set[int]: ...
+
+
 _guards: dict[str, EnrollmentGuard] = {}
 _after: dict[str, AfterAttendance] = {}
+_resting: dict[str, RestingOn] = {}
 _policy = Policy()
 
 
@@ -37,6 +44,16 @@ def register_enrollment_guard(name: str, guard: EnrollmentGuard) -> None:
 def register_after_attendance(name: str, react: AfterAttendance) -> None:
     """Let a domain react to attendance; registering the same name again replaces."""
     _after[name] = react
+
+
+def register_resting(name: str, find: RestingOn) -> None:
+    """Let a domain say which enrollments rest on a day; registering the same name again replaces."""
+    _resting[name] = find
+
+
+def resting_on(session: Session, enrollment_ids: Collection[int], day: dt.date) -> set[int]:
+    """Which of these enrollments can't be used on a day."""
+    return set().union(*(find(session, enrollment_ids, day) for find in _resting.values()))
 
 
 def enrollment_guard(

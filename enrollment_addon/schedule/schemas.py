@@ -161,6 +161,9 @@ class SessionChange(Input):
     ends_at = fields.AwareDateTime()
     capacity = fields.Integer(strict=True)
     confirm_overlap = Flag(metadata={"description": "A double booking is meant"})
+    confirm_validity = Flag(
+        metadata={"description": "It shall move although credits that pay for it are paused or expired that day"}
+    )
 
 
 class BookingSchema(Schema):

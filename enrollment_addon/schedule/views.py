@@ -111,7 +111,11 @@ class SessionView(BookingPages, RecordView):
         Input("event_type_id", _l("Event type"), source="event_types"),
         *_times, *_place,
     )
-    edit_inputs = (*_times, *_place)
+    edit_inputs = (
+        *_times, *_place,
+        Input("confirm_validity", _l("Move although credits are paused or expired then"),
+              make=lambda label, **_options: Flag(label)),
+    )
 
     def matching(self, applied: Iterable[Applied], search: str) -> Any:
         """Past sessions are left out unless a filter asks for days or a period."""

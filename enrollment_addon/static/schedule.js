@@ -59,14 +59,26 @@
     });
   }
 
+  /* What the server wants a word about before it is done, and what that word is called. */
+  const WORDS = { overlap: "confirm_overlap", credits_not_valid: "confirm_validity" };
+
   function send(event, confirmed) {
     const data = new FormData();
     data.set("starts_at", wall(event.start));
     data.set("ends_at", wall(event.end));
-    if (confirmed) data.set("confirm_overlap", "1");
+    confirmed.forEach((word) => data.set(word, "1"));
     return fetch(texts.move.replace(/0$/, event.id), {
       method: "POST", body: data, credentials: "same-origin", headers: { "X-CSRFToken": csrf() },
     }).then(answerOf);
+  }
+
+  /** Send it, asking again for as long as the server wants another word; null when the person thinks better of it. */
+  function insist(event, confirmed, people) {
+    return send(event, confirmed).catch((error) => {
+      const word = WORDS[error.code];
+      if (!word || confirmed.includes(word)) throw error;
+      return ask(error.message, people).then((sure) => (sure ? insist(event, [...confirmed, word], people) : null));
+    });
   }
 
   function moved(info) {
@@ -74,18 +86,8 @@
     const said = event.extendedProps;
     const times = { name: said.name, old: format.format(info.oldEvent.start), new: format.format(event.start) };
     const people = said.booked + said.waiting ? fill(texts.people, said) : "";
-    ask(fill(texts.question, times), people).then((go) => {
-      if (!go) { info.revert(); return null; }
-      return send(event, false).catch((error) => {
-        if (error.code !== "overlap") throw error;
-        return ask(error.message, people).then((sure) => {
-          if (sure) return send(event, true);
-          info.revert();
-          return null;
-        });
-      });
-    }).then((answer) => {
-      if (!answer) return;
+    ask(fill(texts.question, times), people).then((go) => (go ? insist(event, [], people) : null)).then((answer) => {
+      if (!answer) { info.revert(); return; }
       complain("");
       live.textContent = answer.text;
       calendar.refetchEvents();

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 
 from enrollment_addon.core import clock, roles
 from enrollment_addon.core.db import unit_of_work
-from enrollment_addon.schedule.calc import SessionKind
+from enrollment_addon.schedule.calc import Pays, SessionKind
 from enrollment_addon.schedule.models import ClassGroup, ScheduledSession
 from tests import factories
 from tests.conftest import csrf_token
@@ -152,6 +152,55 @@ def test_a_session_is_moved_after_a_word_about_overlaps(
     assert drop(jonas, "16", url=f"/enrollment/schedule/move/{plan['away']}", headers=own).status_code in (403, 404)
     assert drop(ana, "16", url="/enrollment/schedule/move/999999").status_code == 404
     assert shown(ana)[plan["morning"]]["start"] == f"{MONDAY}T15:00:00"
+
+
+@pytest.mark.databases("sqlite")
+def test_moving_into_a_pause_or_beyond_an_expiry_names_who_is_concerned(
+    app: Flask, ana: FlaskClient, studio: Studio, plan: dict[str, int]
+) -> None:
+    """Maya's enrollment rests on Tuesday and Wednesday, and ends on Thursday."""
+    day = dt.timedelta(days=1)
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        from enrollment_addon.catalog.models import EventType
+        from enrollment_addon.enrollments.models import EnrollmentPause
+        from enrollment_addon.people.models import Client
+        from enrollment_addon.schedule.models import Booking
+
+        maya, yoga = session.get_one(Client, studio.clients[0]), session.get_one(EventType, studio.yoga)
+        enrollment = factories.make_enrollment(session, maya, factories.make_package(session, yoga))
+        lot = factories.make_lot(session, maya, yoga, enrollment_id=enrollment.id, expires_on=MONDAY + 3 * day)
+        booking = session.query(Booking).one()
+        booking.pays, booking.enrollment_id, booking.lot_id = Pays.enrollment, enrollment.id, lot.id
+        session.add(EnrollmentPause(
+            enrollment_id=enrollment.id, client_id=maya.id, begins_on=MONDAY + day, ends_on=MONDAY + 2 * day, days=2
+        ))
+        name = booking.participant.name
+    page = ana.get("/enrollment/schedule/").text
+    token = {"X-CSRFToken": page.partition('name="csrf-token" content="')[2].partition('"')[0]}
+
+    def drop(days: int, **more: Any) -> Any:
+        to = MONDAY + days * day
+        times = {"starts_at": f"{to}T15:00", "ends_at": f"{to}T16:00"}
+        return ana.post(f"/enrollment/schedule/move/{plan['morning']}", data={**times, **more}, headers=token)
+
+    for days in (2, 4):
+        error = drop(days).get_json()["error"]
+        assert error["code"] == "credits_not_valid"
+        assert f"1 ({name})" in error["message"]
+    assert drop(3).status_code == 200, "the last day is good"
+    assert drop(0).status_code == 200
+    assert drop(2, confirm_validity="1").status_code == 200
+
+    edit = f"/enrollment/sessions/edit/{plan['morning']}"
+    typed = {"csrf_token": csrf_token(ana.get(edit).text), "starts_at": f"{MONDAY + 2 * day}T15:00"}
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        factories.make_booking(
+            session, session.get_one(ScheduledSession, plan["morning"]),
+            factories.make_participant(session, session.get_one(Client, studio.clients[1])), state="booked",
+        )
+    fewer = ana.post(edit, data={**typed, "capacity": "1"})
+    assert fewer.status_code == 422
+    assert "2 places are taken or held: there can be no fewer." in fewer.text
 
 
 @pytest.mark.databases("sqlite")

@@ -22,7 +22,8 @@ from ..errors import CapacityExceeded, GeneratedSession, SessionOver
 from ..models import Booking, ClassGroup, ScheduledSession
 from .book import book
 from .overlaps import LONGEST, refuse_place_overlap
-from .places import bookings, lock_accounts, locked_session, places, queue_of, require_open, require_theirs
+from .places import bookings, day_of, lock_accounts, locked_session, places, queue_of, require_open, require_theirs
+from .validity import refuse_invalid_day
 from .waitlist import promote
 
 
@@ -133,12 +134,14 @@ def create_appointment(
 
 
 def update_session(
-    session: Session, *, id: int, actor: Actor, confirm_overlap: bool = False, **changed_fields: Any
+    session: Session, *, id: int, actor: Actor, confirm_overlap: bool = False, confirm_validity: bool = False,
+    **changed_fields: Any,
 ) -> ScheduledSession:
     """Change a session's time, instructor, room or capacity; the pattern of its group then leaves it alone.
 
-    A new start without a new end keeps the length. More places go to the queue.
-    Raises: NotFound, InvalidInput, SessionCancelled, SessionOver for a start in the past, Overlap,
+    A new start without a new end keeps the length. More places go to the queue. `confirm_validity`: it shall move
+    although credits that pay for it are paused or expired on the new day; they stay reserved for it.
+    Raises: NotFound, InvalidInput, SessionCancelled, SessionOver for a start in the past, Overlap, CreditsNotValid,
     CapacityExceeded when more are booked than there would be places.
     """
     item = locked_session(session, id)
@@ -148,11 +151,12 @@ def update_session(
         values["ends_at"] = values["starts_at"] + (item.ends_at - item.starts_at)
     if values.get("team_member_id") is not None and session.get(TeamMember, values["team_member_id"]) is None:
         raise NotFound
-    if "capacity" in values and values["capacity"] < places(session, id).taken:
-        raise CapacityExceeded
+    if "capacity" in values:
+        _require_places(session, id, values["capacity"])
     moves = values.get("starts_at", item.starts_at) != item.starts_at
     if all(getattr(item, name) == value for name, value in values.items()):
         return item
+    day_before = day_of(session, item)
     with session.no_autoflush:
         for name, value in values.items():
             setattr(item, name, value)
@@ -160,6 +164,8 @@ def update_session(
             _check_times(item, new=moves)
         if not confirm_overlap and {"starts_at", "ends_at", "team_member_id", "room"} & set(values):
             refuse_place_overlap(session, item)
+        if not confirm_validity and (day := day_of(session, item)) != day_before:
+            refuse_invalid_day(session, item, day)
     item.moved, item.sequence = True, item.sequence + 1
     session.flush()
     if "capacity" in values:
@@ -175,11 +181,13 @@ def update_session(
 
 def move_session(
     session: Session, *, session_id: int, starts_at: dt.datetime, actor: Actor, ends_at: dt.datetime | None = None,
-    confirm_overlap: bool = False,
+    confirm_overlap: bool = False, confirm_validity: bool = False,
 ) -> ScheduledSession:
     """Let a session take place at another time; its bookings come along. Raises: like `update_session`."""
     times = {"starts_at": starts_at, **({"ends_at": ends_at} if ends_at is not None else {})}
-    return update_session(session, id=session_id, actor=actor, confirm_overlap=confirm_overlap, **times)
+    return update_session(
+        session, id=session_id, actor=actor, confirm_overlap=confirm_overlap, confirm_validity=confirm_validity, **times
+    )
 
 
 def delete_session(session: Session, *, id: int, actor: Actor) -> None:
@@ -191,6 +199,14 @@ def delete_session(session: Session, *, id: int, actor: Actor) -> None:
         raise GeneratedSession
     delete_unheld(session, item)
     record_event(session, actor=actor, verb="delete_session", record="session", record_id=id)
+
+
+def _require_places(session: Session, session_id: int, capacity: int) -> None:
+    """Raises: CapacityExceeded when more places are taken or held than there would be."""
+    taken = places(session, session_id).taken
+    if capacity < taken:
+        told = _l("%(taken)s places are taken or held: there can be no fewer.", taken=taken)
+        raise CapacityExceeded(told, fields={"capacity": told}, taken=taken)
 
 
 def _check_times(item: ScheduledSession, *, new: bool = True) -> None:
