@@ -109,7 +109,7 @@ class CreditsApi(Api):
                permission="void_session_credits", menu=MENU, body=VoidInput,
                answers={200: VoidAnswer, 202: MoveJobAnswer}, refusals=(404, 409), idempotent=True)
     def void(self, data: dict[str, Any]) -> Any:
-        return self._many(service.void_lots, data, ("voided",))
+        return self._many(service.void_lots, data, ("batch_id", "voided"))
 
     @operation("/extend", "POST", summary="Give lots a new last day, now or as a background job",
                permission="extend_credit_expiry", menu=MENU, body=ExtendInput,

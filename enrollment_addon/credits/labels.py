@@ -1,5 +1,7 @@
 """How the fixed words of the ledger are called."""
 
+from typing import Any
+
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext
 
@@ -26,6 +28,18 @@ ENTRY_KINDS = (
     (EntryKind.transfer_out, lazy_pgettext("ledger entry", "Given away by transfer")),
     (EntryKind.extend, lazy_pgettext("ledger entry", "New last day")),
 )
+_GIVEN_BACK = {
+    EntryKind.transfer_out: lazy_pgettext("ledger entry", "Transfer undone"),
+    EntryKind.void: lazy_pgettext("ledger entry", "Given back"),
+}
+
+
+def entry_label(kind: str, available_change: int) -> Any:
+    """What an entry did: one that gives back what its kind takes away has words of its own."""
+    words = _GIVEN_BACK if available_change > 0 and kind in _GIVEN_BACK else dict(ENTRY_KINDS)
+    return words[EntryKind(kind)]
+
+
 BATCH_STATES = (
     (BatchState.open, lazy_pgettext("batch", "In progress")),
     (BatchState.done, lazy_pgettext("batch", "Done")),

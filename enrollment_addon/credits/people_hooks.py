@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.orm import Session
 
 from ..catalog.models import EventType
@@ -227,7 +227,11 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
     Reads four entries per item asked for: a verb that touches more lots than that at once tells the rest of
     them as an item of its own at the end of the list. `undoable` are batches that the person may see.
     """
-    whole = func.coalesce(_entries.c.batch_id, _lots.c.batch_id)
+    # Credits are voided by batches of their own: the one that gave them is not what did it.
+    whole = case(
+        (_entries.c.kind == EntryKind.void, _entries.c.batch_id),
+        else_=func.coalesce(_entries.c.batch_id, _lots.c.batch_id),
+    )
     rows = session.execute(
         select(
             *(column for column in _entries.c if column.name != "batch_id"),
@@ -244,12 +248,12 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
     undoable = _undoable(session, rows)
     items = []
     for key, group in groupby(rows, key=_one_deed):
-        kind, event_type_id, actor_id, reason, batch_id, booking_id, _, _ = key
+        kind, event_type_id, actor_id, reason, batch_id, booking_id, gives, _, _ = key
         entries = list(group)
         credits = sum(abs(row.available_change or row.reserved_change) for row in entries)
         details = {
             "event_type": names[event_type_id], "credits": credits, "batch_id": batch_id,
-            "undoable": batch_id in undoable, "lots": len(entries),
+            "undoable": batch_id in undoable, "lots": len(entries), "gives": gives,
             "until": entries[0].new_expires_on.isoformat() if entries[0].new_expires_on else None,
         }
         items.append(hooks.TimelineItem(
@@ -272,7 +276,7 @@ def _one_deed(row: Any) -> tuple[Any, ...]:
     """What entries of one verb at one moment have in common."""
     return (
         str(row.kind), row.event_type_id, row.actor_id, row.reason, row.batch_id, row.booking_id,
-        row.at.replace(microsecond=0), row.new_expires_on,
+        row.available_change > 0, row.at.replace(microsecond=0), row.new_expires_on,
     )
 
 

@@ -80,8 +80,9 @@ class VoidInput(Input):
 
 
 class VoidAnswer(Schema):
-    example = {"voided": 8}
+    example = {"batch_id": 33, "voided": 8}
 
+    batch_id = fields.Integer(required=True)
     voided = fields.Integer(required=True)
 
 
@@ -160,11 +161,17 @@ class UndoInput(Input):
 
 
 class UndoAnswer(Schema):
-    example = {"taken_back": 76, "kept_spent": 4, "clients": 40}
+    example = {"taken_back": 76, "kept_spent": 4, "clients": 40, "lapsed": 0, "closed": 0}
 
-    taken_back = fields.Integer(required=True)
+    taken_back = fields.Integer(
+        required=True, metadata={"description": "Credits taken back; of a void those given back to their lots"}
+    )
     kept_spent = fields.Integer(required=True)
     clients = fields.Integer(required=True)
+    lapsed = fields.Integer(metadata={"description": "Of these, past their last day then; in a preview"})
+    closed = fields.Integer(
+        metadata={"description": "Stay voided: client merged or erased, or the grant undone; in a preview"}
+    )
 
 
 class UndoJobAnswer(UndoAnswer):

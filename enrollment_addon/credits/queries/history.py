@@ -190,11 +190,12 @@ _there = select(
 
 def _exits_of(session: Session, rows: Sequence[Any]) -> list[tuple[int, Any]]:
     """The entries by which credits left that arrived by one of these rows."""
-    keys = {row.reversal_of_id: None for row in rows if row.kind == EntryKind.transfer_in and row.reversal_of_id}
-    if not keys:
+    came = [row for row in rows if row.kind == EntryKind.transfer_in and row.reversal_of_id]
+    if not came:
         return []
-    exits = {row.id: row for row in session.execute(_there.where(entries.c.id.in_(keys)))}
-    return [(row.id, exits[row.reversal_of_id]) for row in rows if row.reversal_of_id in exits]
+    left = entries.c.id.in_({row.reversal_of_id for row in came})
+    exits = {row.id: row for row in session.execute(_there.where(left))}
+    return [(row.id, exits[row.reversal_of_id]) for row in came if row.reversal_of_id in exits]
 
 
 def _arrivals_of(session: Session, rows: Sequence[Any]) -> list[tuple[int, Any]]:

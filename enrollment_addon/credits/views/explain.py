@@ -109,7 +109,7 @@ def _what(entry: queries.EntryRow, booking: hooks.Told | None) -> Any:
     """What happened, with the word for a credit that was lost without a session."""
     if entry.kind == EntryKind.consume and booking and booking.forfeited and not entry.reversed:
         return pgettext("ledger entry", "Forfeited")
-    return dict(labels.ENTRY_KINDS)[entry.kind]
+    return labels.entry_label(entry.kind, entry.available_change)
 
 
 def _other(entry: queries.EntryRow, side: queries.OtherSide) -> Link:

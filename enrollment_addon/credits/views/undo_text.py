@@ -8,13 +8,20 @@ from flask_babel import ngettext
 from ...core.web import render
 from .. import queries, service
 
-TRANSFER, CONVERT, EXTEND = "credits.transfer", "credits.convert", "credits.extend"
+TRANSFER, CONVERT, EXTEND, VOID = "credits.transfer", "credits.convert", "credits.extend", "credits.void"
 
 
 def sentence(plan: service.UndoPlan, batch: queries.BatchSummary, giver: str | None) -> str:
     """What will happen. `giver`: whose credits were transferred, where the reader knows them."""
-    told = {TRANSFER: _transfer, CONVERT: _conversion, EXTEND: _extension}.get(batch.kind, _grant)(plan, batch, giver)
-    parts = [told] if batch.kind == EXTEND else [told, *_gone(batch)]
+    tell = {TRANSFER: _transfer, CONVERT: _conversion, EXTEND: _extension, VOID: _void}.get(batch.kind, _grant)
+    parts = [tell(plan, batch, giver)]
+    if plan.lapsed:
+        parts.append(ngettext(
+            "%(num)s of them is past its last day then and expires.",
+            "%(num)s of them are past their last day then and expire.", plan.lapsed,
+        ))
+    if batch.kind not in (EXTEND, VOID):
+        parts += _gone(batch)
     return " ".join(parts)
 
 
@@ -61,10 +68,25 @@ def _extension(plan: service.UndoPlan, batch: queries.BatchSummary, giver: str |
             "%(num)s available credit gets its former last day back.",
             "%(num)s available credits get their former last day back.", plan.taken_back,
         ),
-        _("Where that day is over they expire."),
     ]
     if plan.credits > plan.taken_back + plan.kept_spent:
         told.append(_("Lots that got yet another last day since then keep it."))
+    return " ".join(told)
+
+
+def _void(plan: service.UndoPlan, batch: queries.BatchSummary, giver: str | None) -> str:
+    told = [
+        ngettext(
+            "%(num)s of %(credits)s voided credit comes back to its lot.",
+            "%(num)s of %(credits)s voided credits come back to their lots.",
+            plan.taken_back, credits=render.number(plan.credits),
+        )
+    ]
+    if plan.closed:
+        told.append(ngettext(
+            "%(num)s stays voided: its client was merged or erased, or what gave it was undone.",
+            "%(num)s stay voided: their client was merged or erased, or what gave them was undone.", plan.closed,
+        ))
     return " ".join(told)
 
 
@@ -91,6 +113,7 @@ def _gone(batch: queries.BatchSummary) -> list[str]:
 def facts(plan: service.UndoPlan, kind: str) -> list[dict[str, Any]]:
     first = {
         TRANSFER: _("Given back"), CONVERT: _("Converted back"), EXTEND: _("With their former last day"),
+        VOID: _("Given back"),
     }.get(kind, _("Taken back"))
     pairs = (
         (first, plan.taken_back), (_("Stay, because spent or reserved"), plan.kept_spent), (_("Clients"), plan.clients)
@@ -101,7 +124,7 @@ def facts(plan: service.UndoPlan, kind: str) -> list[dict[str, Any]]:
 def button(kind: str, number: int) -> str:
     """The verb, with its figure."""
     match kind:
-        case "credits.transfer":
+        case "credits.transfer" | "credits.void":
             return ngettext("Give %(num)s credit back", "Give %(num)s credits back", number)
         case "credits.convert":
             return ngettext("Convert %(num)s credit back", "Convert %(num)s credits back", number)
@@ -116,7 +139,7 @@ def button(kind: str, number: int) -> str:
 def done(kind: str, number: int) -> str:
     """What was done."""
     match kind:
-        case "credits.transfer":
+        case "credits.transfer" | "credits.void":
             return ngettext("%(num)s credit was given back.", "%(num)s credits were given back.", number)
         case "credits.convert":
             return ngettext("%(num)s credit was converted back.", "%(num)s credits were converted back.", number)
