@@ -71,7 +71,7 @@ class LeaveQueueForm(forms.Form):
         return None
 
 
-class CancelForm(LeaveQueueForm):
+class CancelForm(forms.Form):
     """What comes back is decided by the notice unless staff say otherwise."""
 
     give_back = RadioField(
@@ -82,6 +82,7 @@ class CancelForm(LeaveQueueForm):
         ],
         default="auto",
     )
+    reason = forms.StringField(_l("Reason"), validators=[forms.Length(max=500)])
 
     def say_default(self, returns: bool) -> None:
         """Say what the notice means now."""

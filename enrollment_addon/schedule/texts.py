@@ -41,7 +41,7 @@ def cancel_facts(session: Session, booking: Booking) -> list[dict[str, Any]]:
 def _notice(item: ScheduledSession) -> str:
     until = policy().last_moment(item.starts_at)
     at = render.moment(until)
-    return _("too late since %(at)s", at=at) if clock.now() > until else _("in time until %(at)s", at=at)
+    return _("Too late since %(at)s", at=at) if clock.now() > until else _("In time until %(at)s", at=at)
 
 
 def _payer(booking: Booking, paid: CreditLot | Charge | None) -> str:

@@ -71,18 +71,19 @@ def _day(session: Any, client: Any, studio: Studio) -> dict[str, int]:
     enrollment = factories.make_enrollment(session, client, factories.make_package(session, yoga))
     participant = factories.make_participant(session, client)
     item = factories.make_session(session, client.club, yoga, starts_at=clock.now())
-    factories.make_booking(session, item, participant, enrollment_id=enrollment.id, pays="enrollment")
+    booking = factories.make_booking(session, item, participant, enrollment_id=enrollment.id, pays="enrollment").id
     report = factories.make_training_report(session, participant, session_id=item.id, enrollment_id=enrollment.id)
     factories.make_skill(session)
-    return {"enrollment": enrollment.id, "item": item.id, "report": report.id}
+    return {"enrollment": enrollment.id, "item": item.id, "booking": booking, "report": report.id}
 
 
-def _pages_of_the_day(client: int, *, enrollment: int, item: int, report: int) -> list[str]:
+def _pages_of_the_day(client: int, *, enrollment: int, item: int, booking: int, report: int) -> list[str]:
     return [
         "/enrollment/enrollments/list/", f"/enrollment/enrollments/show/{enrollment}",
         f"/enrollment/enrollments/cancel/{enrollment}", "/enrollment/sessions/list/",
         f"/enrollment/sessions/show/{item}", f"/enrollment/sessions/book/{item}?client_id={client}",
-        "/enrollment/closures/close", "/enrollment/training-reports/list/",
+        f"/enrollment/sessions/cancel_booking/{booking}", "/enrollment/closures/close",
+        "/enrollment/training-reports/list/",
         f"/enrollment/training-reports/show/{report}", f"/enrollment/training-reports/print/{report}",
         f"/enrollment/training-reports/add?client_id={client}", "/enrollment/skills/list/", "/enrollment/skills/add",
     ]

@@ -100,7 +100,7 @@ def test_a_week_at_the_studio(ana: FlaskClient, app: Flask, people: Studio) -> N
 
     booked = [b["id"] for b in rows(app, Booking)]
     question = ana.get(f"/enrollment/sessions/cancel_booking/{booked[0]}").text
-    for said in ("Maya 00 Fischer", "in time until Mar 3, 2026", "Session credit", "The credit comes back.",
+    for said in ("Maya 00 Fischer", "In time until Mar 3, 2026", "Session credit", "The credit comes back.",
                  "As the notice says: return it", "It is offered to Maya 02 Fischer, the first in line."):
         assert said in question
     in_line = ana.get(f"/enrollment/sessions/cancel_booking/{booked[2]}").text
@@ -115,7 +115,7 @@ def test_a_week_at_the_studio(ana: FlaskClient, app: Flask, people: Studio) -> N
         tap(ana, roster, f"/enrollment/sessions/attendance/{booked[1]}", state="no_show")
         tap(ana, roster, f"/enrollment/sessions/attendance/{booked[1]}", state="booked")
         late = ana.get(f"/enrollment/sessions/cancel_booking/{booked[1]}").text
-        assert "too late since Mar 3, 2026" in late
+        assert "Too late since Mar 3, 2026" in late
         assert "Nothing: the credit is forfeited." in late
         tap(ana, roster, f"/enrollment/sessions/all_present/{first}")
     assert [b["state"] for b in rows(app, Booking)] == ["cancelled", "attended", "attended"]
