@@ -1,13 +1,17 @@
 """REST of money: charges, payments and refunds."""
 
+from collections.abc import Callable
 from typing import Any
 
+from flask import request
 from sqlalchemy import select
 
 from ..core import clock
 from ..core.db import require
 from ..core.web.access import MENU
 from ..core.web.api import Api, idempotency_key, key_of, operation
+from ..core.web.inputs import whole_number
+from ..core.web.lists import LARGEST_OFFSET, capped_count
 from ..core.web.records import readable
 from ..people.models import Client, Club
 from ..people.queries import require_client
@@ -28,7 +32,7 @@ from .schemas import (
 )
 from .views import ChargeView, PaymentView
 
-MOST_LISTED = 1_000
+CHARGES_A_PAGE = 1_000
 
 
 class ChargeApi(readable(ChargeSchema)):  # type: ignore[misc]
@@ -65,21 +69,23 @@ class ChargeApi(readable(ChargeSchema)):  # type: ignore[misc]
         item = self.find(str(key))
         return self.result(self.dump(item), status, id=item.id)
 
+    def _changed(self, verb: Callable[..., Any], pk: str, data: dict[str, Any]) -> Any:
+        """Do a verb on a charge and tell what it is then."""
+        key = key_of(pk)
+        self.once(lambda: verb(self.session, charge_id=key, actor=self.actor, **data))
+        return self._told(key)
+
     @operation("/<pk>/void", "POST", summary="Withdraw a charge; what was paid for it goes on account",
                permission="void_charges", menu=MENU, body=ReasonInput, answers={200: ChargeSchema},
-               refusals=(404, 409))
+               refusals=(404, 409), idempotent=True)
     def void(self, pk: str, data: dict[str, Any]) -> Any:
-        key = key_of(pk)
-        self.work(lambda: service.void_charge(self.session, charge_id=key, actor=self.actor, **data))
-        return self._told(key)
+        return self._changed(service.void_charge, pk, data)
 
     @operation("/<pk>/free", "POST", summary="Put what was paid for a charge on account; the charge is open again",
                permission="take_payments", menu=MENU, body=ReasonInput, answers={200: ChargeSchema},
-               refusals=(404, 409))
+               refusals=(404, 409), idempotent=True)
     def free(self, pk: str, data: dict[str, Any]) -> Any:
-        key = key_of(pk)
-        self.work(lambda: service.free_charge(self.session, charge_id=key, actor=self.actor, **data))
-        return self._told(key)
+        return self._changed(service.free_charge, pk, data)
 
 
 class ClientChargesApi(Api):
@@ -89,12 +95,16 @@ class ClientChargesApi(Api):
     class_permission_name = "EnrollmentCharge"
     openapi_spec_tag = "Money"
 
-    @operation("/<pk>/charges", summary="All charges of a client, the oldest due first, up to 1,000",
-               permission="read", answers={200: ChargeSchema}, many=True)
+    @operation("/<pk>/charges", summary="The charges of a client, the oldest due first, 1,000 a page",
+               permission="read", answers={200: ChargeSchema}, many=True,
+               query=(("page", "integer", "Page number, from 0"),))
     def charges(self, pk: str) -> Any:
         require_client(self.session, key := key_of(pk))
-        rows = self.session.scalars(queries.charges_of(key).limit(MOST_LISTED)).all()
-        return self.answer(200, {"count": len(rows), "result": ChargeSchema(many=True).dump(rows)})
+        page = whole_number("page", request.args.get("page"), 0, 0, LARGEST_OFFSET // CHARGES_A_PAGE)
+        statement = queries.charges_of(key)
+        count = capped_count(self.session, statement, Charge, LARGEST_OFFSET)[0]
+        rows = self.session.scalars(statement.limit(CHARGES_A_PAGE).offset(page * CHARGES_A_PAGE)).all()
+        return self.answer(200, {"count": count, "result": ChargeSchema(many=True).dump(rows)})
 
 
 class PaymentApi(readable(PaymentSchema)):  # type: ignore[misc]

@@ -68,7 +68,9 @@ class EnrollmentApi(readable(EnrollmentSchema)):  # type: ignore[misc]
         return self.schema().dump({**columns, **figures})
 
     def _done(self, do: Callable[[], Enrollment], status: int = 200) -> Any:
-        key = self.work(do).id
+        return self._told(self.work(do).id, status)
+
+    def _told(self, key: int, status: int = 200) -> Any:
         item = self.find(str(key))
         self.prepare([item])
         return self.result(self.dump(item), status, id=key)
@@ -169,16 +171,16 @@ class EnrollmentApi(readable(EnrollmentSchema)):  # type: ignore[misc]
         )
 
     @operation("/<pk>/delete", "POST", summary="Delete, for 30 days restorable", permission="delete_enrollment",
-               body=EnrollmentReasonInput, menu=MENU, answers={200: None}, refusals=(404, 409))
+               body=EnrollmentReasonInput, menu=MENU, answers={200: None}, refusals=(404, 409), idempotent=True)
     def delete(self, pk: str, data: dict[str, Any]) -> Any:
-        self.work(lambda: service.delete_enrollment(self.session, enrollment_id=key_of(pk), actor=self.actor, **data))
+        self.once(lambda: service.delete_enrollment(self.session, enrollment_id=key_of(pk), actor=self.actor, **data))
         return self.result({})
 
     @operation("/<pk>/restore", "POST", summary="Bring a deleted enrollment back", permission="delete_enrollment",
-               body=ResumeInput, menu=MENU, answers={200: EnrollmentSchema}, refusals=(404, 409))
+               body=ResumeInput, menu=MENU, answers={200: EnrollmentSchema}, refusals=(404, 409),
+               idempotent=True)
     def restore(self, pk: str, data: dict[str, Any]) -> Any:
-        return self._done(
-            lambda: service.restore_enrollment(
-                self.session, enrollment_id=key_of(pk), actor=self.actor, **data
-            )
+        key = self.once(
+            lambda: service.restore_enrollment(self.session, enrollment_id=key_of(pk), actor=self.actor, **data)
         )
+        return self._told(key)

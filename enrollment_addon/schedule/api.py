@@ -91,9 +91,10 @@ class SessionApi(writable(SessionSchema, SessionInput, SessionChange)):  # type:
         service.delete_session(self.session, id=key, actor=self.actor)
 
     @operation("/<pk>/all_present", "POST", summary="Note everybody who is booked, and in reach, as attended",
-               permission="take_attendance", menu=MENU, answers={200: PresentAnswer}, refusals=(404, 409))
+               permission="take_attendance", menu=MENU, answers={200: PresentAnswer}, refusals=(404, 409),
+               idempotent=True)
     def all_present(self, pk: str) -> Any:
-        count = self.work(lambda: service.all_present(self.session, session_id=key_of(pk), actor=self.actor))
+        count = self.once(lambda: service.all_present(self.session, session_id=key_of(pk), actor=self.actor))
         return self.result({"present": count})
 
 
@@ -169,9 +170,9 @@ class BookingApi(readable(BookingSchema)):  # type: ignore[misc]
 
     @operation("/<pk>/attendance", "POST", summary="Say what became of a booking, or correct it",
                permission="take_attendance", menu=MENU, body=AttendanceInput, answers={200: BookingSchema},
-               refusals=(404, 409))
+               refusals=(404, 409), idempotent=True)
     def attendance(self, pk: str, data: dict[str, Any]) -> Any:
-        self.work(
+        self.once(
             lambda: service.record_attendance(
                 self.session, booking_id=key_of(pk), actor=self.actor, **data
             )

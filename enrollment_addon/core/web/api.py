@@ -20,7 +20,7 @@ from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
-from ..db import PASSING_ERRORS, is_passing, unit_of_work
+from ..db import PASSING_ERRORS, idempotent, is_passing, unit_of_work
 from ..errors import AddonError, Busy, InvalidInput, NotFound
 from ..fields import LARGEST_KEY
 from ..log import logger
@@ -49,7 +49,8 @@ class ErrorAnswer(Schema):
 class Operation:
     """What an endpoint takes and gives; `answers` maps a status to a schema, a list of which `many` makes.
 
-    `query` names the parameters with their JSON type and meaning; `open` needs no log-in.
+    `query` names the parameters with their JSON type and meaning; `open` needs no log-in. `upload` is the field of
+    a form that carries a file, in place of a JSON body; `media` the kind of an answer that is a file.
     """
 
     summary: str
@@ -62,6 +63,8 @@ class Operation:
     query: Sequence[tuple[str, str, str]] = ()
     idempotent: bool = False
     open: bool = False
+    upload: str | None = None
+    media: str | None = None
 
 
 def operation(url: str, method: str = "GET", **spec: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -143,12 +146,16 @@ class Api(Routed, BaseApi):  # type: ignore[misc]
     def refuse(self, error: AddonError) -> Response:
         """Every refusal as JSON with a stable code; a form's field messages are in `params.fields`."""
         self.session.rollback()
+        log.info("refused", code=error.error_code, path=request.path)
+        return self.answer(error.http_status, {"error": self.told(error)})
+
+    @staticmethod
+    def told(error: AddonError) -> dict[str, Any]:
+        """A refusal as JSON, also one that is only told of."""
         params: dict[str, Any] = {k: _plain(v) for k, v in error.params.items()}
         if error.fields:
             params["fields"] = {name: str(message) for name, message in error.fields.items()}
-        log.info("refused", code=error.error_code, path=request.path)
-        body = {"error": {"code": error.error_code, "message": error.text(), "params": params}}
-        return self.answer(error.http_status, body)
+        return {"code": error.error_code, "message": error.text(), "params": params}
 
     def refuse_passing(self, error: Exception) -> Response:
         """A read that the database could not answer just now; any other failure of it stays one."""
@@ -178,6 +185,23 @@ class Api(Routed, BaseApi):  # type: ignore[misc]
         """Run a verb in one unit of work."""
         with unit_of_work(self.session):
             return do()
+
+    def once(self, do: Callable[[], Any]) -> Any:
+        """Run a verb in one unit of work, for one Idempotency-Key only once.
+
+        Gives the key of the record that the verb gave, or what else it gave. For verbs that take no key themselves,
+        since doing them twice is refused or changes nothing. Raises: IdempotencyMismatch when the key came with
+        another request.
+        """
+        asked = {"path": request.path.rstrip("/"), "body": request.get_json(silent=True)}
+
+        def kept() -> dict[str, Any]:
+            given = do()
+            return {"given": getattr(given, "id", given)}
+
+        return self.work(
+            lambda: idempotent(self.session, key=idempotency_key(), verb=request.method, asked=asked, do=kept)
+        )["given"]
 
     # ---- OpenAPI ---------------------------------------------------------------------------------------
 
@@ -246,17 +270,28 @@ class RecordApi(Api):
         size = _number("page_size", asked, 25, 1, LARGEST_PAGE)
         number = _number("page", asked, 0, 0, lists.LARGEST_OFFSET // size)
         after = _number("after", {}, 0, 0, LARGEST_KEY)
+        columns = self._known_columns(asked.get("columns", ()))
         key = lists.primary_key(self.model)
-        count, _more = lists.capped_count(self.session, statement, self.model, self.count_cap)
+        count, more = lists.capped_count(self.session, statement, self.model, self.count_cap)
         if "after" in request.args:
             page = statement.where(key > after).order_by(key)
         else:
             page = self._ordered(statement, asked).offset(number * size)
         items = self.session.scalars(page.options(*self.load).limit(size)).unique().all()
         self.prepare(items)
-        return self.answer(
-            200, {"count": count, "ids": [i.id for i in items], "result": [self.dump(i) for i in items]}
-        )
+        rows = [self.dump(i) for i in items]
+        if columns:
+            rows = [{name: row[name] for name in columns} for row in rows]
+        capped = {"count_capped": True} if more else {}
+        return self.answer(200, {"count": count, **capped, "ids": [i.id for i in items], "result": rows})
+
+    def _known_columns(self, wanted: Sequence[str]) -> Sequence[str]:
+        """The fields that `q.columns` asks for. Raises: InvalidInput for one there isn't."""
+        known = self.schema().fields
+        for name in wanted:
+            if name not in known:
+                raise InvalidInput(fields={"columns": _l("There is no field “%(name)s”.", name=name[:60])})
+        return wanted
 
     @property
     def count_cap(self) -> int:

@@ -43,7 +43,7 @@ def describe(api: Api, endpoint: Any, path: str, method: str) -> dict[str, Any]:
     """The operation object of one endpoint."""
     spec: Operation = endpoint.enrollment_operation
     refusals = {401, 403, 503, *spec.refusals} if not spec.open else set(spec.refusals)
-    if spec.body is not None:
+    if spec.body is not None or spec.upload is not None:
         refusals |= {422}
     keys = re.findall(r"{(\w+)}", path)
     if keys:
@@ -71,6 +71,13 @@ def describe(api: Api, endpoint: Any, path: str, method: str) -> dict[str, Any]:
     if spec.body is not None:
         content = {"schema": spec.body, "example": spec.body.example}  # type: ignore[attr-defined]
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if spec.upload is not None:
+        form = {"type": "object", "required": [spec.upload],
+                "properties": {spec.upload: {"type": "string", "format": "binary"}}}
+        described["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": form}}}
+    if spec.media is not None:
+        file = {spec.media: {"schema": {"type": "string"}}}
+        described["responses"]["200"] = {"description": "The file", "content": file}
     if spec.open:
         described["security"] = []
     return described
@@ -83,7 +90,13 @@ def _answer(spec: Operation, schema: Any) -> dict[str, Any]:
         body: Any = {
             "type": "object", "required": ["count", "result"],
             "properties": {
-                "count": {"type": "integer"}, "ids": {"type": "array", "items": {"type": "integer"}},
+                "count": {"type": "integer", "description": "How many there are in all"},
+                "count_capped": {
+                    "type": "boolean",
+                    "description": "Present and true when there are more than `count`: lists are counted up to the "
+                    "setting ENROLLMENT_COUNT_CAP. To meet all of them, walk with `after`.",
+                },
+                "ids": {"type": "array", "items": {"type": "integer"}},
                 "result": {"type": "array", "items": schema},
             },
         }

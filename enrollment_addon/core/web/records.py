@@ -9,7 +9,9 @@ from .api import RecordApi, key_of, operation
 
 LIST_QUERY = (
     ("q", "string",
-     "Rison or JSON: filters [{col, opr, value}], order_column, order_direction (asc or desc), page, page_size"),
+     "Rison or JSON: filters [{col, opr, value}], order_column, order_direction (asc or desc), page, page_size, "
+     "columns (the fields of each row; all unless named). The framework's keys is taken and changes nothing: answers "
+     "carry no labels that it could leave out"),
     ("search", "string", "Free text"),
     ("page", "integer", "Page number, from 0"),
     ("page_size", "integer", "Rows per page, from 1 to 100; 25 unless told"),
@@ -65,23 +67,22 @@ def writable(schema: type[Schema], create: type[Schema], update: type[Schema] | 
             raise AssertionError("every record says how it is deleted")
 
         @operation("/", "POST", summary="Add a record", permission="add", body=new, answers={201: answer},
-                   refusals=(404, 409))
+                   refusals=(404, 409), idempotent=True)
         def post(self, data: dict[str, Any]) -> Any:
-            item = self.work(lambda: self.create(**data))
-            item = self.find(str(item.id))
+            item = self.find(str(self.once(lambda: self.create(**data))))
             return self.result(self.dump(item), 201, id=item.id)
 
         @operation("/<pk>", "PUT", summary="Change the named fields", permission="edit", body=changed,
-                   answers={200: answer}, refusals=(404, 409))
+                   answers={200: answer}, refusals=(404, 409), idempotent=True)
         def put(self, pk: str, data: dict[str, Any]) -> Any:
-            self.work(lambda: self.change(key_of(pk), **data))
+            self.once(lambda: self.change(key_of(pk), **data))
             item = self.find(pk)
             return self.result(self.dump(item), id=item.id)
 
         @operation("/<pk>", "DELETE", summary="Delete a record that nothing uses", permission="delete",
-                   answers={200: None}, refusals=(404, 409))
+                   answers={200: None}, refusals=(404, 409), idempotent=True)
         def delete(self, pk: str) -> Any:
-            self.work(lambda: self.remove(key_of(pk)))
+            self.once(lambda: self.remove(key_of(pk)))
             return self.result({})
 
     return Writable
