@@ -18,14 +18,14 @@ from ..people.hooks import TimelineItem
 from ..people.models import Client
 from ..people.parts import ClientPart
 from . import labels, queries
-from .models import CreditBalance, CreditLot, EntryKind, something_left
+from .models import CreditBalance, EntryKind, lots, something_left
 from .views import add_to_selection
 from .views.common import explained
 from .views.explain import told_shared
 from .views.moves import extend_of_clients, void_of_clients
 
 MENU = "EnrollmentCredits"
-SOON_DAYS = 30
+SOON = dt.timedelta(days=30)
 UNDOABLE = (EntryKind.grant, EntryKind.transfer_out, EntryKind.transfer_in, EntryKind.extend, EntryKind.void)
 _NOTHING = queries.Summary()
 
@@ -55,10 +55,10 @@ def _compare(operator: str, value: Any) -> ColumnElement[bool]:
         .scalar_subquery()
     )
     lapsed = (
-        select(func.coalesce(func.sum(CreditLot.available), 0))
+        select(func.coalesce(func.sum(lots.c.available), 0))
         .where(
-            CreditLot.client_id == Client.id, something_left,
-            queries.is_over(access.current_session(), CreditLot.expires_on),
+            lots.c.client_id == Client.id, something_left,
+            queries.is_over(access.current_session(), lots.c.expires_on),
         )
         .correlate(Client)
         .scalar_subquery()
@@ -97,7 +97,8 @@ def card(client: Client) -> dict[str, Any]:
             {
                 "event_type": b.event_type, "available": b.available, "reserved": b.reserved, "used": b.used,
                 "total": b.available + b.reserved + b.used, "next_expiry": b.next_expiry,
-                "expiring_soon": b.next_expiry is not None and b.next_expiry <= today + dt.timedelta(days=SOON_DAYS),
+                "grace": b.grace,
+                "expiring_soon": b.grace or bool(b.next_expiry and b.next_expiry <= today + SOON),
                 "explain_url": url_for("CreditsView.explain", pk=client.id, event_type_id=b.event_type_id),
             }
             for b in balances

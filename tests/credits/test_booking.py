@@ -201,6 +201,10 @@ def test_a_credit_that_comes_back_after_its_expiry_has_days_of_grace(studio, cli
     assert (row.available, row.expired, row.expires_on) == (1, 2, until), "only what came back has the new days"
     last = queries.lot_entries(studio.session, lot)[-1]
     assert (last.kind, last.reason, last.new_expires_on) == ("release", "ill", until)
+    (held,) = queries.client_balances(studio.session, client)
+    assert (held.next_expiry, held.grace) == (until, True)
+    assert queries.client_credits(studio.session, client).balances == [held]
+    assert queries.in_grace(studio.session, [lot]) == {lot}
     studio.session.rollback()
     assert studio.reserve(client, 2, on=until) == [Take(lot, 1)]
     assert sound()

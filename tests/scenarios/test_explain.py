@@ -87,6 +87,37 @@ def test_every_entry_leads_to_what_it_belongs_to(
     assert [[side["client_id"] for sides in found for side in sides] for found in others] == [[taker], []]
 
 
+def test_a_credit_that_comes_back_late_is_in_grace(ana: FlaskClient, app: Flask, studio: Studio) -> None:
+    """Maya’s lot expired while two of its credits were booked; one of them comes back, and says until when."""
+    key = studio.clients[0]
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        maya, yoga = session.get_one(Client, key), session.get_one(EventType, studio.yoga)
+        factories.make_participant(session, maya, kind=ParticipantKind.self, name=maya.full_name)
+        lot = factories.make_lot(session, maya, yoga, quantity=3, expires_on=dt.date(2026, 3, 3)).id
+        club = session.get_one(Club, studio.uptown)
+        for hour in (0, 2):
+            lesson = factories.make_session(session, club, yoga, starts_at=MONDAY + dt.timedelta(days=1, hours=hour))
+            booking = schedule.book(session, client_id=key, session_id=lesson.id, actor=SYSTEM).id
+    pages = (
+        f"/enrollment/credits/explain/{key}", f"/enrollment/lots/show/{lot}", f"/enrollment/clients/show/{key}",
+        "/enrollment/lots/list/",
+    )
+    with clock.frozen(MONDAY + dt.timedelta(days=8)):
+        with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+            service.expire_lots(session, size=100, actor=SYSTEM)
+            schedule.cancel_booking(session, booking_id=booking, return_credit=True, actor=SYSTEM)
+        for url in pages:
+            told = ana.get(url).text.partition("<main")[2]
+            assert "Grace" in told, url
+            assert ("Grace until Mar 24, 2026" in told) is (url != pages[-1])
+            assert ">Expired</span>" not in told, "one credit of it can still be used"
+    with clock.frozen(MONDAY + dt.timedelta(days=30)):
+        told = rows(ana, key)
+        assert ">Expired</span>" in told
+        assert "Grace until" not in told
+        assert "Grace until" in rows(ana, key, as_of="2026-03-20"), "as it was that day"
+
+
 def test_the_filter_by_credits_counts_as_the_column_does(ana: FlaskClient, app: Flask, studio: Studio) -> None:
     """What lapsed and is not swept yet is in neither; a day is over when it is over in the client's club."""
     here, there = studio.clients[30], studio.downtown_clients[0]

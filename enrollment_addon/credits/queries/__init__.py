@@ -9,7 +9,7 @@ from .batches import GRANT, BatchRow, BatchSummary, all_clients_reached, batch_r
 from .expiring import Forfeit, expiring_within, forfeited, is_over
 from .history import EntryRow, ExplainedLot, Explanation, OtherSide, explain, lot_entries
 from .household import SharedRow, shared_with
-from .lots import LotRow, entry_sums, names_of
+from .lots import LotRow, entry_sums, in_grace, names_of
 
 __all__ = [
     "GRANT",
@@ -35,6 +35,7 @@ __all__ = [
     "expiring_within",
     "explain",
     "forfeited",
+    "in_grace",
     "is_over",
     "lot_entries",
     "lots_in_batch",

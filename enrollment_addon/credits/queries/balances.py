@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from ...catalog.models import EventType
@@ -13,12 +13,13 @@ from ...core import clock
 from ...core.scope import actor_of, reach_of
 from ..calc import is_valid_on
 from ..models import balances, lots, something_left
-from .lots import LotRow, clients_table, clubs_table, end_of, lots_of, timezone_of
+from .lots import LotRow, clients_table, clubs_table, end_of, has_grace, lots_of, timezone_of
 
 
 @dataclass(frozen=True)
 class BalanceRow:
-    """What a client has of one event type; `next_expiry` is the earliest last day of what is available."""
+    """What a client has of one event type; `next_expiry` is the earliest last day of what is available, `grace`
+    whether that is one given to a credit that came back late."""
 
     event_type_id: int
     event_type: str
@@ -27,6 +28,7 @@ class BalanceRow:
     used: int
     next_expiry: dt.date | None
     lapsed: int
+    grace: bool
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,9 @@ def client_credits(session: Session, client_id: int, as_of: dt.date | None = Non
 def client_balances(session: Session, client_id: int) -> list[BalanceRow]:
     """What a client has now by event type, without the lots: one statement however many there are."""
     sums = (func.sum(lots.c[name]).label(name) for name in ("available", "reserved", "used"))
+    grace = func.max(case((something_left & has_grace, 1), else_=0)).label("grace")
     rows = session.execute(
-        select(EventType, clubs_table.c.timezone, lots.c.expires_on, *sums)
+        select(EventType, clubs_table.c.timezone, lots.c.expires_on, *sums, grace)
         .select_from(lots.join(clients_table).join(clubs_table))
         .join(EventType, EventType.id == lots.c.event_type_id)
         .where(lots.c.client_id == client_id, reach_of(actor_of(session)))
@@ -82,14 +85,16 @@ def client_balances(session: Session, client_id: int) -> list[BalanceRow]:
     for key, members in by_type.items():
         live = [row for row in members if is_valid_on(row.expires_on, clock.today(row.timezone))]
         available = sum(int(row.available) for row in live)
+        next_expiry = min((row.expires_on for row in live if row.available and row.expires_on), default=None)
         found.append(BalanceRow(
             event_type_id=key,
             event_type=members[0].EventType.label,
             available=available,
             reserved=sum(int(row.reserved) for row in members),
             used=sum(int(row.used) for row in members),
-            next_expiry=min((row.expires_on for row in live if row.available and row.expires_on), default=None),
+            next_expiry=next_expiry,
             lapsed=sum(int(row.available) for row in members) - available,
+            grace=any(row.grace and row.expires_on == next_expiry for row in live),
         ))
     return sorted(found, key=lambda row: (row.event_type.casefold(), row.event_type_id))
 
@@ -97,14 +102,16 @@ def client_balances(session: Session, client_id: int) -> list[BalanceRow]:
 def _balance(members: Sequence[LotRow]) -> BalanceRow:
     """The sum over the lots of one event type."""
     live = [lot for lot in members if not lot.lapsed]
+    next_expiry = min((lot.expires_on for lot in live if lot.available and lot.expires_on), default=None)
     return BalanceRow(
         event_type_id=members[0].event_type_id,
         event_type=members[0].event_type,
         available=sum(lot.available for lot in live),
         reserved=sum(lot.reserved for lot in members),
         used=sum(lot.used for lot in members),
-        next_expiry=min((lot.expires_on for lot in live if lot.available and lot.expires_on), default=None),
+        next_expiry=next_expiry,
         lapsed=sum(lot.available for lot in members if lot.lapsed),
+        grace=any(lot.grace and lot.available and lot.expires_on == next_expiry for lot in live),
     )
 
 

@@ -105,7 +105,7 @@ def explain(
 ) -> Explanation:
     """How a client's credits came about: each lot with its entries, now or as of the end of a past day.
 
-    At most eight queries per page of `size` lots, and six more where credits were moved. Raises: NotFound.
+    At most nine queries per page of `size` lots, and six more where credits were moved. Raises: NotFound.
     """
     timezone = timezone_of(session, client_id)
     until = end_of(as_of, timezone) if as_of else None

@@ -28,7 +28,8 @@ LAST_DAY = dt.date(9998, 12, 31)
 
 @dataclass(frozen=True)
 class LotRow:
-    """A lot as it is, or was at the end of a past day."""
+    """A lot as it is, or was at the end of a past day. `grace`: its last day was given to a credit that came back
+    after the lot had expired."""
 
     id: int
     client_id: int
@@ -42,6 +43,7 @@ class LotRow:
     voided: int
     transferred: int
     lapsed: bool
+    grace: bool
     granted_at: dt.datetime
     expires_on: dt.date | None
     origin: str
@@ -113,6 +115,7 @@ def lots_of(
     found = [row.id for row in rows]
     then_on = _last_days(session, found, until) if until is not None else {}
     attending = _participants(session, found)
+    in_grace = grace_days(session, found, until=until)
     result = []
     for row in rows:
         expires_on = then_on.get(row.id, row.expires_on)
@@ -122,6 +125,7 @@ def lots_of(
                 **values,
                 event_type=labels[row.event_type_id],
                 lapsed=not is_valid_on(expires_on, day),
+                grace=expires_on in in_grace.get(row.id, ()),
                 participants=attending.get(row.id, ()),
             )
         )
@@ -141,6 +145,37 @@ def _last_days(session: Session, lot_ids: Sequence[int], until: dt.datetime) -> 
         row.lot_id: row.old_expires_on or (None if row.kind == EntryKind.extend else row.new_expires_on)
         for row in rows
     }
+
+
+has_grace = (
+    select(entries.c.id)
+    .where(
+        entries.c.lot_id == lots.c.id, entries.c.kind == EntryKind.release,
+        entries.c.new_expires_on == lots.c.expires_on,
+    )
+    .exists()
+)
+"""The clause over lots whose last day was given to a credit that came back after they had expired."""
+
+
+def grace_days(
+    session: Session, lot_ids: Sequence[int], *, until: dt.datetime | None = None
+) -> dict[int, set[dt.date]]:
+    """The last days that lots got with a returned credit, by lot; of most lots there is none."""
+    query = select(entries.c.lot_id, entries.c.new_expires_on).where(
+        entries.c.lot_id.in_(lot_ids), entries.c.kind == EntryKind.release, entries.c.new_expires_on.is_not(None)
+    )
+    if until is not None:
+        query = query.where(entries.c.at < until)
+    found: dict[int, set[dt.date]] = {}
+    for row in session.execute(query) if lot_ids else ():
+        found.setdefault(row.lot_id, set()).add(row.new_expires_on)
+    return found
+
+
+def in_grace(session: Session, lot_ids: Sequence[int]) -> set[int]:
+    """Those of these lots whose last day now is such a one."""
+    return set(session.execute(select(lots.c.id).where(lots.c.id.in_(lot_ids), has_grace)).scalars())
 
 
 def _participants(session: Session, lot_ids: Sequence[int]) -> dict[int, list[tuple[int, str]]]:

@@ -1,5 +1,6 @@
 """What the pages of credits share."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,11 @@ def client_view() -> RecordView:
 def number_of(text: str | None) -> int | None:
     """A key in the address; None for anything else."""
     return int(text) if text and text.isdecimal() and len(text) < 19 else None
+
+
+def grace_mark(day: dt.date | None) -> dict[str, Any]:
+    """The badge of credits that came back late and can be used a little longer."""
+    return {"label": _("Grace until %(date)s", date=render.date(day)), "class": "warn"}
 
 
 def skipped_by_name(session: Session, skipped: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

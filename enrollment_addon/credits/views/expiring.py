@@ -1,8 +1,9 @@
 """What will expire soon, and what would be forfeited."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from flask import redirect, request, url_for
+from flask import g, redirect, request, url_for
 from flask_appbuilder.baseviews import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
@@ -21,7 +22,7 @@ from .. import queries
 from ..forms import ExtendForm
 from ..models import CreditLot
 from .common import explained
-from .lots import extend_form, extend_now, totals_of
+from .lots import extend_form, extend_now, last_day, totals_of
 
 WINDOWS = (("30", _l("30 days")), ("60", _l("60 days")), ("90", _l("90 days")))
 WIDEST = 90
@@ -54,7 +55,7 @@ class ExpiringView(RecordView):
         Column("forfeited", _l("Value forfeited"), kind="number",
                value=lambda lot: money.to_decimal(lot.available * lot.unit_value, lot.currency),
                show=lambda lot: render.amount(lot.available * lot.unit_value, lot.currency)),
-        Column("expires_on", _l("Expires"), kind="date", order=(CreditLot.expires_on,)),
+        Column("expires_on", _l("Expires"), show=last_day, kind="date", order=(CreditLot.expires_on,)),
     )
     export_columns = (*columns, Column("currency", _l("Currency")))
     filters = (
@@ -68,6 +69,9 @@ class ExpiringView(RecordView):
 
     def base_query(self) -> Select[Any]:
         return select(CreditLot).join(CreditLot.client).where(queries.expiring_within(self.session, WIDEST))
+
+    def prepare(self, items: Sequence[CreditLot]) -> None:
+        g.enrollment_grace = queries.in_grace(self.session, [lot.id for lot in items])
 
     def list_page(self) -> dict[str, Any]:
         """The list, under the sums of what would be forfeited in each time."""

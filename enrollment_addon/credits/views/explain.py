@@ -13,6 +13,7 @@ from ...core.batches import Batch
 from ...core.web import access, render
 from .. import hooks, labels, queries
 from ..models import EntryKind
+from .common import grace_mark
 
 Link = Mapping[str, Any]
 """A `label`, and a `url` unless there is nothing to open."""
@@ -78,11 +79,18 @@ def _lot(
         links.append({"label": _("Batch"), "url": url_for("BatchView.show", pk=lot.batch_id)})
     return {
         "id": lot.id, "title": f"{lot.event_type} · {render.number(lot.quantity)}",
-        "badge": {"label": _("Expired"), "class": "bad"} if lot.lapsed or lot.expired else None,
+        "badge": _badge(lot),
         "facts": " · ".join(str(f) for f in facts),
         "expires": _("until %(date)s", date=render.date(lot.expires_on)) if lot.expires_on else _("never expires"),
         "links": links, "entries": [_entry(entry, bookings, batches) for entry in explained.entries],
     }
+
+
+def _badge(lot: queries.LotRow) -> dict[str, Any] | None:
+    if lot.grace and not lot.lapsed:
+        return grace_mark(lot.expires_on)
+    gone = lot.expired and not (lot.available or lot.reserved)
+    return {"label": _("Expired"), "class": "bad"} if lot.lapsed or gone else None
 
 
 def _link(told: hooks.Told) -> Link:

@@ -10,6 +10,7 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
+from markupsafe import Markup
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session, joinedload
 
@@ -22,7 +23,7 @@ from ...core.web.views import Column, ListAction, RecordView, Selection, notice,
 from .. import hooks, labels, queries, service
 from ..forms import ExtendForm, VoidForm
 from ..models import CreditEntry, CreditLot
-from .common import explained, linked, settings
+from .common import explained, grace_mark, linked, settings
 from .explain import lot_url
 
 
@@ -32,6 +33,14 @@ def _void_selected(view: RecordView, selection: Selection) -> Any:
 
 def _extend_selected(view: RecordView, selection: Selection) -> Any:
     return view.extend_page(selection)  # type: ignore[attr-defined]
+
+
+def last_day(lot: CreditLot) -> Any:
+    """The last day of a lot of this page, with a mark where it is a grace."""
+    day = render.date(lot.expires_on)
+    if lot.id not in g.get("enrollment_grace", ()):
+        return day
+    return Markup('{} <span class="enr-badge warn">{}</span>').format(day, _("Grace"))
 
 
 def _explained(name: str) -> Callable[[CreditLot], Any]:
@@ -58,7 +67,7 @@ class LotView(RecordView):
         Column("reserved", _l("Reserved"), show=_explained("reserved"), kind="number", order=(CreditLot.reserved,),
                phone="hide"),
         Column("used", _l("Used"), show=_explained("used"), kind="number", order=(CreditLot.used,), phone="hide"),
-        Column("expires_on", _l("Expires"), kind="date", order=(CreditLot.expires_on,)),
+        Column("expires_on", _l("Expires"), show=last_day, kind="date", order=(CreditLot.expires_on,)),
         Column("origin", _l("Origin"), value=lambda lot: str(dict(labels.ORIGINS)[lot.origin]), phone="hide"),
     )
     filters = (
@@ -81,7 +90,11 @@ class LotView(RecordView):
     default_order = (CreditLot.id,)
     default_descending = True
 
+    def prepare(self, items: Sequence[CreditLot]) -> None:
+        g.enrollment_grace = queries.in_grace(self.session, [lot.id for lot in items])
+
     def show_page(self, item: CreditLot) -> dict[str, Any]:
+        self.prepare([item])
         page = super().show_page(item)
         fields = [
             (_("Taken back"), _explained("voided")(item)), (_("Expired"), _explained("expired")(item)),
@@ -96,6 +109,7 @@ class LotView(RecordView):
         page["fields"] += [{"label": label, "value": value, "wide": False} for label, value in fields]
         page["title"] = f"{item.event_type.label} · {item.client.full_name}"
         page["subtitle"] = ""
+        page["badge"] = grace_mark(item.expires_on) if item.id in g.enrollment_grace else None
         page["buttons"] = [
             {"label": _("Explain"), "url": url_for("CreditsView.explain", pk=item.client_id,
                                                    event_type_id=item.event_type_id), "primary": True}
