@@ -100,6 +100,9 @@ class ClientPages:
 
     def told(self, items: list[TimelineItem]) -> list[dict[str, Any]]:
         names = queries.user_names(self.session, {i.actor_id for i in items if i.actor_id})  # type: ignore[attr-defined]
+        for part in client_parts():
+            if part.prepare_story:
+                part.prepare_story(items)
         told = []
         for item in items:
             text, url = next(

@@ -18,13 +18,15 @@ class ClientPart:
     """One domain's share. `prepare` loads what its columns need for a page of clients at once; `card` gives
     entries of the card's context (lists of the same name are joined; `sections` and `side_sections` name a
     `template` each, beside what it shows), `tell` the sentence of a timeline item, with a link to undo it where
-    there is one. `records` says for each record of the timeline, and for each of its sources, which menu's records
-    one must be permitted to read to be told of it; `card` looks for itself, columns and filters name their menu."""
+    there is one, `prepare_story` loads what those sentences need for a whole timeline. `records` says for each
+    record of the timeline, and for each of its sources, which menu's records one must be permitted to read to be
+    told of it; `card` looks for itself, columns and filters name their menu."""
 
     columns: Sequence[Column] = ()
     filters: Sequence[Filter] = ()
     actions: Sequence[ListAction] = ()
     prepare: Callable[[Sequence[Client]], None] | None = None
+    prepare_story: Callable[[Sequence[TimelineItem]], None] | None = None
     card: Callable[[Client], Mapping[str, Any]] | None = None
     tell: Callable[[TimelineItem], tuple[Any, str | None] | None] | None = None
     records: Mapping[str, str] = field(default_factory=dict)

@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from ..catalog.models import EventType
 from ..core.errors import InvalidInput
+from ..core.scope import Actor
 from ..people.models import Club, TeamMember
 from .calc import SessionStatus
-from .models import ClassGroup, ScheduledSession
+from .models import ClassGroup, ScheduledSession, theirs
 from .queries import between_days, taken_of
 
 LONGEST_RANGE = dt.timedelta(days=62)
@@ -23,7 +24,8 @@ MOST = 6_000
 
 @dataclass(frozen=True)
 class Shown:
-    """A session as the calendar shows it; `starts` and `ends` are by the clock of its club."""
+    """A session as the calendar shows it; `starts` and `ends` are by the clock of its club. `own`: it is the
+    actor's to change."""
 
     id: int
     title: str
@@ -37,10 +39,11 @@ class Shown:
     capacity: int
     booked: int
     waiting: int
+    own: bool
 
 
 def shown_between(
-    session: Session, first: dt.date, after: dt.date, *, club_id: int | None = None,
+    session: Session, first: dt.date, after: dt.date, *, actor: Actor, club_id: int | None = None,
     team_member_id: int | None = None, category_id: int | None = None,
 ) -> list[Shown]:
     """The sessions from one day on and before another that the actor reaches, the earliest first.
@@ -49,7 +52,7 @@ def shown_between(
     """
     if not dt.timedelta() < after - first <= LONGEST_RANGE:
         raise InvalidInput(_l("The calendar shows 1 to %(most)s days at once."), most=LONGEST_RANGE.days)
-    statement = _rows().where(between_days(session, first, after))
+    statement = _rows(actor).where(between_days(session, first, after))
     for column, key in (
         (ScheduledSession.club_id, club_id), (ScheduledSession.team_member_id, team_member_id),
         (ClassGroup.category_id, category_id),
@@ -66,13 +69,13 @@ def shown_between(
     return [_shown(row, types[row.event_type_id], taken.get(row.id)) for row in rows]
 
 
-def _rows() -> Any:
+def _rows(actor: Actor) -> Any:
     return (
         select(
             ScheduledSession.id, ScheduledSession.starts_at, ScheduledSession.ends_at, ScheduledSession.status,
             ScheduledSession.event_type_id, ScheduledSession.room, ScheduledSession.capacity,
             ClassGroup.name.label("group_name"), ClassGroup.colour, Club.name.label("club"), Club.timezone,
-            TeamMember.name.label("instructor"),
+            TeamMember.name.label("instructor"), theirs(ScheduledSession, actor).label("own"),
         )
         .join(Club, Club.id == ScheduledSession.club_id)
         .join(ClassGroup, ClassGroup.id == ScheduledSession.class_group_id, isouter=True)
@@ -88,4 +91,5 @@ def _shown(row: Any, event_type: EventType, taken: Any) -> Shown:
         status=SessionStatus(row.status), colour=row.colour or event_type.colour, club=row.club,
         instructor=row.instructor or "", room=row.room or "", capacity=row.capacity,
         booked=taken.booked if taken else 0, waiting=taken.waiting if taken else 0,
+        own=bool(row.own),
     )

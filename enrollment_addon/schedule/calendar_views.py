@@ -68,7 +68,7 @@ class CalendarView(PageView):
         if not form.validate():
             form = FilterForm()
         chosen = {name: form[name].data for name in FILTERS if form[name].data}
-        asked = {f"_flt_0_{name}": key for name, key in chosen.items() if name != "category_id"}
+        asked = {f"_flt_0_{name}": key for name, key in chosen.items()}
         language = render.locale_name().split("_")[0]
         return self.render_template(
             "enrollment_addon/schedule.html", title=_("Schedule"), form=form,
@@ -92,11 +92,11 @@ class CalendarView(PageView):
             if first is None or after is None:
                 raise InvalidInput(_l("Say from which day to which, such as 2026-03-02."))
             keys = {name: _key(request.args.get(name)) for name in FILTERS}
-            rows = calendar.shown_between(self.session, first, after, **keys)
+            rows = calendar.shown_between(self.session, first, after, actor=self.actor, **keys)
         except AddonError as error:
             return self._refused(error)
         movable, now = may("edit", "EnrollmentSession"), clock.now()
-        return jsonify([_event(row, movable and row.starts > now) for row in rows])
+        return jsonify([_event(row, movable and row.own and row.starts > now) for row in rows])
 
     @expose("/move/<pk>", methods=["POST"])
     @needs("edit")

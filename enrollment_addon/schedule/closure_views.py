@@ -1,5 +1,6 @@
 """Pages of closures: the wizard, the list of what was closed, and the undo."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import current_app, redirect, request, url_for
@@ -11,6 +12,7 @@ from flask_babel import ngettext
 from sqlalchemy import Select, select
 
 from ..core.batches import Batch, BatchState
+from ..core.db import key_list
 from ..core.errors import AddonError, InvalidInput
 from ..core.web import render
 from ..core.web.access import can, needs, verb
@@ -34,6 +36,8 @@ from .models import ScheduledSession
 from .service.close import KIND
 
 SHOWN = 50
+NAMED = 20
+"""Sessions that the preview of a closure names."""
 
 
 def close_selection(view: RecordView, selection: Selection) -> Any:
@@ -142,12 +146,27 @@ class ClosureView(RecordView):
             "enrollment_addon/undo.html",
             title=_("Close %(sessions)s for %(people)s?", sessions=sessions, people=people),
             sentence=_("The sessions are cancelled; what people paid with comes back. This can be undone."),
-            facts=[{"label": label, "value": render.number(value)} for label, value in facts],
+            facts=[{"label": label, "value": render.number(value)} for label, value in facts]
+            + self._named(plan.session_ids),
             form=Form(formdata=None), crumbs=self.crumbs(), action_url=url_for("ClosureView.close"), hidden=hidden,
             cancel_url=url_for("SessionView.list"), danger=True,
             submit_label=_("Close %(sessions)s for %(people)s", sessions=sessions, people=people),
             idempotency_key=request.form.get("idempotency_key") or new_key(),
         )
+
+    def _named(self, session_ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The sessions by time and name; of many the first."""
+        found = self.session.scalars(
+            select(ScheduledSession).where(ScheduledSession.id.in_(key_list(self.session, session_ids)))
+            .options(*queries.SESSION_PARTS).order_by(ScheduledSession.starts_at, ScheduledSession.id).limit(NAMED)
+        ).unique().all()
+        rows = [
+            (when(item), " · ".join(part for part in (item.label, str(item.team_member or ""), item.room) if part))
+            for item in found
+        ]
+        if (more := len(session_ids) - len(found)) > 0:
+            rows.append((_("And so many more"), render.number(more)))
+        return [{"label": label, "value": value, "wide": True} for label, value in rows]
 
     def _closed(self, done: dict[str, Any]) -> Any:
         if done["job_id"] is not None:

@@ -1,9 +1,9 @@
 """What the schedule adds to the client card: the next bookings, and sentences of the timeline."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from flask import url_for
+from flask import g, url_for
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
@@ -56,11 +56,23 @@ _SENTENCES: dict[str, Callable[[], str]] = {
 }
 
 
+def prepare_story(items: Sequence[TimelineItem]) -> None:
+    """Which class and when, for the sentences of a timeline: one query."""
+    keys = {item.details["session_id"] for item in items if item.record == "booking" and "session_id" in item.details}
+    found = queries.sessions_by_key(access.current_session(), keys) if keys else {}
+    g.enrollment_told_sessions = {key: f"{item.label} · {when(item)}" for key, item in found.items()}
+
+
 def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
-    """A verb on a booking as a sentence."""
+    """A verb on a booking as a sentence, with its class."""
     if item.verb == "record_attendance" and "state" in item.details:
-        return _("Attendance: %(state)s", state=dict(BOOKING_STATES)[BookingState(item.details["state"])]), None
-    return (_SENTENCES[item.verb](), None) if item.verb in _SENTENCES else None
+        sentence = _("Attendance: %(state)s", state=dict(BOOKING_STATES)[BookingState(item.details["state"])])
+    elif item.verb in _SENTENCES:
+        sentence = _SENTENCES[item.verb]()
+    else:
+        return None
+    session = g.get("enrollment_told_sessions", {}).get(item.details.get("session_id"))
+    return (f"{sentence} · {session}" if session else sentence), None
 
 
 def told_bookings(session: Session, keys: Collection[int]) -> dict[int, Told]:
@@ -79,4 +91,4 @@ def _told(booking: Booking) -> Told:
 
 _WITHOUT_A_SESSION = (BookingState.no_show, BookingState.late_cancel, BookingState.cancelled)
 
-PART = ClientPart(card=card, tell=tell, records={"booking": "EnrollmentBooking"})
+PART = ClientPart(card=card, prepare_story=prepare_story, tell=tell, records={"booking": "EnrollmentBooking"})

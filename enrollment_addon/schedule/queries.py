@@ -160,6 +160,14 @@ def next_bookings(session: Session, client_id: int, limit: int = 10) -> Sequence
     ).unique().all()
 
 
+def sessions_by_key(session: Session, keys: Collection[int]) -> dict[int, ScheduledSession]:
+    """These sessions with what a list shows of each, as far as they are in reach."""
+    found = session.scalars(
+        select(ScheduledSession).where(ScheduledSession.id.in_(key_list(session, keys))).options(*SESSION_PARTS)
+    ).unique()
+    return {item.id: item for item in found}
+
+
 def bookings_by_key(session: Session, keys: Collection[int]) -> dict[int, Booking]:
     """These bookings with their sessions and participants, as far as they are in reach."""
     found = session.scalars(

@@ -313,8 +313,11 @@ class ClosureInput(Input):
 
 
 class ClosurePlanAnswer(Schema):
-    example = {"sessions": 5, "booked": 200, "waiting": 3, "clients": 198, "credits": 200}
+    example = {
+        "session_ids": [41, 42, 43, 44, 45], "sessions": 5, "booked": 200, "waiting": 3, "clients": 198, "credits": 200,
+    }
 
+    session_ids = fields.List(fields.Integer(), required=True)
     sessions = fields.Integer(required=True)
     booked = fields.Integer(required=True)
     waiting = fields.Integer(required=True)

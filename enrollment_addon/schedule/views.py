@@ -10,7 +10,7 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import lazy_pgettext, ngettext, pgettext
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import joinedload
 
 from ..core import clock
@@ -25,7 +25,7 @@ from .booking_pages import BookingPages
 from .closure_views import close_selection
 from .forms import giver, require_giver, when, zone_of_form
 from .labels import BOOKING_CLASSES, BOOKING_STATES, PAYS, SESSION_CLASSES, SESSION_KINDS, SESSION_STATES
-from .models import Booking, BookingState, ScheduledSession, SessionStatus
+from .models import Booking, BookingState, ClassGroup, ScheduledSession, SessionStatus
 
 PERIODS = (("upcoming", _l("From today on")), ("past", _l("Past")), ("all", _l("All")))
 ONE_DAY = dt.timedelta(days=1)
@@ -44,6 +44,13 @@ def _on_day(operator: str, day: dt.date) -> ColumnElement[bool]:
 
 def _in_period(_operator: str, value: str) -> ColumnElement[bool]:
     return {"upcoming": queries.is_upcoming(), "past": ~queries.is_upcoming()}.get(value, ScheduledSession.id > 0)
+
+
+def _of_category(operator: str, key: Any) -> ColumnElement[bool]:
+    """Sessions of class groups of a category; appointments are of none."""
+    of_it = select(ClassGroup.id).where(ClassGroup.category_id == key)
+    found = ScheduledSession.class_group_id.in_(of_it)
+    return found if operator == "eq" else ~found | ScheduledSession.class_group_id.is_(None)
 
 
 def _taken(item: ScheduledSession) -> queries.Taken:
@@ -89,6 +96,7 @@ class SessionView(BookingPages, RecordView):
                source="class_groups"),
         Filter("team_member_id", _l("Instructor"), "reference", ScheduledSession.team_member_id,
                source="team_members"),
+        Filter("category_id", _l("Class category"), "reference", apply=_of_category, source="class_categories"),
         Filter("event_type_id", _l("Event type"), "reference", ScheduledSession.event_type_id, source="event_types"),
         Filter("status", _l("Status"), "choice", ScheduledSession.status, SESSION_STATES),
         Filter("kind", _l("Kind"), "choice", ScheduledSession.kind, SESSION_KINDS),

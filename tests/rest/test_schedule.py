@@ -75,7 +75,9 @@ def test_a_closure_and_its_undo_are_seen_before_they_are_done(owner: Caller, tow
     booking = owner.made("/bookings/", {"client_id": zoes[0], "session_id": item, **FREE})["id"]
     plan = owner.post("/closures/", {"session_ids": [item], "preview": True})
     assert plan.status_code == 200
-    assert plan.get_json()["result"] == {"sessions": 1, "booked": 1, "waiting": 0, "clients": 1, "credits": 0}
+    assert plan.get_json()["result"] == {
+        "session_ids": [item], "sessions": 1, "booked": 1, "waiting": 0, "clients": 1, "credits": 0,
+    }
     assert owner.result(f"/sessions/{item}")["status"] == "scheduled", "nothing was done"
     closure = owner.made("/closures/", {"session_ids": [item], "reason": "Flood"})["batch_id"]
     listed = owner.get("/closures/").get_json()

@@ -73,7 +73,7 @@ def shown(http: FlaskClient, **filters: Any) -> dict[int, dict[str, Any]]:
 
 
 def test_each_sees_their_part_of_the_week_by_the_clock_of_the_club(
-    ana: FlaskClient, jonas: FlaskClient, studio: Studio, plan: dict[str, int]
+    app: Flask, ana: FlaskClient, jonas: FlaskClient, studio: Studio, plan: dict[str, int]
 ) -> None:
     sessions = [plan[name] for name in ("morning", "noon", "late", "away")]
     week = shown(ana)
@@ -84,6 +84,14 @@ def test_each_sees_their_part_of_the_week_by_the_clock_of_the_club(
     assert morning["extendedProps"]["about"] == "1 of 8 booked · Jonas Weber · Uptown"
     assert (away["title"], away["start"]) == ("Yoga class", f"{MONDAY}T09:00:00")
     assert set(shown(jonas)) == {plan["morning"], plan["noon"]}, "what he gives; nothing of others"
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        from enrollment_addon.people.models import Client
+
+        late, his = session.get_one(ScheduledSession, plan["late"]), session.get_one(Client, studio.clients[1])
+        factories.make_booking(session, late, factories.make_participant(session, his), state="booked")
+    movable = {key: event["editable"] for key, event in shown(jonas).items()}
+    assert movable == {plan["morning"]: True, plan["noon"]: True, plan["late"]: False}, "his client's is not his"
+    assert all(event["editable"] for event in shown(ana).values())
 
     for filters, wanted in (
         ({"club_id": studio.downtown}, ["away"]),
@@ -97,6 +105,11 @@ def test_each_sees_their_part_of_the_week_by_the_clock_of_the_club(
     assert f"club_id={studio.downtown}" in page.text.partition('data-events="')[2].partition('"')[0]
     assert f"/enrollment/sessions/list/?_flt_0_club_id={studio.downtown}" in page.text, "the same as a table"
     assert 'data-view="dayGridMonth"' in page.text
+    calm = f"/enrollment/sessions/list/?_flt_0_category_id={plan['category']}"
+    assert calm in ana.get(f"/enrollment/schedule/?category_id={plan['category']}").text
+    listed = {url: ana.get(url).text for url in (calm, calm.replace("_0_", "_1_"))}
+    assert [f'/sessions/show/{plan["morning"]}"' in text for text in listed.values()] == [True, False]
+    assert [f'/sessions/show/{plan["late"]}"' in text for text in listed.values()] == [False, True]
     assert ana.get("/enrollment/schedule/?view=x&date=y&club_id=z&team_member_id=999999").status_code == 200
 
 

@@ -120,6 +120,7 @@ def test_a_week_at_the_studio(ana: FlaskClient, app: Flask, people: Studio) -> N
         tap(ana, roster, f"/enrollment/sessions/all_present/{first}")
     assert [b["state"] for b in rows(app, Booking)] == ["cancelled", "attended", "attended"]
     assert [balances(app)[key] for key in people.clients[:3]] == [2, 1, 1]
+    assert "Session booked · Evening yoga · " in ana.get(f"/enrollment/clients/show/{people.clients[0]}").text
     assert "Attendance: Attended" in ana.get(f"/enrollment/clients/show/{people.clients[1]}").text
     assert ana.get("/enrollment/bookings/export/csv").status_code == 200
     assert_ledger_is_consistent(app)
@@ -149,6 +150,7 @@ def test_a_week_is_closed_and_opened_again_and_an_appointment_made(
     week = {"club_id": people.uptown, "first_date": "2026-03-02", "last_date": "2026-03-08", "reason": "Flood"}
     preview = post(ana, "/enrollment/closures/close", 200, **week)
     assert "Close 1 session for 2 people?" in preview.text
+    assert "Evening yoga" in preview.text, "which one is said"
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', preview.text))
     done = ana.post("/enrollment/closures/close", data=hidden)
     assert done.status_code == 302

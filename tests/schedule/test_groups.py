@@ -81,8 +81,17 @@ def test_a_semester_gives_its_days_and_bad_input_is_named(studio: Studio) -> Non
             studio.session, name="Spring", first_date=dt.date(2026, 3, 1), last_date=dt.date(2026, 3, 31),
             actor=SYSTEM,
         ).id
+        summer = catalog.create_semester(
+            studio.session, name="Summer", first_date=dt.date(2026, 4, 1), last_date=dt.date(2026, 4, 14),
+            actor=SYSTEM,
+        ).id
     group = studio.group(semester_id=spring)
     assert len(studio.sessions(group)) == 4
+    days = {"first_date": dt.date(2026, 3, 1), "last_date": dt.date(2026, 3, 31)}
+    studio.do("update_class_group", id=group, semester_id=summer, **days)
+    assert len(studio.sessions(group)) == 2, "the form sends the old days along; the new semester gives its own"
+    days["last_date"] = dt.date(2026, 4, 7)
+    assert studio.do("update_class_group", id=group, semester_id=spring, **days).last_date == days["last_date"]
     for wrong, field in (
         ({"slots": []}, "slots"),
         ({"slots": [{"weekday": 7, "starts_at_time": dt.time(9), "duration_minutes": 60}]}, "slots"),

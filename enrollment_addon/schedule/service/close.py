@@ -51,8 +51,10 @@ effects: Any = ClosureEffect.__table__
 
 @dataclass(frozen=True)
 class ClosurePlan:
-    """What a closure would do: sessions, people with a place, people who wait, credits that go back."""
+    """What a closure would do: to which sessions, how many people with a place and how many who wait, credits that
+    go back."""
 
+    session_ids: Sequence[int]
     sessions: int
     booked: int
     waiting: int
@@ -138,7 +140,7 @@ def _count(session: Session, keys: Sequence[int]) -> ClosurePlan:
             func.count(bookings.c.client_id.distinct()),
         ).where(bookings.c.session_id.in_(key_list(session, keys)), bookings.c.state.in_(CANCELLABLE))
     ).one()
-    return ClosurePlan(len(keys), int(row[0]), int(row[1]), clients=row[3], credits=int(row[2]))
+    return ClosurePlan(keys, len(keys), int(row[0]), int(row[1]), clients=row[3], credits=int(row[2]))
 
 
 def close_sessions(

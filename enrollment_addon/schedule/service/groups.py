@@ -131,6 +131,8 @@ def update_class_group(
         raise InvalidInput(fields={"club_id": _l("A class group stays in its club.")})
     if values.get("first_date", group.first_date) is None:
         raise InvalidInput(fields={"first_date": _l("Say from when on.")})
+    if values.get("semester_id") not in (None, group.semester_id):
+        _forget_old_days(values, group)
     _check(session, values, group.club_id)
     before = _occupied(group)
     for name, value in values.items():
@@ -150,6 +152,13 @@ def update_class_group(
         session.expire(group, ["team_member"])
         refuse_group_overlap(session, group)
     return group
+
+
+def _forget_old_days(values: dict[str, Any], group: ClassGroup) -> None:
+    """Another semester gives its days, unless others than those of before were asked for."""
+    for name in ("first_date", "last_date"):
+        if values.get(name) == getattr(group, name):
+            values.pop(name, None)
 
 
 def _occupied(group: ClassGroup) -> tuple[Any, ...]:
