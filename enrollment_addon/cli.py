@@ -322,12 +322,14 @@ def run_due(often: bool, as_json: bool) -> None:
     from .jobs.service import queue_due
 
     extension = _extension()
+    sent = extension.dispatcher.resend()
     with unit_of_work(_session()) as session:
         queued = queue_due(session, due=extension.due_now(session, often=often), actor=SYSTEM)
     ran = 0
     if not extension.settings.broker_url:
         ran = run_waiting(session_for(_app()), lease_seconds=extension.settings.job_lease_seconds)
-    _say(as_json, {"queued": len(queued), "ran": ran}, f"{len(queued)} jobs queued, {ran} jobs run.")
+    told = f"{len(queued)} jobs queued, {sent} sent again, {ran} jobs run."
+    _say(as_json, {"queued": len(queued), "sent": sent, "ran": ran}, told)
 
 
 @enrollment.command()

@@ -96,8 +96,14 @@ class Settings:
         "a number from 1 to 1000000",
     )
     export_folder: str = setting(
-        "", "where finished exports are kept; empty: the instance folder of the application",
+        "",
+        "where finished exports are kept; empty: the instance folder of the application; several machines need a "
+        "folder that they share",
         lambda v: isinstance(v, str), "a path",
+    )
+    export_days: int = setting(
+        7, "finished exports are deleted after so many days, and all of them when a client is erased", _whole(1, 365),
+        "a number from 1 to 365",
     )
     currency: str = setting(
         "EUR", "currency proposed for a new club (ISO 4217)", lambda v: v in money.currencies(), "an ISO 4217 code"

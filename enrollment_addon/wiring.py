@@ -19,6 +19,7 @@ from .core.web import access
 from .core.web.export_files import use_background
 from .core.web.forms import Source, register_source
 from .jobs import dispatch, exports, runner
+from .jobs.service import PURGE_EXPORTS
 from .people import queries as people
 from .people import reach
 from .people.models import Client, Club, Household, Participant, TeamMember
@@ -33,6 +34,7 @@ def wire_people(app: Flask, settings: Settings) -> None:
     access.use_actor_resolver(reach.actor_for_user)
     runner.use_actor_resolver(_actor_of_job)
     use_background(exports.start)
+    extension.due[PURGE_EXPORTS] = {"days": settings.export_days}
     for name, menu, search, model, text in (
         ("clients", "EnrollmentClient", people.search_clients, Client, lambda c: (c.full_name, c.email or "")),
         ("households", "EnrollmentHousehold", people.search_households, Household, lambda h: (h.name, "")),

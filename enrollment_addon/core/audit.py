@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Index, String, insert, or_, select, text, true
@@ -9,7 +10,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from . import clock
 from .compiled import is_possible, run_compiled
-from .db import Base, Document, Key, UtcDateTime, user_key
+from .db import Base, Document, Key, User, UtcDateTime, user_key
 from .log import logger
 from .scope import Actor, client_model, reach_of, scoped, started_by
 
@@ -52,6 +53,15 @@ _insert_compiled = text(
     "INSERT INTO enrollment_audit_event (at, actor_id, verb, record, record_id, client_id, reason, details) "
     "VALUES (:at, :actor_id, :verb, :record, :record_id, :client_id, :reason, :details)"
 )
+
+
+def user_names(session: Session, user_ids: Iterable[int | None]) -> dict[int, str]:
+    """The names of users of the host, by key, for telling who did something."""
+    keys = {key for key in user_ids if key is not None}
+    if not keys:
+        return {}
+    rows = session.execute(select(User.id, User.first_name, User.last_name).where(User.id.in_(keys)))
+    return {row.id: f"{row.first_name} {row.last_name}".strip() for row in rows}
 
 
 def record_event(

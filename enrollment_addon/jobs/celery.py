@@ -4,6 +4,7 @@ A message only says "look at this job": the claim in the database decides who wo
 come twice, late or never. What has no message on its way is found and sent by a periodic sweep.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -41,13 +42,22 @@ class CeleryDispatcher(Dispatcher):
     """Sends a message per job; a broker that is away only delays the job until a sweep."""
 
     def __init__(self, app: Flask, settings: Settings) -> None:
-        self.celery = make_celery(app, settings)
+        self._open_session, self._lease_seconds = session_for(app), settings.job_lease_seconds
+        self.celery = make_celery(app, settings, self.resend)
 
     def notify(self, job_id: int) -> None:
         try:
             self.celery.tasks[RUN_JOB].apply_async((job_id,), retry=False)
         except Exception as error:  # the job is committed: whatever the broker has, the request succeeded
             log.warning("job_not_sent", job_id=job_id, error=type(error).__name__)
+
+    def resend(self) -> int:
+        trust = max(RESEND_SECONDS, self._lease_seconds)
+        with self._open_session() as session, unit_of_work(session):
+            unsent = service.take_unsent(session, trust_seconds=trust, limit=SWEEP_LIMIT)
+        for job_id in unsent:
+            self.notify(job_id)
+        return len(unsent)
 
     def broker_reachable(self) -> bool | None:
         try:
@@ -58,7 +68,7 @@ class CeleryDispatcher(Dispatcher):
         return True
 
 
-def make_celery(app: Flask, settings: Settings) -> Celery:
+def make_celery(app: Flask, settings: Settings, resend: Callable[[], int]) -> Celery:
     """A Celery application of the add-on's own, beside one that the host may have."""
     celery = Celery("enrollment", broker=settings.broker_url, set_as_current=False)
     celery.conf.update(
@@ -81,7 +91,7 @@ def make_celery(app: Flask, settings: Settings) -> Celery:
             OFTEN: {"task": OFTEN, "schedule": float(OFTEN_SECONDS)},
         },
     )
-    _register_tasks(celery, app, settings)
+    _register_tasks(celery, app, settings, resend)
     return celery
 
 
@@ -93,7 +103,7 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
     return options
 
 
-def _register_tasks(celery: Celery, app: Flask, settings: Settings) -> None:
+def _register_tasks(celery: Celery, app: Flask, settings: Settings, resend: Callable[[], int]) -> None:
     open_session = session_for(app)
 
     @celery.task(name=RUN_JOB, acks_late=True, reject_on_worker_lost=True, shared=False)  # type: ignore[untyped-decorator]
@@ -107,11 +117,7 @@ def _register_tasks(celery: Celery, app: Flask, settings: Settings) -> None:
 
     @celery.task(name=SWEEP, shared=False, expires=settings.job_lease_seconds)  # type: ignore[untyped-decorator]
     def sweep() -> None:
-        trust = max(RESEND_SECONDS, settings.job_lease_seconds)
-        with open_session() as session, unit_of_work(session):
-            unsent = service.take_unsent(session, trust_seconds=trust, limit=SWEEP_LIMIT)
-        for job_id in unsent:
-            run.delay(job_id)
+        resend()
 
     def queue(*, often: bool) -> None:
         extension: Extension = app.extensions["enrollment"]

@@ -45,6 +45,10 @@ class Dispatcher:
     def stop(self) -> None:
         """Stop after the chunk at hand; an unfinished job goes back to the queue."""
 
+    def resend(self) -> int:
+        """Send the jobs that nobody has taken and no message is on its way for; how many. Nothing without a broker."""
+        return 0
+
     def broker_reachable(self) -> bool | None:
         """Whether the broker answers; None without one."""
         return None

@@ -6,6 +6,7 @@ that was taken over goes on behind the last piece that was committed.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from flask import current_app, url_for
 from flask_babel import force_locale
 from sqlalchemy.orm import Session
 
-from ..core import exports
+from ..core import clock, exports
 from ..core.db import unit_of_work
 from ..core.errors import NotFound
 from ..core.scope import Actor
@@ -36,10 +37,17 @@ Parts = list[list[Any]]
 """The files that hold the rows, in order: name, and bytes that were committed."""
 
 
+_OURS = re.compile(r"\d+-[0-9a-f]+\.(rows|csv|xlsx)")
+
+
+def _place() -> Path:
+    configured = current_app.extensions["enrollment"].settings.export_folder
+    return Path(configured) if configured else Path(current_app.instance_path) / "enrollment-exports"
+
+
 def folder() -> Path:
     """Where finished exports are kept, readable by this service only."""
-    configured = current_app.extensions["enrollment"].settings.export_folder
-    path = Path(configured) if configured else Path(current_app.instance_path) / "enrollment-exports"
+    path = _place()
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
 
@@ -139,9 +147,25 @@ def _tidy(path: Path, job_id: int) -> None:
             other.unlink(missing_ok=True)
 
 
+@job_kind(service.PURGE_EXPORTS)
+def purge(session: Session, job: Job) -> Step:
+    """Delete the files that are old enough, in the place that this machine has; queued every night."""
+    last = clock.now().timestamp() - job.input["days"] * 86_400
+    gone, place = 0, _place()
+    for path in place.iterdir() if place.exists() else ():
+        if _OURS.fullmatch(path.name) and path.stat().st_mtime <= last:
+            path.unlink(missing_ok=True)
+            gone += 1
+    return Step(done=gone, total=gone, finished=True)
+
+
+def is_kept(result: Any) -> bool:
+    """Whether the file of a finished export is still there."""
+    return (_place() / Path(result["file"]).name).exists()
+
+
 def finished_file(job: Job, actor: Actor) -> Path | None:
     """The prepared file, for the person who asked for it only: it holds what that person reaches."""
     if job.kind != KIND or job.state != JobState.done or job.created_by_id != actor.user_id:
         return None
-    path = folder() / Path(job.result["file"]).name
-    return path if path.exists() else None
+    return _place() / Path(job.result["file"]).name if is_kept(job.result) else None

@@ -38,6 +38,7 @@ class JobView:
     kind: str
     state: JobState
     created_by_id: int | None
+    by_system: bool
     created_at: dt.datetime
     started_at: dt.datetime | None
     finished_at: dt.datetime | None
@@ -73,6 +74,7 @@ def job_view(session: Session, job_id: int, *, errors_after: int = 0, errors_lim
         kind=job.kind,
         state=JobState(job.state),
         created_by_id=job.created_by_id,
+        by_system=job.by_system,
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
@@ -126,6 +128,11 @@ def _seconds_left(session: Session, job: Job) -> int | None:
             select(func.count()).where(errors.c.job_id == job.id, errors.c.id <= job.retry_upto)
         ).scalar_one()
     return max(0, round(left / job.rate))
+
+
+def started_by(user_id: int | None, *, whether: bool) -> ColumnElement[bool]:
+    """The clause for the jobs that a person started; or for all others, those of the system among them."""
+    return Job.created_by_id == user_id if whether else Job.created_by_id.is_distinct_from(user_id)
 
 
 def claimable() -> ColumnElement[bool]:

@@ -26,6 +26,9 @@ from .registry import Failure, Step
 QUEUED = "enrollment_queued_jobs"
 """Key in `session.info`: jobs to announce once the transaction has committed."""
 
+PURGE_EXPORTS = "export.purge"
+"""Kind of job: the files of exports that are as many `days` old are deleted, of all people."""
+
 RATE_SMOOTHING = 0.3
 """Share of the newest chunk in the shown rate."""
 

@@ -1,16 +1,19 @@
 """The list of jobs, and the page of one with its live progress."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from flask import redirect, send_file, url_for
+from flask import g, redirect, request, send_file, url_for
 from flask_appbuilder.baseviews import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from ..core.audit import user_names
 from ..core.errors import AddonError, NotFound
 from ..core.web.access import acting_user_id, can, needs, verb
-from ..core.web.filters import Filter
+from ..core.web.filters import LARGEST_KEY, Filter
+from ..core.web.lists import whole
 from ..core.web.views import Column, RecordView, notice
 from . import exports, queries, service, texts
 from .labels import STATES
@@ -39,21 +42,27 @@ class JobView(RecordView):
                badge=lambda j: texts.STATE_CLASSES.get(j.state, "")),
         Column("done", _l("Done"), order=(Job.done,), kind="number", phone="hide"),
         Column("total", _l("Total"), order=(Job.total,), kind="number", phone="hide"),
+        Column("created_by", _l("Started by"), value=lambda j: texts.owner_text(j, g.enrollment_job_owners),
+               phone="hide"),
         Column("created_at", _l("Started"), order=(Job.id,), kind="moment"),
     )
     filters = (
         Filter("kind", _l("Job"), "choice", Job.kind, tuple(texts.KINDS.items())),
         Filter("state", _l("State"), "choice", Job.state, STATES),
         Filter("mine", _l("Mine"), "flag",
-               apply=lambda _op, value: (Job.created_by_id == acting_user_id()) == value),
+               apply=lambda _op, value: queries.started_by(acting_user_id(), whether=value)),
     )
     default_order = (Job.id,)
     default_descending = True
 
+    def prepare(self, items: Sequence[Job]) -> None:
+        g.enrollment_job_owners = user_names(self.session, [item.created_by_id for item in items])
+
     @expose("/show/<pk>")
     @needs("read")
     def show(self, pk: str) -> Any:
-        job = queries.job_view(self.session, self.find(pk).id)
+        after = whole(request.args.get("after"), 0, 0, LARGEST_KEY)
+        job = queries.job_view(self.session, self.find(pk).id, errors_after=after)
         url, text = result_of(job)
         shown = {
             "id": job.id, "kind_label": texts.kind_label(job.kind), "state": str(job.state),
@@ -62,8 +71,9 @@ class JobView(RecordView):
             "percent": _percent(job), "rate_text": texts.rate_text(job) if job.state == JobState.running else "",
             "left_text": texts.left_text(job), "message": job.message, "started": job.started_at,
             "finished": job.finished_at, "result_url": url, "result_text": text,
-            "errors": [{"item": e.item, "message": e.message} for e in job.errors],
-            "more_errors": max(0, job.failed - len(job.errors)),
+            "owner": texts.owner_text(job, user_names(self.session, [job.created_by_id])),
+            "errors": [{"item": texts.item_text(job.kind, e.item), "message": e.message} for e in job.errors],
+            "next_url": url_for("JobView.show", pk=pk, after=job.next_errors) if job.next_errors else None,
         }
         may_run = can("run_jobs")
         return self.render_template(
@@ -111,5 +121,7 @@ def result_of(job: queries.JobView) -> tuple[str | None, str]:
     if "import_id" in job.result:
         return url_for("ImportView.show", pk=job.result["import_id"]), _("Every row of the file was gone through.")
     if "file" in job.result:
+        if not exports.is_kept(job.result):
+            return None, _("The file is no longer kept. Please export the list again.")
         return url_for("JobView.file", pk=job.id), _("The file is ready.")
     return None, ""

@@ -1,7 +1,8 @@
 """Reads of people and places. The row scope is the session's: what is out of reach isn't found."""
 
+import datetime as dt
 import heapq
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
@@ -10,7 +11,8 @@ from sqlalchemy import ColumnElement, and_, false, func, or_, select, true, tupl
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from ..core.audit import AuditEvent
-from ..core.db import User
+from ..core.audit import user_names as user_names
+from ..core.db import User, require
 from ..core.errors import NotFound
 from ..core.roles import staff_accounts
 from ..core.scope import Actor, actor_of
@@ -18,6 +20,8 @@ from ..core.search import MOST_WORDS, asked_words, matches, storable, words_of
 from . import hooks
 from .models import Client, Club, Household, Participant, TeamMember, team_member_clubs
 
+MOST_CHANGES = 200
+"""As many changes of a client are looked through for one of their team member."""
 Named = TypeVar("Named", Club, TeamMember)
 
 
@@ -54,6 +58,13 @@ def client_card(session: Session, client_id: int) -> ClientCard:
             .order_by(Client.id)
         ).all()
     return ClientCard(client, participants, members)
+
+
+def household_members(session: Session, household_id: int) -> list[Client]:
+    """Those members of a household whom the actor reaches, the head first. Raises: NotFound."""
+    household = require(session, Household, household_id)
+    found = session.scalars(select(Client).where(Client.household_id == household_id).order_by(Client.id))
+    return sorted(found, key=lambda client: client.id != household.head_id)
 
 
 def identities(session: Session, client_id: int) -> list[int]:
@@ -99,6 +110,23 @@ def story(
     sources = [source for name, (source, _) in hooks.timeline_sources.items() if told is None or name in told]
     stories = [audit, *(source(session, keys, limit) for source in sources)]
     return list(islice(heapq.merge(*stories, key=lambda item: item.at, reverse=True), limit))
+
+
+def looked_after_since(session: Session, client_id: int) -> dt.datetime | None:
+    """When the client came to the team member they are with now; None when that is not on record."""
+    found = session.execute(
+        select(AuditEvent.at, AuditEvent.verb, AuditEvent.details)
+        .where(
+            AuditEvent.client_id == client_id, AuditEvent.record == "client",
+            AuditEvent.verb.in_(("create_client", "update_client", "merge_clients")),
+        )
+        .order_by(AuditEvent.id.desc())
+        .limit(MOST_CHANGES)
+    )
+    for at, verb, details in found:
+        if verb == "create_client" or "team_member_id" in (details or {}).get("fields", ()):
+            return at  # type: ignore[no-any-return]
+    return None
 
 
 def require_client(session: Session, client_id: int) -> None:
@@ -271,11 +299,3 @@ def _users(
             or_(*(func.lower(column).startswith(word, autoescape=True) for column in searched))
         )
     return session.scalars(statement).all()
-
-
-def user_names(session: Session, user_ids: Iterable[int]) -> dict[int, str]:
-    """The names of users of the host, by key, for telling who did something."""
-    rows = session.execute(
-        select(User.id, User.first_name, User.last_name).where(User.id.in_(set(user_ids)))
-    )
-    return {row.id: f"{row.first_name} {row.last_name}".strip() for row in rows}

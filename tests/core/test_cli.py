@@ -343,8 +343,8 @@ def test_demo_fills_an_empty_installation_once(new_database: Callable[..., str])
     dispose(app)
 
 
-DUE = 3
-"""What every night brings: expiry of credits, the schedule's horizon, pauses of enrollments."""
+DUE = 4
+"""What every night brings: expiry of credits, the schedule's horizon, pauses of enrollments, old exports deleted."""
 
 
 @pytest.mark.databases("sqlite", "postgresql")
@@ -355,9 +355,9 @@ def test_run_due_expires_what_is_past_its_day(desk: Desk) -> None:
         factories.make_lot(session, ann, yoga, quantity=2, expires_on=LAST_DAY)
 
     desk.do(two_lots)
-    assert desk.command("run-due").stdout.strip() == f"{DUE} jobs queued, {DUE} jobs run."
+    assert desk.command("run-due").stdout.strip() == f"{DUE} jobs queued, 0 sent again, {DUE} jobs run."
     assert desk.available(desk.ann) == 2
-    assert json.loads(desk.command("run-due", "--json").stdout) == {"queued": DUE, "ran": DUE}
+    assert json.loads(desk.command("run-due", "--json").stdout) == {"queued": DUE, "sent": 0, "ran": DUE}
     assert desk.available(desk.ann) == 2
     assert desk.command("check").stdout.strip() == "The ledger and money are consistent."
 
@@ -371,11 +371,11 @@ def test_run_due_often_does_what_cannot_wait_for_the_night_where_there_is_someth
             session, item, factories.make_participant(session, ann), state="waitlisted", held_until=item.starts_at
         ).id
 
-    assert json.loads(desk.command("run-due", "--often", "--json").stdout) == {"queued": 0, "ran": 0}
+    assert json.loads(desk.command("run-due", "--often", "--json").stdout) == {"queued": 0, "sent": 0, "ran": 0}
     booking = desk.do(a_place_nobody_confirmed)
-    assert json.loads(desk.command("run-due", "--often", "--json").stdout) == {"queued": 1, "ran": 1}
+    assert json.loads(desk.command("run-due", "--often", "--json").stdout) == {"queued": 1, "sent": 0, "ran": 1}
     assert desk.do(lambda session: session.get(factories.Booking, booking).state) == "cancelled"
-    assert json.loads(desk.command("run-due", "--often", "--json").stdout) == {"queued": 0, "ran": 0}
+    assert json.loads(desk.command("run-due", "--often", "--json").stdout) == {"queued": 0, "sent": 0, "ran": 0}
 
 
 @pytest.mark.databases("sqlite")
@@ -391,6 +391,8 @@ def test_celery_beat_queues_every_night_what_run_due_would(new_database: Callabl
         assert "credits.expire" in kinds
     celery.tasks["enrollment.often"]()
     assert Desk(app).count(Job) == DUE, "there is no queue to serve"
+    told = [json.loads(Desk(app).command("run-due", "--json").stdout) for _time in range(2)]
+    assert [(t["queued"], t["sent"]) for t in told] == [(0, DUE), (0, 0)], "what no worker took is sent again"
     dispose(app)
 
 

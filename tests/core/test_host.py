@@ -18,6 +18,7 @@ from enrollment_addon import manifest
 from enrollment_addon.core import roles
 from enrollment_addon.core.extension import Verb
 from enrollment_addon.core.web import access
+from enrollment_addon.jobs import registry, texts
 from enrollment_addon.settings import MODULES, SettingsError
 from tests.conftest import PASSWORD, csrf_token
 from tests.hosts import Command, QueryCount, make_host
@@ -137,6 +138,13 @@ def test_everything_in_the_manifest_is_registered(installed: Flask) -> None:
     assert {view.__name__ for view in views} <= set(installed.blueprints)
     for entry in (v for m in manifest.MODULES for v in m.views if v.name):
         assert installed.appbuilder.menu.find(entry.name), entry.name  # type: ignore[attr-defined]
+
+
+def test_every_kind_of_job_has_words(installed: Flask) -> None:
+    kinds = {kind for kind in registry._steps if not kind.startswith("test.")}
+    assert kinds >= {*installed.extensions["enrollment"].due, "credits.grant", "export"}
+    assert kinds == set(texts.KINDS)
+    assert set(texts.ITEMS) == {kind for kind in kinds if registry.retry_handler(kind)} - {"credits.undo"}
 
 
 def test_listed_permissions_are_those_in_the_database(installed: Flask) -> None:

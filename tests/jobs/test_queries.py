@@ -17,6 +17,7 @@ from enrollment_addon.core.scope import Actor, Reach, set_actor
 from enrollment_addon.jobs.models import Job, JobError, JobState
 from enrollment_addon.jobs.queries import job_view
 from tests.factories import make_user_row
+from tests.jobs import kinds  # noqa: F401 - registers the kinds
 
 
 def make_job(session: Session, **over: Any) -> Job:

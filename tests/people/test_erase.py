@@ -16,6 +16,7 @@ from enrollment_addon.core.scope import SYSTEM, acting_as
 from enrollment_addon.credits import service as credits
 from enrollment_addon.credits.models import CreditEntry, CreditLot
 from enrollment_addon.jobs.models import Job, JobError, JobState
+from enrollment_addon.jobs.service import PURGE_EXPORTS
 from enrollment_addon.people import service
 from enrollment_addon.people.errors import ClientClosed
 from enrollment_addon.people.models import Client, Household, Participant
@@ -153,6 +154,7 @@ def test_the_records_merged_into_a_client_are_erased_along(session: Session, pla
     session.expire_all()
     assert twin.erased_at
     assert mentions(session) == []
+    assert PURGE_EXPORTS in session.scalars(select(Job.kind)).all(), "files may hold what was erased"
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,18 @@ def test_credits_are_given_looked_at_and_taken_back(owner: Caller, town: Town, s
     assert dt.datetime.fromisoformat(entries[0]["at"]).utcoffset() is not None
 
     voided = owner.post("/credits/void", {"lot_ids": [lot["id"]], "reason": "Sold by mistake"})
-    assert voided.get_json() == {"result": {"voided": 10}}
-    entries = owner.result(f"/credits/lots/{lot['id']}/entries")
+    assert voided.get_json()["result"]["voided"] == 10
+    path = f"/batches/{voided.get_json()['result']['batch_id']}/undo"
+    before = owner.post(path, {"preview": True}).get_json()["result"]
+    assert before == {"taken_back": 10, "kept_spent": 0, "clients": 1, "lapsed": 0, "closed": 0}
+    assert owner.post(path, {"reason": "It was right"}).get_json()["result"]["taken_back"] == 10
+    assert refusal(owner.post(path, {"reason": "Again"})) == (409, "state_conflict")
+    assert available(owner, swimmers[0]) == 10
+    assert owner.post("/credits/void", {"lot_ids": [lot["id"]], "reason": "Sold by mistake"}).status_code == 200
+    entries = [
+        entry for entry in owner.result(f"/credits/lots/{lot['id']}/entries")
+        if not entry["reversed"] and not entry["reversal_of_id"]
+    ]
     assert [(e["kind"], e["running_available"], e["reason"]) for e in entries] == [
         ("grant", 10, None), ("void", 0, "Sold by mistake"),
     ]
@@ -80,7 +90,8 @@ def test_credits_are_given_looked_at_and_taken_back(owner: Caller, town: Town, s
     path = f"/batches/{made['batch_id']}"
     assert owner.result(path)["state"] == "done"
     expected = {"taken_back": 30, "kept_spent": 0, "clients": 4}
-    assert owner.post(f"{path}/undo", {"preview": True}).get_json()["result"] == expected
+    preview = owner.post(f"{path}/undo", {"preview": True}).get_json()["result"]
+    assert preview == {**expected, "lapsed": 0, "closed": 0}
     assert available(owner, swimmers[1]) == 10, "a preview takes nothing back"
     assert wrong_fields(owner.post(f"{path}/undo", {})) == {"reason"}
     assert owner.post(f"{path}/undo", {"reason": "Wrong list"}).get_json()["result"] == expected
@@ -157,7 +168,7 @@ def test_credits_as_of_a_past_day(owner: Caller, town: Town) -> None:
     today = clock.today(ZONE)
     assert available(owner, town.ann.client) == 10
     assert owner.result(path, as_of=today.isoformat())["balances"][0]["available"] == 10
-    assert owner.result(path, as_of=(today - dt.timedelta(days=2)).isoformat()) == {"balances": [], "lots": []}
+    assert owner.result(path, as_of=(today - dt.timedelta(days=2)).isoformat()) == {"balances": [], "lots": [], "shared": []}
     entries = f"/credits/lots/{town.ann.lot}/entries"
     assert len(owner.result(entries, as_of=today.isoformat())) == len(owner.result(entries)) == 1
     assert owner.result(entries, as_of=(today - dt.timedelta(days=2)).isoformat()) == []
@@ -387,10 +398,23 @@ def test_above_the_threshold_a_job_does_it_and_shows_how_far_it_is(
 def test_a_job_names_what_failed(owner: Caller, town: Town, sessions: Callable[..., Any]) -> None:
     with sessions() as session:
         job = session.get_one(Job, town.ann.job)
-        job.state, job.failed, job.total = JobState.done, 1, 1
-        session.add(
-            JobError(job_id=job.id, item={"row": 3}, code="not_found", message="This record was not found.")
+        job.state, job.failed, job.total = JobState.done, 51, 51
+        session.add_all(
+            JobError(job_id=job.id, item={"row": n}, code="not_found", message="This record was not found.")
+            for n in range(51)
         )
-    assert owner.result(f"/jobs/{town.ann.job}")["errors"] == [
-        {"item": {"row": 3}, "code": "not_found", "message": "This record was not found."}
-    ]
+        session.add(Job(kind="credits.expire", state=JobState.done, input={}, by_system=True))
+    first = owner.result(f"/jobs/{town.ann.job}")
+    assert len(first["errors"]) == 50
+    rest = owner.get(f"/jobs/{town.ann.job}", errors_after=first["next_errors"]).get_json()["result"]
+    assert (rest["errors"], rest["next_errors"]) == (
+        [{"item": {"row": 50}, "code": "not_found", "message": "This record was not found."}], None,
+    )
+    assert refusal(owner.get(f"/jobs/{town.ann.job}", errors_after="x")) == (422, "invalid_input")
+    mine, others = (
+        owner.get("/jobs/", q=f"(filters:!((col:mine,opr:eq,value:{value})))").get_json()["result"]
+        for value in ("1", "0")
+    )
+    assert mine == []
+    assert "The system" in [row["created_by"] for row in others]
+    assert {row["created_by_id"] for row in others} >= {None}

@@ -19,6 +19,7 @@ from ...core.errors import InvalidInput
 from ...core.fields import reason_of
 from ...core.scope import SYSTEM, Actor, acting_as
 from ...jobs.models import Job, JobError
+from ...jobs.service import PURGE_EXPORTS, queue_job
 from .. import calc, hooks
 from ..errors import ClientClosed, HeadStays
 from ..models import Client, Household, Participant
@@ -37,7 +38,8 @@ def erase_client(
 
     Clients that were merged into this one are the same person and are erased along. `typed_name` must be the
     client's full name. Their portal account is closed and loses its name, unless it is one of somebody who works
-    here. Raises: NotFound, InvalidInput, ClientClosed, HeadStays.
+    here. Files of exports, which may hold the client's data, are deleted by a job.
+    Raises: NotFound, InvalidInput, ClientClosed, HeadStays.
     """
     client = require(session, Client, client_id, lock=True)
     reason = reason_of(reason)
@@ -50,6 +52,7 @@ def erase_client(
     with acting_as(session, SYSTEM):  # a merged record may lie outside the actor's reach
         for key in identities(session, client_id):
             needles |= _erase_record(session, require(session, Client, key, lock=True))
+        queue_job(session, kind=PURGE_EXPORTS, input={"days": 0}, actor=SYSTEM)
     if portal_user_id is not None and not works_here(session, portal_user_id):
         _close_account(session, portal_user_id, client_id)
     record_event(

@@ -15,9 +15,12 @@ from werkzeug.test import TestResponse
 
 from enrollment_addon.core import exports
 from enrollment_addon.core.batches import Batch, BatchState
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits.models import CreditEntry
 from enrollment_addon.jobs import dispatch, runner
 from enrollment_addon.jobs.models import Job, JobState
+from enrollment_addon.jobs.service import PURGE_EXPORTS, queue_job
 from enrollment_addon.people.models import Client
 from tests import factories
 from tests.core.web.conftest import AsUser, World, content
@@ -147,7 +150,8 @@ class TestLargeFiles:
         found = nora.get(f"/enrollment/jobs/file/{job_id}")
         assert [row["First name"] for row in table(found)] == ["Ann", "Pat"]
         owner, sam = as_user("owner"), as_user("sam")
-        assert owner.get(f"/enrollment/jobs/show/{job_id}").status_code == 200
+        assert "Nora Test" in content(owner.get(f"/enrollment/jobs/show/{job_id}")), "who started it"
+        assert "Nora Test" in content(owner.get("/enrollment/jobs/list/?_flt_0_kind=export"))
         for other in (owner, sam):
             assert other.get(f"/enrollment/jobs/file/{job_id}").status_code == 404
 
@@ -197,8 +201,14 @@ class TestLargeFiles:
         book = cells(owner.get(f"/enrollment/jobs/file/{job_id}"))
         assert sorted(str(row[1].value) for row in book[1:]) == ["Ann", "Bob", "Pat", "Pat"]
         assert len(list(tmp_path.iterdir())) == 1, "what the file was made of is gone"
-        for path in tmp_path.iterdir():
-            path.unlink()
+
+        (tmp_path / "other.csv").touch()
+        for days in (7, 0):
+            with unit_of_work(session):
+                queue_job(session, kind=PURGE_EXPORTS, input={"days": days}, actor=SYSTEM)
+            run_jobs(app)
+            assert len(list(tmp_path.iterdir())) == (2 if days else 1), "only old files, and only ours"
+        assert "no longer kept" in content(owner.get(f"/enrollment/jobs/show/{job_id}"))
         assert owner.get(f"/enrollment/jobs/file/{job_id}").status_code == 404
 
     @pytest.mark.databases("sqlite")
