@@ -185,6 +185,14 @@ def expiry_after(today: dt.date, unit: str, count: int) -> dt.date:
     return today + dt.timedelta(days=count * 7 if unit == "weeks" else count)
 
 
+def later(day: dt.date, unit: str, count: int) -> dt.date:
+    """A last day moved on by a period; beyond the calendar's end it is its last day."""
+    try:
+        return expiry_after(day, unit, count)
+    except (OverflowError, ValueError):
+        return dt.date.max
+
+
 def grace_date(expires_on: dt.date | None, today: dt.date, days: int) -> dt.date | None:
     """The new last day of a lot that gets a credit back after its expiry; None when it is still valid."""
     return None if is_valid_on(expires_on, today) else today + dt.timedelta(days=days)

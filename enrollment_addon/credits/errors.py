@@ -50,6 +50,11 @@ class NothingToExtend(Conflict):
     message = _l("Nothing is left in these lots: what has expired, been spent or taken back cannot be extended.")
 
 
+class NothingExpires(Conflict):
+    code = "nothing_expires"
+    message = _l("These credits never expire: there is no last day to move.")
+
+
 class BookingStateConflict(Conflict):
     code = "state_conflict"
     message = _l("The credits of this booking do not allow this: “%(state)s”.")

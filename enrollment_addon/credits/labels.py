@@ -52,6 +52,7 @@ SKIP_REASONS = {
     "erased": _l("Personal data erased"),
     "not_found": _l("Not found"),
     "empty": _l("Nothing left"),
+    "endless": _l("Never expires"),
     "currency": _l("Another currency"),
 }
 PERIODS = (("days", _l("days")), ("weeks", _l("weeks")), ("months", _l("months")))

@@ -178,6 +178,12 @@ def test_a_period_ends_on(today, unit, count, expected):
     assert expiry_after(dt.date.fromisoformat(today), unit, count) == dt.date.fromisoformat(expected)
 
 
+def test_beyond_the_end_of_the_calendar_there_is_no_later():
+    assert calc.later(TODAY, "months", 1) == dt.date(2025, 4, 10)
+    for unit in calc.UNITS:
+        assert calc.later(dt.date(9999, 12, 31), unit, 1) == dt.date.max
+
+
 @given(st.dates(dt.date(2000, 1, 1), dt.date(2100, 1, 1)), st.integers(1, 120))
 def test_months_never_end_later_than_the_same_day_number(today, count):
     last = expiry_after(today, "months", count)

@@ -14,6 +14,7 @@ from enrollment_addon.credits.errors import (
     BatchStateConflict,
     MixedLots,
     NotEnoughCredits,
+    NothingExpires,
     NothingToExtend,
     NotUndoable,
 )
@@ -198,9 +199,38 @@ def test_extending_one_or_many_is_in_the_ledger_and_can_be_undone(studio, pair, 
     for key in (empty, 999_999):
         with pytest.raises((NothingToExtend, NotFound)):
             studio.move("extend_lots", lot_ids=[key], expires_on=later)
-    for day in (studio.today - DAY, "soon"):
-        with pytest.raises(InvalidInput):
-            studio.move("extend_lots", lot_ids=[first], expires_on=day)
+    for wrong in ({"expires_on": studio.today - DAY}, {"expires_on": "soon"}, {"extend_by": {"weeks": 0}},
+                  {"extend_by": {"days": 1, "weeks": 1}}, {"extend_by": {"years": 1}}):
+        with pytest.raises(InvalidInput) as refusal:
+            studio.move("extend_lots", lot_ids=[first], **wrong)
+        assert set(refusal.value.fields) == set(wrong)
+    assert sound()
+
+
+@pytest.mark.databases("sqlite")
+def test_each_lot_is_good_for_so_much_longer_than_it_was(studio, pair, sound):
+    gift, paid = (lot.id for lot in studio.lots(pair[0]))
+    studio.grant(pair[1:], 1, expires_on=studio.today + 20 * DAY)
+    other = studio.lots(pair[1])[0].id
+    asked = {"lot_ids": [gift, paid, other], "extend_by": {"weeks": 2}}
+    with unit_of_work(studio.session):
+        plan = service.plan_extension(studio.session, **asked, actor=SYSTEM)
+    assert plan == service.ExtensionPlan(lots=2, credits=3, shortened=0, endless=1, missing=0)
+    made = studio.move("extend_lots", **asked, idempotency_key="k")
+    assert (made["extended"], made["shortened"], made["left_out"]) == (2, 0, {"endless": 1})
+    assert studio.move("extend_lots", **asked, idempotency_key="k") == made
+    with pytest.raises(IdempotencyMismatch):
+        studio.move("extend_lots", **{**asked, "extend_by": {"weeks": 3}}, idempotency_key="k")
+    assert [lot.expires_on for lot in studio.lots()] == [None, studio.today + 19 * DAY, studio.today + 34 * DAY]
+    with pytest.raises(NothingExpires):
+        studio.move("extend_lots", lot_ids=[gift], extend_by={"days": 1})
+    with unit_of_work(studio.session):
+        plan = service.plan_extension(
+            studio.session, lot_ids=asked["lot_ids"], expires_on=studio.today + 25 * DAY, actor=SYSTEM
+        )
+    assert plan == service.ExtensionPlan(lots=3, credits=6, shortened=2, endless=0, missing=0)
+    studio.undo(made["batch_id"])
+    assert [lot.expires_on for lot in studio.lots()] == [None, studio.today + 5 * DAY, studio.today + 20 * DAY]
     assert sound()
 
 

@@ -1,6 +1,7 @@
 """Undoing a batch and voiding lots."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -187,17 +188,25 @@ def test_void_touches_no_balance_but_those_of_its_lots(studio, sound):
     assert sound()
 
 
-def test_void_is_all_or_nothing_where_a_lot_is_unknown_or_foreign(studio):
+def test_of_many_lots_those_that_are_not_there_are_named_and_left_out(studio):
     with unit_of_work(studio.session):
         foreign = factories.make_lot(studio.session, factories.make_client(studio.session), studio.event_type).id
     client = studio.clients(1)[0]
     studio.grant([client])
     mine = studio.lots(client)[0].id
     staff = Actor(user_id=None, reach=Reach.own_clubs, club_ids=(studio.club_id,))
-    for wrong in (foreign, 999_999):
+    for wrong in ([foreign], [999_999], [foreign, 999_999]):
         with pytest.raises(NotFound):
-            studio.void([mine, wrong], actor=staff)
-    assert {lot.available for lot in studio.lots()} == {2, 10}
+            studio.void(wrong, actor=staff)
+    later = studio.today + timedelta(days=3)
+    for verb, over in (("extend_lots", {"expires_on": later}), ("void_lots", {})):
+        made = studio.move(verb, lot_ids=[mine, foreign, 999_999], actor=staff, **over)
+        assert made["skipped"] == [{"lot_id": key, "reason": "not_found"} for key in (foreign, 999_999)]
+        assert made["skipped_count"] == 2
+        summary = queries.batch_summary(studio.session, made["batch_id"])
+        assert (summary.skipped, summary.by_reason) == (made["skipped"], {"not_found": 2})
+        studio.session.rollback()
+    assert {(lot.available, lot.expires_on) for lot in studio.lots()} == {(0, later), (10, None)}
     with pytest.raises(InvalidInput):
         studio.void([])
 

@@ -5,6 +5,7 @@ from .check import Finding, check_ledger
 from .grant import GrantPlan, grant_credits, plan_grant
 from .grant_chunk import Chunk, grant_chunk, grant_skipped
 from .lot_batches import extend_lots, lot_chunk, serve_skipped_lot, void_lots
+from .lot_choice import ExtensionPlan, plan_extension
 from .lots import hold_lots, move_restriction, open_lot, shift_expiry, take_back
 from .moves import convert_credits, transfer_credits
 from .sweep import Swept, count_due, expire_lot, expire_lots, next_due
@@ -15,6 +16,7 @@ __all__ = [
     "TAKING",
     "UNDOABLE",
     "Chunk",
+    "ExtensionPlan",
     "Finding",
     "GrantPlan",
     "Swept",
@@ -35,6 +37,7 @@ __all__ = [
     "move_restriction",
     "next_due",
     "open_lot",
+    "plan_extension",
     "plan_grant",
     "release_credits",
     "reserve_credits",

@@ -5,14 +5,14 @@ with nothing left, or out of reach by the time of their chunk, are left out and 
 """
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from ...core import audit, clock
+from ...core import audit
 from ...core.batches import (
     Batch,
     BatchState,
@@ -28,61 +28,63 @@ from ...core.batches import (
     targets,
 )
 from ...core.db import idempotent, key_list
-from ...core.errors import InvalidInput, NotFound
 from ...core.scope import Actor, reach_of
 from ...jobs.service import queue_job
-from ...people.models import Client, Club
-from ..errors import NothingToExtend
+from ...people.models import Client
+from ..errors import NothingExpires, NothingToExtend
 from ..models import EntryKind, lots
 from .grant_chunk import Chunk
 from .ledger import lock_balances, move_expiry, require_reason, retire
+from .lot_choice import Choice, Lots, NewDay, check_new_day, choose_lots, in_use, told_plan
 from .selection import fingerprint
 
 EXTEND = "credits.extend"
 VOID = "credits.void"
 
 clients_table: Any = Client.__table__
-clubs_table: Any = Club.__table__
-
-Lots = Sequence[int] | Select[Any]
-"""Keys of lots, or a query of them."""
-
 
 def extend_lots(
     session: Session,
     *,
     lot_ids: Lots,
-    expires_on: dt.date | None,
+    expires_on: dt.date | None = None,
+    extend_by: Mapping[str, int] | None = None,
     reason: str,
     actor: Actor,
     idempotency_key: str | None = None,
     threshold: int = 500,
     chunk: int = 1_000,
 ) -> dict[str, Any]:
-    """Set the last day of lots (none: they never expire); above `threshold` lots as a background job.
+    """Give lots a new last day; above `threshold` lots as a background job.
 
-    What has expired, been spent or taken back stays so: a lot with nothing left is left out. Answers
-    `{batch_id, extended, left_out, job_id}` in lots; `extended` is 0 while a job waits.
-    Raises: NothingToExtend, NotFound when a named lot is unknown or out of reach, InvalidInput for a day in the
-    past or without a reason, IdempotencyMismatch.
+    `expires_on`: all the same one (none: they never expire). `extend_by`: each later by so many days, weeks or
+    months, as {unit: count}; one that never expires stays so. What has expired, been spent or taken back stays
+    so: a lot with nothing left is left out. Answers `{batch_id, extended, shortened, left_out, skipped,
+    skipped_count, job_id}` in lots; `extended` is 0 while a job waits, `shortened` are good for less long than
+    before, `skipped` are those named that are not there.
+    Raises: NothingToExtend, NothingExpires, NotFound when no lot is there, InvalidInput for a day in the past or
+    without a reason, IdempotencyMismatch.
     """
     reason = require_reason(reason)
 
     def do() -> dict[str, Any]:
-        if expires_on is not None and type(expires_on) is not dt.date:
-            raise InvalidInput(fields={"expires_on": _l("Please enter a date.")})
-        chosen = _chosen(session, lot_ids, actor)
-        _check_day(session, chosen, expires_on)
-        day = expires_on.isoformat() if expires_on else None
+        choice = choose_lots(session, lot_ids, actor)
+        new = check_new_day(session, choice, expires_on, extend_by)
+        plan = told_plan(session, choice, new)
+        if not plan.lots:
+            raise NothingExpires if plan.endless else NothingToExtend
         batch, job_id = _run(
-            session, EXTEND, chosen, {"expires_on": day}, reason, actor, threshold=threshold, chunk=chunk
+            session, EXTEND, choice, new.as_input(), reason, actor, threshold=threshold, chunk=chunk
         )
-        if job_id is None and not batch.done:
-            raise NothingToExtend
-        _note(session, "extend_lots", batch, reason, actor, expires_on=day, job_id=job_id)
-        return {"batch_id": batch.id, "extended": batch.done, "left_out": batch.input["left_out"], "job_id": job_id}
+        _note(session, "extend_lots", batch, reason, actor, **new.as_input(), job_id=job_id)
+        return {
+            "batch_id": batch.id, "extended": batch.done, "shortened": plan.shortened,
+            "left_out": batch.input["left_out"], **_skipped(batch), "job_id": job_id,
+        }
 
     asked = {"expires_on": expires_on, "lots": fingerprint(session, lot_ids), "reason": reason, "actor": actor.user_id}
+    if extend_by is not None:
+        asked["extend_by"] = dict(extend_by)
     return idempotent(session, key=idempotency_key, verb="extend_lots", asked=asked, do=do)
 
 
@@ -100,19 +102,19 @@ def void_lots(
     """Take back the available rest of lots; reserved and used credits stay. Above `threshold` lots as a job.
 
     `part_of` names the verb that does this as one of its steps: then it cannot be undone alone. Answers
-    `{batch_id, voided, job_id}`; `voided` counts credits and is 0 while a job waits.
-    Raises: NotFound when a named lot is unknown or out of reach (then none changes), InvalidInput,
-    IdempotencyMismatch.
+    `{batch_id, voided, skipped, skipped_count, job_id}`; `voided` counts credits and is 0 while a job waits,
+    `skipped` are the lots named that are not there.
+    Raises: NotFound when none of the lots named is there, InvalidInput, IdempotencyMismatch.
     """
     reason = require_reason(reason)
 
     def do() -> dict[str, Any]:
-        chosen = _chosen(session, lot_ids, actor)
+        choice = choose_lots(session, lot_ids, actor)
         given = {"part_of": part_of} if part_of else {}
-        batch, job_id = _run(session, VOID, chosen, given, reason, actor, threshold=threshold, chunk=chunk)
+        batch, job_id = _run(session, VOID, choice, given, reason, actor, threshold=threshold, chunk=chunk)
         voided = batch.input["credits"]
         _note(session, "void_lots", batch, reason, actor, voided=voided, job_id=job_id)
-        return {"batch_id": batch.id, "voided": voided, "job_id": job_id}
+        return {"batch_id": batch.id, "voided": voided, **_skipped(batch), "job_id": job_id}
 
     asked = {"lots": fingerprint(session, lot_ids), "reason": reason, "actor": actor.user_id}
     return idempotent(session, key=idempotency_key, verb="void_lots", asked=asked, do=do)
@@ -156,62 +158,35 @@ def _serve_slice(session: Session, batch: Any, part: Slice, actor: Actor) -> int
     )
     found = list(session.execute(keys).scalars())
     lock_balances(session, found)
-    done, credits = _serve(session, batch, found, actor)
+    done, credits, endless = _serve(session, batch, found, actor)
     input = dict(batch.input)
     input["credits"] += credits
-    if missed := part.count - done:
-        input["left_out"] = {"empty": input["left_out"].get("empty", 0) + missed}
+    left_out: Counter[str] = Counter(input["left_out"])
+    left_out += Counter(endless=endless, empty=part.count - done - endless)
+    input["left_out"] = dict(left_out)
     session.execute(update(batches).where(batches.c.id == batch.id).values(input=input))
     return done
 
 
-def _serve(session: Session, batch: Any, keys: Sequence[int], actor: Actor) -> tuple[int, int]:
-    """Do the verb of the batch to lots whose balances are locked: how many lots, how many credits."""
+def _serve(session: Session, batch: Any, keys: Sequence[int], actor: Actor) -> tuple[int, int, int]:
+    """Do the verb of the batch to lots whose balances are locked.
+
+    How many lots, how many credits, and how many lots have no last day that could be moved.
+    """
     if batch.kind == VOID:
         gone = retire(session, keys, kind=EntryKind.void, reason=batch.note, actor=actor, batch_id=batch.id)
-        return gone.lots, gone.credits
-    text = batch.input["expires_on"]
-    day = dt.date.fromisoformat(text) if text else None
-    rows = session.execute(
-        select(lots).where(lots.c.id.in_(key_list(session, keys)), lots.c.available + lots.c.reserved > 0)
-    ).all()
-    move_expiry(session, rows, lambda _: day, actor=actor, reason=batch.note, batch_id=batch.id)
-    return len(rows), sum(row.available + row.reserved for row in rows)
-
-
-def _chosen(session: Session, lot_ids: Lots, actor: Actor) -> Select[Any]:
-    """The keys of the chosen lots in reach. Raises: NotFound when one of those named is not."""
-    reached = select(lots.c.id).join_from(lots, clients_table).where(reach_of(actor))
-    if isinstance(lot_ids, Select):
-        return reached.where(lots.c.id.in_(select(lot_ids.subquery().c[0])))
-    wanted = set(lot_ids)
-    if not wanted:
-        raise InvalidInput(fields={"lot_ids": _l("Please choose at least one lot.")})
-    chosen = reached.where(lots.c.id.in_(key_list(session, wanted)))
-    if session.execute(select(func.count()).select_from(chosen.subquery())).scalar_one() != len(wanted):
-        raise NotFound
-    return chosen
-
-
-def _check_day(session: Session, chosen: Select[Any], day: dt.date | None) -> None:
-    """Raises: InvalidInput for a day that is over in the club of one of these lots' clients."""
-    if day is None:
-        return
-    clubs = session.execute(
-        select(clubs_table.c.timezone)
-        .join_from(lots, clients_table)
-        .join(clubs_table)
-        .where(lots.c.id.in_(chosen))
-        .distinct()
-    ).scalars()
-    if any(day < clock.today(timezone) for timezone in clubs):
-        raise InvalidInput(fields={"expires_on": _l("The expiry must not be in the past.")})
+        return gone.lots, gone.credits, 0
+    new = NewDay.from_input(batch.input)
+    found = session.execute(select(lots).where(lots.c.id.in_(key_list(session, keys)), in_use)).all()
+    rows = [row for row in found if new.by is None or row.expires_on is not None]
+    move_expiry(session, rows, new.of, actor=actor, reason=batch.note, batch_id=batch.id)
+    return len(rows), sum(row.available + row.reserved for row in rows), len(found) - len(rows)
 
 
 def _run(
     session: Session,
     kind: str,
-    chosen: Select[Any],
+    choice: Choice,
     asked: Mapping[str, Any],
     reason: str,
     actor: Actor,
@@ -220,8 +195,10 @@ def _run(
     chunk: int,
 ) -> tuple[Batch, int | None]:
     """Freeze the lots in a batch and serve them, or leave that to a job whose key is the second value."""
-    asked = {**asked, "credits": 0, "left_out": {}}
-    batch = open_batch(session, kind=kind, actor=actor, asked=asked, keys=chosen, note=reason)
+    asked = {**asked, "credits": 0, "left_out": choice.left_out}
+    batch = open_batch(
+        session, kind=kind, actor=actor, asked=asked, keys=choice.keys, note=reason, skipped=choice.skipped
+    )
     job_id = None
     if batch.total > threshold:
         input = {"batch_id": batch.id, "chunk": chunk}
@@ -233,6 +210,10 @@ def _run(
             pass
     session.refresh(batch)
     return batch, job_id
+
+
+def _skipped(batch: Batch) -> dict[str, Any]:
+    return {"skipped": batch.skipped, "skipped_count": batch.input["left_out"].get("not_found", 0)}
 
 
 def _note(session: Session, verb: str, batch: Batch, reason: str, actor: Actor, **details: Any) -> None:

@@ -98,7 +98,7 @@ def check_terms(
         or not session.execute(select(EventType.active).where(EventType.id == event_type_id)).scalar()
     ):
         wrong["event_type_id"] = _l("Please choose an active event type.")
-    wrong |= _wrong_expiry(expires_on, expires_in)
+    wrong |= wrong_expiry(expires_on, expires_in)
     amount = _amount(unit_value)
     if amount is None or amount < 0:
         wrong["unit_value"] = _l("Please enter an amount of 0 or more.")
@@ -134,7 +134,8 @@ def _whole(value: Any, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _wrong_expiry(expires_on: Any, expires_in: Any) -> dict[str, Any]:
+def wrong_expiry(expires_on: Any, expires_in: Any) -> dict[str, Any]:
+    """What is wrong with a date or a period of days, weeks or months, by field."""
     if expires_on is not None and expires_in is not None:
         return {"expires_on": _l("Please give a date or a period, not both.")}
     if expires_on is not None and type(expires_on) is not dt.date:
