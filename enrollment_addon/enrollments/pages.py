@@ -142,6 +142,11 @@ class VerbPages:
         assert item.package is not None, "checked above"
         return self._ask(
             item, form, title=_("Renew %(name)s?", name=_called(item)), submit_label=_("Renew"),
+            sentence=" ".join(
+                _("It was renewed already: enrollment %(id)s begins on %(date)s. This would be one more.",
+                  id=renewal.id, date=render.date(renewal.begins_on))
+                for renewal in queries.live_renewals(self.session, item.id)[-1:]
+            ),
             facts=[
                 {"label": _("Sessions"), "value": render.number(item.package.sessions)},
                 {"label": _("Price"), "value": render.amount(item.package.price, item.package.currency)},
@@ -172,7 +177,10 @@ class VerbPages:
         return self._ask(
             item, form, title=_("Update sessions"), submit_label=_("Save changes"),
             template="enrollment_addon/enrollment_sessions.html",
-            sentence=_("At least %(floor)s: so many are used or reserved.", floor=render.number(floor)),
+            sentence=" ".join((
+                _("At least %(floor)s: so many are used or reserved.", floor=render.number(floor)),
+                _("Fewer sessions do not change the price; a refund is asked for when cancelling."),
+            )),
             facts=[
                 {"label": _("Total"), "value": render.number(item.total)},
                 {"label": _("Used"), "value": render.number(counts.used)},

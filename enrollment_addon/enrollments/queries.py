@@ -15,6 +15,7 @@ from ..core.db import key_list
 from ..credits.models import CreditLot, lots
 from ..schedule.calc import BookingState, SessionStatus
 from ..schedule.models import Booking, ScheduledSession
+from ..schedule.queries import SESSION_PARTS
 from .calc import Quote, Refund, quote
 from .models import Enrollment, EnrollmentChange, EnrollmentPause
 
@@ -169,18 +170,19 @@ def bookings_of(session: Session, enrollment_id: int) -> Sequence[Booking]:
         select(Booking)
         .join(ScheduledSession, ScheduledSession.id == Booking.session_id)
         .where(Booking.enrollment_id == enrollment_id)
-        .options(joinedload(Booking.session), joinedload(Booking.participant))
+        .options(joinedload(Booking.session).options(*SESSION_PARTS), joinedload(Booking.participant))
         .order_by(ScheduledSession.starts_at.desc(), Booking.id.desc()).limit(MOST_ROWS)
     ).unique().all()
 
 
-def live_renewal(session: Session, enrollment_id: int) -> int | None:
-    """The enrollment that renews this one, if any."""
-    return session.scalar(
-        select(Enrollment.id)
+def live_renewals(session: Session, enrollment_id: int) -> Sequence[Enrollment]:
+    """The enrollments that renew this one, the oldest first."""
+    return session.scalars(
+        select(Enrollment)
         .where(Enrollment.renewed_from_id == enrollment_id, Enrollment.deleted_at.is_(None))
-        .order_by(Enrollment.id).limit(1)
-    )
+        .options(joinedload(Enrollment.package).options(lazyload(Package.clubs)))
+        .order_by(Enrollment.id).limit(MOST_ROWS)
+    ).unique().all()
 
 
 def enrollments_by_key(session: Session, keys: Collection[int]) -> dict[int, Enrollment]:

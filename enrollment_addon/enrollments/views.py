@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import joinedload, selectinload
 
 from ..billing.queries import enrollment_money
-from ..core import money
+from ..core import clock, money
 from ..core.errors import AddonError
 from ..core.web import access, render
 from ..core.web.access import can, needs
@@ -22,11 +22,14 @@ from ..core.web.views import Column, RecordView
 from ..credits.models import CreditLot
 from ..people.models import Client
 from ..people.queries import text_clause, user_names
+from ..schedule.calc import SessionStatus
 from ..schedule.labels import BOOKING_CLASSES, BOOKING_STATES
 from . import labels, queries, service
 from .calc import Kind, Status
+from .errors import StillNeeded
 from .models import Enrollment
 from .pages import VerbPages
+from .service.attendance import BOOKABLE
 from .texts import details_of
 
 
@@ -123,10 +126,12 @@ class EnrollmentView(VerbPages, RecordView):
         item = self.find(pk)
         figures([item])
         render.use_timezone(item.club.timezone)
+        undoable, blocked = self._undo_state(item)
         return self.render_template(
             "enrollment_addon/enrollment.html", title=f"{named(item)} · {item.client.full_name}",
             item=item, crumbs=self.crumbs(), counts=counts(item), facts=self._facts(item), mark=_mark(item),
-            buttons=self._verbs(item), bookings=self._bookings(item), lots=self._lots(item),
+            buttons=self._verbs(item, undoable=undoable), blocked=blocked, links=self._links(item),
+            bookings=self._bookings(item), lots=self._lots(item),
             history=self._history(item), pauses=queries.open_pauses(self.session, item.id),
             sections=record_parts("enrollment", item)["sections"],
             client_url=url_for("ClientView.show", pk=item.client_id)
@@ -152,7 +157,17 @@ class EnrollmentView(VerbPages, RecordView):
         ]
         return [{"label": label, "value": value} for label, value in pairs]
 
-    def _verbs(self, item: Enrollment) -> list[dict[str, Any]]:
+    def _links(self, item: Enrollment) -> list[dict[str, Any]]:
+        """What this enrollment renews, and what renews it."""
+        links = [
+            {"text": _("Renewed by"), "item": _link(renewal)}
+            for renewal in queries.live_renewals(self.session, item.id)
+        ]
+        if item.renewed_from_id is not None:
+            links.insert(0, {"text": _("Renews"), "item": _link(self.find(str(item.renewed_from_id)))})
+        return links
+
+    def _verbs(self, item: Enrollment, *, undoable: bool) -> list[dict[str, Any]]:
         """The verbs that are possible now and permitted, as buttons."""
         if item.deleted_at is not None:
             found = [("delete_enrollment", "restore", _("Restore"), "primary")]
@@ -169,7 +184,7 @@ class EnrollmentView(VerbPages, RecordView):
             found = list(by_status.get(Status(item.status), []))
             if item.status == Status.active and queries.open_pauses(self.session, item.id):
                 found.insert(2, ("pause_enrollment", "resume", _("Give up the planned pause"), ""))
-            if self._undoable(item):
+            if undoable:
                 found.append(("undo_enrollment", "undo", _("Undo"), "primary"))
             if item.package_id is not None:
                 found.append(("create_enrollment", "renew", _("Renew"), ""))
@@ -180,20 +195,38 @@ class EnrollmentView(VerbPages, RecordView):
             for verb, page, label, look in found if can(verb)
         ]
 
-    def _undoable(self, item: Enrollment) -> bool:
+    def _undo_state(self, item: Enrollment) -> tuple[bool, str]:
+        """Whether the last step can be undone; if only something later is in the way, what that is."""
         try:
             service.undo_plan(self.session, enrollment_id=item.id)
+        except StillNeeded as refusal:
+            return False, refusal.text() if can("undo_enrollment") else ""
         except AddonError:
-            return False
-        return True
+            return False, ""
+        return True, ""
 
     def _bookings(self, item: Enrollment) -> list[dict[str, Any]]:
-        states = dict(BOOKING_STATES)
-        return [
-            {"at": b.session.starts_at, "participant": b.participant.name, "state": states[b.state],
-             "state_class": BOOKING_CLASSES.get(b.state, "")}
-            for b in queries.bookings_of(self.session, item.id)
-        ]
+        """The bookings; a cancelled one of a session to come can be made again."""
+        states, now = dict(BOOKING_STATES), clock.now()
+        found = queries.bookings_of(self.session, item.id)
+        readable = access.may("read", "EnrollmentSession")
+        again = can("book_sessions") and item.deleted_at is None and item.status in BOOKABLE
+        taken = {(b.session_id, b.participant_id) for b in found if b.live}
+        rows = []
+        for b in found:
+            place = (b.session_id, b.participant_id)
+            open_again = again and b.session.status == SessionStatus.scheduled and b.session.starts_at > now
+            rows.append({
+                "at": b.session.starts_at, "participant": b.participant.name, "state": states[b.state],
+                "state_class": BOOKING_CLASSES.get(b.state, ""), "label": b.session.label,
+                "url": url_for("SessionView.show", pk=b.session_id) if readable else None,
+                "again_url": url_for(
+                    "SessionView.book", pk=b.session_id, client_id=b.client_id, participant_id=b.participant_id,
+                    pays=f"enrollment:{item.id}",
+                ) if open_again and place not in taken else None,
+            })
+            taken.add(place)
+        return rows
 
     def _lots(self, item: Enrollment) -> list[dict[str, Any]]:
         readable = access.may("read", "EnrollmentCredits")
@@ -210,6 +243,11 @@ class EnrollmentView(VerbPages, RecordView):
              )))}
             for s in steps
         ]
+
+
+def _link(item: Enrollment) -> dict[str, Any]:
+    label = _("%(package)s from %(date)s", package=named(item), date=render.date(item.begins_on))
+    return {"label": label, "url": url_for("EnrollmentView.show", pk=item.id)}
 
 
 def _mark(item: Enrollment) -> dict[str, Any]:

@@ -101,6 +101,8 @@ class BookingPages:
             authorize("take_attendance")
         form = BookingForm()
         form.offer(client.id, item.event_type_id)
+        if request.method == "GET":
+            form.prefer(request.args)
         name, label, session_id = client.full_name, item.label, item.id
         if request.method == "POST" and form.validate():
             ok, made = self.attempt(form, lambda: self._book(form, item, client.id, walk_in))  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """The forms of the schedule."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import current_app, g, request
@@ -166,6 +166,13 @@ class BookingForm(_Paying, forms.Form):
         """Fill in the choices."""
         lots = lots_to_pay_with(access.current_session(), client_id, event_type_id)
         self._offer(client_id, lots, of_what=False)
+
+    def prefer(self, arguments: Mapping[str, str]) -> None:
+        """Choose what the link to the form names, as far as it is offered."""
+        for field in (self.participant_id, self.pays):
+            named = arguments.get(field.name)
+            if named in [choice.value for choice in field.choices]:
+                field.data = named
 
 
 class AppointmentForm(_Paying, forms.Form):

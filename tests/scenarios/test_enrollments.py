@@ -1,6 +1,8 @@
 """Packages sold and lived through: each story by REST as another system tells it, some by the pages of the desk."""
 
 import datetime as dt
+import html
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +11,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session, sessionmaker
 
+from enrollment_addon.catalog.models import EventType
 from enrollment_addon.core import roles
+from enrollment_addon.people.models import Club
 from tests import factories
 from tests.conftest import csrf_token
 from tests.rest.conftest import Caller, refusal, wrong_fields
@@ -234,6 +238,78 @@ def test_the_desk_sells_and_cancels_by_the_pages(
     listed = desk.get("/enrollment/enrollments/list/?_flt_0_status=active&search=maya").text
     assert "Maya Fischer" in listed
     assert desk.get("/enrollment/enrollments/list/?_flt_0_status=paused").text.count("Maya Fischer") == 0
+
+
+@pytest.mark.databases("sqlite")
+def test_of_three_enrollments_the_desk_chooses_which_pays_and_books_again_after_an_undo(
+    app: Flask, http: FlaskClient, make_user: Callable[..., int], login: Callable[..., FlaskClient],
+    studio: dict[str, int], sell: Callable[..., dict[str, Any]], session_factory: sessionmaker[Session],
+) -> None:
+    first, second, third = (sell() for _ in range(3))
+    with session_factory.begin() as session:
+        club, yoga = session.get_one(Club, studio["club"]), session.get_one(EventType, studio["yoga"])
+        starts_at = dt.datetime.combine(TODAY + dt.timedelta(days=5), dt.time(9), dt.UTC)
+        lesson = factories.make_session(session, club, yoga, starts_at=starts_at, capacity=5, kind="class").id
+    make_user("mia", [roles.OWNER])
+    desk = login(http, "mia")
+
+    def post(url: str, **typed: Any) -> str:
+        token = csrf_token(desk.get(url).text)
+        answer = desk.post(url, data={"csrf_token": token, **typed})
+        assert answer.status_code == 302, answer.text
+        return str(desk.get(answer.headers["Location"]).text)
+
+    book = f"/enrollment/sessions/book/{lesson}?client_id={studio['maya']}"
+    form = desk.get(book).text
+    offered = [f'value="enrollment:{item["id"]}"' for item in (first, second, third)]
+    assert all(option in form for option in offered)
+    post(book, participant_id=studio["dog"], pays=f"enrollment:{second['id']}")
+    page = f"/enrollment/enrollments/show/{second['id']}"
+    shown = desk.get(page).text
+    assert f'href="/enrollment/sessions/show/{lesson}"' in shown
+    assert "Yoga" in shown.partition("Sessions and attendance")[2]
+    assert "Book again" not in shown
+
+    assert "1 booking cancelled" in post(f"/enrollment/enrollments/cancel/{second['id']}", refund="none")
+    assert "Book again" not in desk.get(page).text, "a cancelled enrollment pays for nothing"
+    link = post(f"/enrollment/enrollments/undo/{second['id']}", reason="Wrong one").partition("Book again")[0]
+    again = html.unescape(link.rpartition('href="')[2].partition('"')[0])
+    form = desk.get(again).text
+    assert re.search(f'selected[^>]*{offered[1]}|{offered[1]}[^>]*selected', form), "the same pays again"
+    post(again, participant_id=studio["dog"], pays=f"enrollment:{second['id']}")
+    assert "Book again" not in desk.get(page).text
+
+    finished = f"/enrollment/enrollments/show/{third['id']}"
+    post(f"/enrollment/enrollments/complete/{third['id']}", unused="keep")
+    renewed = post(f"/enrollment/enrollments/renew/{third['id']}")
+    assert f'href="{finished}"' in renewed.partition("Renews")[2]
+    shown = desk.get(finished).text
+    assert 'href="/enrollment/enrollments/show/4"' in shown.partition("Renewed by")[2]
+    assert "This cannot be undone because something later depends on it: enrollment 4 renews it." in shown
+    assert "It was renewed already: enrollment 4" in desk.get(f"/enrollment/enrollments/renew/{third['id']}").text
+    post("/enrollment/enrollments/delete/4", reason="Twice")
+    assert "Renewed by" not in desk.get(finished).text
+
+
+@pytest.mark.databases("sqlite")
+def test_only_those_permitted_change_the_amount_of_a_refund(
+    app: Flask, studio: dict[str, int], owner: Caller, sell: Callable[..., dict[str, Any]],
+    make_user: Callable[..., int], log_in: Callable[[str], Caller], session_factory: sessionmaker[Session],
+) -> None:
+    item = sell()
+    pay(owner, studio, "150.00")
+    with app.app_context():
+        security = app.appbuilder.sm  # type: ignore[attr-defined]
+        role = security.add_role("Cancels as proposed")
+        for pair in ("can_read on EnrollmentEnrollment", "can_cancel_enrollment on Enrollment",
+                     "can_see_all_clients on Enrollment"):
+            security.add_permission_role(role, security.find_permission_view_menu(*pair.split(" on ")))
+    make_user("tom", ["Cancels as proposed"])
+    desk, path = log_in("tom"), f"/enrollments/{item['id']}/cancel"
+    assert refusal(desk.post(path, {"refund": "partial", "amount": "149.99"})) == (403, "forbidden")
+    done = desk.post(path, {"refund": "partial", "amount": "150.00"})
+    assert done.status_code == 200, "what is proposed is no change"
+    assert done.get_json()["result"]["refunded"] == "150.00"
 
 
 VERBS = {

@@ -75,6 +75,6 @@ def _step(session: Session, item: Enrollment) -> EnrollmentChange:
     step = queries.last_change(session, item.id)
     if item.deleted_at is not None or step is None or step.verb not in UNDOABLE or step.undone_at is not None:
         raise NothingToUndo
-    if (renewal := queries.live_renewal(session, item.id)) is not None:
-        raise StillNeeded(what=_l("enrollment %(id)s renews it", id=renewal))
+    if renewals := queries.live_renewals(session, item.id):
+        raise StillNeeded(what=_l("enrollment %(id)s renews it", id=renewals[0].id))
     return step
