@@ -149,9 +149,12 @@ class CreditsView(PageView):
             self.session, client.id, event_type_id=event_type_id, as_of=as_of,
             after=number_of(request.args.get("after")) or 0, size=ROWS,
         )
-        credits = queries.client_credits(self.session, client.id, as_of)
+        if as_of:
+            balances = queries.client_credits(self.session, client.id, as_of).balances
+        else:
+            balances = queries.client_balances(self.session, client.id)
         arguments: dict[str, Any] = {"as_of": as_of.isoformat()} if as_of else {}
-        tabs = [(None, _("All")), *((b.event_type_id, b.event_type) for b in credits.balances)]
+        tabs = [(None, _("All")), *((b.event_type_id, b.event_type) for b in balances)]
         here = {**arguments, **({"event_type_id": event_type_id} if event_type_id else {})}
         return self.render_template(
             "enrollment_addon/explain.html", title=_("Session credits of %(name)s explained", name=client.full_name),
@@ -162,7 +165,7 @@ class CreditsView(PageView):
                 for key, label in tabs
             ],
             hidden_args=[("event_type_id", event_type_id)] if event_type_id else [],
-            totals=[b for b in credits.balances if event_type_id in (None, b.event_type_id)],
+            totals=[b for b in balances if event_type_id in (None, b.event_type_id)],
             lots=told_lots(self.session, told.lots),
             shared=[] if as_of or not client.household_id else told_shared(
                 [row for row in queries.shared_with(self.session, client.id)
