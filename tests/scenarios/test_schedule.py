@@ -13,7 +13,9 @@ from sqlalchemy import select
 from enrollment_addon.catalog.models import EventType
 from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
-from enrollment_addon.people.models import Client, Participant, ParticipantKind, TeamMember
+from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.people.models import Client, Club, Participant, ParticipantKind, TeamMember
+from enrollment_addon.schedule import service
 from enrollment_addon.schedule.models import Booking, ScheduledSession
 from tests import factories
 from tests.conftest import csrf_token
@@ -180,6 +182,77 @@ def test_a_week_is_closed_and_opened_again_and_an_appointment_made(
     assert "Charge" in ana.get(made.location).text
     assert "€30.00" in ana.get(f"/enrollment/clients/show/{people.clients[5]}").text
     assert_ledger_is_consistent(app)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_flood_sends_200_people_home_for_a_week_and_then_it_does_not(
+    ana: FlaskClient, app: Flask, people: Studio
+) -> None:
+    """The pages say how many before anything is done, everybody gets their credit back, and the undo takes it again."""
+    for day in range(5):
+        make_group(ana, people, name=f"Day {day}", weekday_1=str(day), capacity="40")
+    week = [row["id"] for row in rows(app, ScheduledSession) if row["starts_at"] < MONDAY + dt.timedelta(days=6)]
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        yoga, club = session.get_one(EventType, people.yoga), session.get_one(Club, people.uptown)
+        crowd = [factories.make_client(session, club=club) for _ in range(200)]
+        for number, client in enumerate(crowd):
+            factories.make_participant(session, client, kind=ParticipantKind.self)
+            factories.make_lot(session, client, yoga, quantity=1)
+            service.book(session, client_id=client.id, session_id=week[number % 5], actor=SYSTEM)
+        keys = [client.id for client in crowd]
+
+    def left() -> set[int]:
+        found = balances(app)
+        return {found[key] for key in keys}
+
+    asked = {"club_id": people.uptown, "first_date": "2026-03-02", "last_date": "2026-03-08", "reason": "Flood"}
+    preview = post(ana, "/enrollment/closures/close", 200, **asked)
+    assert "Close 5 sessions for 200 people?" in preview.text
+    assert left() == {0}, "nothing has happened yet"
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', preview.text))
+    done = ana.post("/enrollment/closures/close", data=hidden)
+    assert ana.post("/enrollment/closures/close", data=hidden).location == done.location, "a second tap changes nothing"
+    assert left() == {1}
+    assert "5 sessions were closed." in ana.get(done.location).text
+
+    undo = done.location.replace("/show/", "/undo/")
+    assert re.search(r"<dt>Bookings</dt>\s*<dd><bdi>200</bdi>", ana.get(undo).text)
+    assert "200 bookings came back." in ana.get(post(ana, undo, reason="It dried up").location).text
+    assert left() == {0}
+    assert {b["state"] for b in rows(app, Booking)} == {"booked"}
+    assert_ledger_is_consistent(app)
+
+
+@pytest.mark.databases("sqlite")
+def test_the_sunday_on_which_the_clocks_change(ana: FlaskClient, app: Flask, people: Studio) -> None:
+    """29 March 2026 has 23 hours in Berlin: classes keep their hour, the day is closed from midnight to midnight."""
+    for name, weekday, time in (("Brunch", "6", "10:00"), ("Late", "6", "23:30"), ("Early", "0", "00:30")):
+        make_group(ana, people, name=name, weekday_1=weekday, time_1=time)
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        assert session.get_one(Club, people.uptown).timezone == "Europe/Berlin"
+
+    def listed(first: str, after: str, status: str = "") -> dict[str, str]:
+        found = ana.get("/enrollment/schedule/events", query_string={"start": first, "end": after}).get_json()
+        return {event["start"]: event["title"] for event in found if event["title"].startswith(status)}
+
+    assert listed("2026-03-22", "2026-03-24") == {
+        "2026-03-22T10:00:00": "Brunch", "2026-03-22T23:30:00": "Late", "2026-03-23T00:30:00": "Early",
+    }
+    sunday = {"2026-03-29T10:00:00": "Brunch", "2026-03-29T23:30:00": "Late"}
+    assert listed("2026-03-29", "2026-03-30") == sunday
+    starts = sorted(row["starts_at"] for row in rows(app, ScheduledSession))
+    for day, hour in ((22, 9), (29, 8)):
+        assert dt.datetime(2026, 3, day, hour, tzinfo=dt.UTC) in starts
+    asked = {"club_id": people.uptown, "first_date": "2026-03-29", "reason": "Clocks"}
+    preview = post(ana, "/enrollment/closures/close", 200, **asked)
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', preview.text))
+    assert ana.post("/enrollment/closures/close", data=hidden).status_code == 302
+    assert set(listed("2026-03-28", "2026-04-01", "Cancelled: ")) == set(sunday)
+
+    item = next(row["id"] for row in rows(app, ScheduledSession) if row["starts_at"].day == 22)
+    edit = f"/enrollment/sessions/edit/{item}"
+    post(ana, edit, starts_at="2026-03-29T11:00", capacity="2")
+    assert listed("2026-03-29", "2026-03-30")["2026-03-29T11:00:00"] == "Brunch", "by the clock of that day"
 
 
 def test_a_team_member_sees_nothing_of_the_neighbours(

@@ -21,17 +21,17 @@ WEEK = {"first_date": dt.date(2026, 3, 2), "last_date": dt.date(2026, 3, 8)}
 
 
 @pytest.mark.all_databases
-def test_a_week_is_closed_for_200_people_and_opened_again(studio: Studio) -> None:
+def test_a_week_is_closed_and_opened_again(studio: Studio) -> None:
     slots = [{"weekday": day, "starts_at_time": dt.time(18), "duration_minutes": 60} for day in range(1, 6)]
     group = studio.group(capacity=40, slots=slots)
     week = studio.sessions(group)[:5]
     until = dt.date(2026, 3, 20)
-    clients = [studio.client(2, lot={"expires_on": until}) for _ in range(200)]
+    clients = [studio.client(2, lot={"expires_on": until}) for _ in range(40)]
     for number, client in enumerate(clients):
         studio.book(client, week[number % 5].id)
     asked: dict[str, Any] = {"club_id": studio.club_id, "extend_days": 7, **WEEK}
     plan = studio.do("closure_plan", **asked)
-    assert (plan.sessions, plan.booked, plan.clients, plan.credits) == (5, 200, 200, 200)
+    assert (plan.sessions, plan.booked, plan.clients, plan.credits) == (5, 40, 40, 40)
 
     done = studio.do("close_sessions", reason="Flood", threshold=500, idempotency_key="flood", **asked)
     assert studio.do("close_sessions", reason="Flood", threshold=500, idempotency_key="flood", **asked) == done
@@ -51,9 +51,9 @@ def test_a_week_is_closed_for_200_people_and_opened_again(studio: Studio) -> Non
     studio.session.get_one(ScheduledSession, week[1].id).room = "Hall"
     studio.session.commit()
     plan = studio.do("reopen_plan", batch_id=done["batch_id"])
-    assert (plan.sessions, plan.bookings, plan.over, plan.taken, plan.busy) == (5, 200, 0, 1, 1)
+    assert (plan.sessions, plan.bookings, plan.over, plan.taken, plan.busy) == (5, 40, 0, 1, 1)
     result = studio.do("undo_closure", batch_id=done["batch_id"], reason="It dried up", threshold=500)
-    assert (result["taken_back"], result["kept_spent"], result["clients"]) == (199, 1, 200)
+    assert (result["taken_back"], result["kept_spent"], result["clients"]) == (39, 1, 40)
     assert result["overlaps"] == 1
     assert studio.state(meanwhile.id) == BookingState.booked
     assert studio.credits(clients[1]) == (1, 1, 0)
