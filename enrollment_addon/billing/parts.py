@@ -1,14 +1,15 @@
 """What money adds to the client card: the balance, open charges, last payments, and sentences of the timeline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from flask import url_for
+from flask import g, url_for
 from flask_babel import gettext as _
-from flask_babel import ngettext
+from flask_babel import lazy_pgettext, ngettext
 
 from ..core import clock
 from ..core.web import access, render
+from ..core.web.columns import Column
 from ..people.hooks import TimelineItem
 from ..people.models import Client
 from ..people.parts import ClientPart
@@ -16,10 +17,22 @@ from . import labels, queries
 from .models import Charge, Payment
 from .views import shown_sums
 
+MENU = "EnrollmentCharge"
+
+
+def prepare(clients: Sequence[Client]) -> None:
+    """What a page of clients owes, for the column."""
+    if access.may("read", MENU):
+        g.enrollment_due = queries.balance_due(access.current_session(), [c.id for c in clients])
+
+
+def _due(client: Client) -> str:
+    return shown_sums(g.get("enrollment_due", {}).get(client.id, {}))
+
 
 def card(client: Client) -> dict[str, Any]:
     """What is due and on account, the first open charges and the last payments, and the verbs."""
-    charges_seen, payments_seen = access.may("read", "EnrollmentCharge"), access.may("read", "EnrollmentPayment")
+    charges_seen, payments_seen = access.may("read", MENU), access.may("read", "EnrollmentPayment")
     if not charges_seen:
         return {}
     found = queries.client_money(access.current_session(), client.id)
@@ -82,7 +95,9 @@ _SENTENCES: dict[str, Callable[[str, str], str]] = {
 }
 
 PART = ClientPart(
+    columns=(Column("due", lazy_pgettext("money", "Due"), value=_due, kind="number", show=_due, menu=MENU),),
+    prepare=prepare,
     card=card,
     tell=tell,
-    records={"charge": "EnrollmentCharge", "payment": "EnrollmentPayment", "refund": "EnrollmentPayment"},
+    records={"charge": MENU, "payment": "EnrollmentPayment", "refund": "EnrollmentPayment"},
 )

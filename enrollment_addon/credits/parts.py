@@ -1,7 +1,7 @@
 """What credits add to the pages of clients: columns, a filter, the main job, and their part of the card."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import g, url_for
@@ -35,9 +35,13 @@ def _summary(client: Client) -> queries.Summary:
     return found
 
 
-def _explained(client: Client) -> Any:
+def _figure(name: str) -> Callable[[Client], int]:
+    return lambda client: getattr(_summary(client), name)  # type: ignore[no-any-return]
+
+
+def _explained(name: str) -> Callable[[Client], Any]:
     """The number with the way to its explanation."""
-    return explained(_summary(client).available, client.id)
+    return lambda client: explained(getattr(_summary(client), name), client.id)
 
 
 def prepare(clients: Sequence[Client]) -> None:
@@ -65,6 +69,11 @@ def _compare(operator: str, value: Any) -> ColumnElement[bool]:
     )
     total = held - lapsed
     return {"lt": total < value, "gt": total > value, "eq": total == value}[operator]
+
+
+def links() -> list[dict[str, str]]:
+    """The way from the list of clients to the import of more."""
+    return [{"label": _("Import"), "url": url_for("ImportView.add")}] if access.can("import_clients") else []
 
 
 def card(client: Client) -> dict[str, Any]:
@@ -145,8 +154,12 @@ def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
 
 PART = ClientPart(
     columns=(
-        Column("credits", _l("Credits"), value=lambda c: _summary(c).available, show=_explained, kind="number",
+        Column("credits", _l("Credits"), value=_figure("available"), show=_explained("available"), kind="number",
                phone="end", menu=MENU),
+        *(
+            Column(name, label, value=_figure(name), show=_explained(name), kind="number", phone="hide", menu=MENU)
+            for name, label in (("reserved", _l("Reserved")), ("used", _l("Used")))
+        ),
         Column("next_expiry", _l("Next expiry"), value=lambda c: _summary(c).next_expiry, kind="date", menu=MENU),
     ),
     filters=(Filter("credits", _l("Credits"), "number", apply=_compare, operators=("lt", "gt", "eq"), menu=MENU),),
@@ -155,6 +168,7 @@ PART = ClientPart(
         ListAction("extend_credit_expiry", _l("Extend credit expiry"), extend_of_clients),
         ListAction("void_session_credits", _l("Void session credits"), void_of_clients),
     ),
+    links=links,
     prepare=prepare,
     card=card,
     tell=tell,

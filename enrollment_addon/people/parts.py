@@ -20,11 +20,13 @@ class ClientPart:
     `template` each, beside what it shows), `tell` the sentence of a timeline item, with a link to undo it where
     there is one, `prepare_story` loads what those sentences need for a whole timeline. `records` says for each
     record of the timeline, and for each of its sources, which menu's records one must be permitted to read to be
-    told of it; `card` looks for itself, columns and filters name their menu."""
+    told of it; `card` looks for itself, columns and filters name their menu. `links` gives buttons over the list,
+    `label` and `url`, that the person may use."""
 
     columns: Sequence[Column] = ()
     filters: Sequence[Filter] = ()
     actions: Sequence[ListAction] = ()
+    links: Callable[[], Sequence[Mapping[str, str]]] | None = None
     prepare: Callable[[Sequence[Client]], None] | None = None
     prepare_story: Callable[[Sequence[TimelineItem]], None] | None = None
     card: Callable[[Client], Mapping[str, Any]] | None = None

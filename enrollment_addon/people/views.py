@@ -1,6 +1,6 @@
 """Lists, cards and forms of people and places."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from babel import Locale
@@ -316,7 +316,9 @@ class ClientView(ClientPages, RecordView):
 
     def _init_properties(self) -> None:
         parts = client_parts()
-        self.columns = (*self.base_columns, *(c for p in parts for c in p.columns))
+        added = tuple(c for p in parts for c in p.columns)
+        self.columns = (*self.base_columns, *added)
+        self.export_columns = (*type(self).export_columns, *added)
         self.filters = (*CLIENT_FILTERS, *(f for p in parts for f in p.filters))
         self.actions_on_list = tuple(a for p in parts for a in p.actions)
         super()._init_properties()
@@ -332,6 +334,9 @@ class ClientView(ClientPages, RecordView):
         for part in client_parts():
             if part.prepare:
                 part.prepare(items)
+
+    def list_links(self) -> Sequence[Mapping[str, str]]:
+        return [link for part in client_parts() if part.links for link in part.links()]
 
     def trimmed(self, form: Form) -> Form:
         """Who is linked to an account is decided by people who see everything; a household takes reading it."""

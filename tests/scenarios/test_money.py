@@ -71,6 +71,7 @@ def test_a_week_at_the_front_desk(ana: FlaskClient, jonas: FlaskClient, app: Fla
     card = ana.get(f"{CARD}/{maya}").text
     for words in ("€1,075.50", "2 open charges", "Overdue", "Charge issued: Agility, €45.00"):
         assert words in card, words
+    assert ana.get("/enrollment/clients/list/").text.count("€1,075.50") == 1, "the list says who owes what"
     pay = f"/enrollment/money/pay/{maya}"
     assert 'value="1075.50"' in ana.get(pay).text, "what is due is proposed"
     assert fill_in(ana, pay, key="one", amount="20", method="cash").status_code == 302

@@ -135,7 +135,7 @@ class Listing(Mended):
             ],
             "actions": self._actions(), "action_url": url_for(f"{self.endpoint}.action_post"), "select_all": True,
             "filter_query": urlencode([(k, v) for k, vs in arguments.items() for v in vs]),
-            "add_url": self.add_url(), "add_label": self.add_label,
+            "add_url": self.add_url(), "add_label": self.add_label, "links": self.list_links(),
             "export_urls": {
                 fmt: f"{url_for(f'{self.endpoint}.export', fmt=fmt)}?{urlencode(arguments, doseq=True)}"
                 for fmt in FORMATS
@@ -148,6 +148,10 @@ class Listing(Mended):
 
     def prepare(self, items: Sequence[Any]) -> None:
         """Load what the columns need for a page of items, in a bounded number of queries."""
+
+    def list_links(self) -> Sequence[Mapping[str, str]]:
+        """Where else to go from this list: `label` and `url` of each button beside the one that adds."""
+        return ()
 
     def add_url(self) -> str | None:
         allowed = "add" in self.permissions and may("add", self.class_permission_name)

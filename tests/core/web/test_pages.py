@@ -258,6 +258,8 @@ def test_a_card_and_a_list_tell_only_what_one_may_read(
     assert told() == set()
     page = content(lea.get(f"{clients}/list/?_flt_1_credits=5"))
     assert "Next expiry" not in page
+    assert ">Due<" not in re.sub(r"\s", "", page)
+    assert 'href="/enrollment/imports/add"' in page
     assert "There is no filter “1_credits” here." in page
     assert "4 match" in page, "nobody is found out by their credits"
     assert lea.get(f"{clients}/export/csv?_flt_1_credits=5").status_code == 422
@@ -272,6 +274,7 @@ def test_a_card_and_a_list_tell_only_what_one_may_read(
         assert told() == seen, menu
     page = content(lea.get(f"{clients}/list/?_flt_1_credits=5"))
     assert "Next expiry" in page
+    assert ">Due<" in re.sub(r"\s", "", page)
     assert "2 match" in page
     assert lea.get(f"{clients}/export/csv?_flt_1_credits=5").text.count("\n") == 3
     assert lea.get(rest.format(5)).get_json()["count"] == 2
