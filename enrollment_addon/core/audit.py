@@ -11,10 +11,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from . import clock
 from .compiled import is_possible, run_compiled
 from .db import Base, Document, Key, User, UtcDateTime, user_key
-from .log import logger
+from .log import tell_verb
 from .scope import Actor, client_model, reach_of, scoped, started_by
-
-log = logger()
 
 
 @scoped
@@ -121,4 +119,5 @@ def log_event(
     **details: Any,
 ) -> None:
     """Only log a verb, without personal data: for one whose own append-only rows say who, when and why."""
-    log.info(verb, record=record, record_id=record_id, client_id=client_id, user_id=actor.user_id, **details)
+    facts = {"record": record, "record_id": record_id, "client_id": client_id, "user_id": actor.user_id}
+    tell_verb(verb, **{**details, **facts})

@@ -41,6 +41,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from . import clock
 from .errors import Busy, IdempotencyMismatch, InvalidInput, NotFound
+from .log import timed_verbs
 
 metadata = MetaData(
     naming_convention={
@@ -152,20 +153,21 @@ def unit_of_work(session: Session) -> Iterator[Session]:
         yield session
         return
     session.info[_DEPTH] = True
-    try:
-        _begin(session)
-        yield session
-        session.commit()
-    except PASSING_ERRORS as error:
-        session.rollback()
-        if is_passing(error):
-            raise Busy from error
-        raise
-    except BaseException:
-        session.rollback()
-        raise
-    finally:
-        session.info.pop(_DEPTH, None)
+    with timed_verbs():
+        try:
+            _begin(session)
+            yield session
+            session.commit()
+        except PASSING_ERRORS as error:
+            session.rollback()
+            if is_passing(error):
+                raise Busy from error
+            raise
+        except BaseException:
+            session.rollback()
+            raise
+        finally:
+            session.info.pop(_DEPTH, None)
 
 
 def _begin(session: Session) -> None:

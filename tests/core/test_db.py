@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -14,12 +15,14 @@ from sqlalchemy import Engine, create_engine, event, func, make_url, select, tex
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.orm import Session, sessionmaker
 
+from enrollment_addon.core.audit import record_event
 from enrollment_addon.core.db import IdempotencyKey, idempotent, insert_new, key_list, require, unit_of_work
 from enrollment_addon.core.errors import Busy, IdempotencyMismatch, InvalidInput, NotFound
 from enrollment_addon.core.scope import SYSTEM, set_actor
 from enrollment_addon.credits.models import CreditBalance
 from enrollment_addon.people.models import Client, Club
 from tests import factories
+from tests.jobs.host import logged
 
 all_databases = pytest.mark.all_databases
 
@@ -357,3 +360,27 @@ class TestRows:
         factories.make_club(session)
         with pytest.raises(NotFound):
             require(session, Club, key)
+
+
+@pytest.mark.databases("sqlite")
+def test_a_verb_is_logged_when_it_is_known_how_it_ended(session: Session) -> None:
+    def work(error: Exception | None) -> None:
+        with unit_of_work(session):
+            record_event(session, actor=SYSTEM, verb="do_it", record="thing", count=3)
+            assert not lines, "not before it is kept"
+            if error:
+                raise error
+
+    told = []
+    for error in (None, InvalidInput(), ZeroDivisionError()):
+        with logged() as lines, suppress(InvalidInput, ZeroDivisionError):
+            work(error)
+        told += [(line["event"], line["count"], line["result"], line.get("code"), line.get("error")) for line in lines]
+        assert all(line["seconds"] >= 0 for line in lines)
+    assert told == [
+        ("do_it", 3, "ok", None, None), ("do_it", 3, "refused", "invalid_input", None),
+        ("do_it", 3, "failed", None, "ZeroDivisionError"),
+    ]
+    with logged() as lines, suppress(InvalidInput), unit_of_work(session):
+        raise InvalidInput
+    assert [(line["event"], line["result"]) for line in lines] == [("verb", "refused")]

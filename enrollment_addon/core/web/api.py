@@ -28,6 +28,7 @@ from ..scope import Actor
 from . import access, filters, lists
 from .filters import Applied, Filter
 from .inputs import list_query, load, whole_number
+from .request_ids import give_ids
 from .routes import Routed
 
 log = logger()
@@ -121,6 +122,7 @@ class Api(Routed, BaseApi):  # type: ignore[misc]
 
     def create_blueprint(self, *args: Any, **kwargs: Any) -> Any:
         blueprint = super().create_blueprint(*args, **kwargs)
+        give_ids(blueprint)
         blueprint.register_error_handler(AddonError, self.refuse)
         blueprint.register_error_handler(DataError, lambda _error: self.refuse(InvalidInput()))
         blueprint.register_error_handler(HTTPException, self.refuse_http)

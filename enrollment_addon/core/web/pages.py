@@ -18,6 +18,7 @@ from ..log import logger
 from ..scope import Actor
 from . import access, forms, render
 from .access import current_actor, current_session
+from .request_ids import give_ids
 from .routes import Routed
 
 log = logger()
@@ -59,6 +60,7 @@ class Mended(Routed):
 
     def create_blueprint(self, *args: Any, **kwargs: Any) -> Any:
         blueprint = super().create_blueprint(*args, **kwargs)  # type: ignore[misc]
+        give_ids(blueprint)
         blueprint.before_request(access.check_csrf)
         blueprint.register_error_handler(AddonError, self.show_error)
         blueprint.register_error_handler(DataError, lambda _error: self.show_error(InvalidInput()))

@@ -24,6 +24,7 @@ from enrollment_addon.jobs.service import PURGE_EXPORTS, queue_job
 from enrollment_addon.people.models import Client
 from tests import factories
 from tests.core.web.conftest import AsUser, World, content
+from tests.jobs.host import logged
 
 LISTS = ("clients", "households", "participants", "lots", "ledger", "batches", "jobs")
 
@@ -65,6 +66,8 @@ def test_a_file_is_the_list_as_filtered(world: World, session: Session, as_user:
     assert names("_flt_1_first_name=Pa") == ["Pat", "Pat"]
     assert names("_flt_0_archived=1") == ["Bob"]
     assert names("search=nobody") == []
+    (ann,) = table(owner.get("/enrollment/clients/export/csv?search=archer"))
+    assert [ann[name] for name in ("Credits", "Reserved", "Used", "Next expiry")] == ["10", "0", "0", ""]
 
 
 @pytest.mark.databases("sqlite")
@@ -133,10 +136,11 @@ class TestLargeFiles:
         assert session.get_one(Job, job_id).state == JobState.done, session.get_one(Job, job_id).message
         return job_id
 
-    def ask(self, visitor: Any, url: str) -> int:
+    def ask(self, visitor: Any, url: str, **options: Any) -> int:
         """Say that the large file is to be prepared; the job's key."""
-        posted = visitor.post(url)
+        posted = visitor.post(url, **options)
         assert posted.status_code == 302
+        assert posted.headers["X-Request-ID"] == options.get("headers", posted.headers)["X-Request-ID"]
         return int(posted.headers["Location"].rsplit("/", 1)[1])
 
     def test_it_is_prepared_in_the_background_for_the_one_who_asked(
@@ -173,8 +177,13 @@ class TestLargeFiles:
     ) -> None:
         owner = as_user("owner")
         owner.get("/lang/de")
-        job_id = self.ask(owner, "/enrollment/ledger/export/xlsx")
-        run_jobs(app)
+        with logged() as lines:
+            job_id = self.ask(owner, "/enrollment/ledger/export/xlsx", headers={"X-Request-ID": "proxy-7"})
+            run_jobs(app)
+        told = {line["event"]: line for line in lines}
+        assert told["queue_job"]["result"] == "ok"
+        assert told["queue_job"]["seconds"] >= 0
+        assert {told[event]["request_id"] for event in ("queue_job", "job_started", "job_ended")} == {"proxy-7"}
         header, first, *_ = cells(owner.get(f"/enrollment/jobs/file/{job_id}"))
         assert [header[0].value, header[5].value] == ["Kunde", "Wann"]
         entry = session.scalars(select(CreditEntry).order_by(CreditEntry.id)).first()
