@@ -28,6 +28,7 @@ from .enrollments import add_enrollments
 from .money import add_money
 from .names import CULTURES, PET_NAMES, PETS, Culture
 from .schedule import add_schedule, hold_class
+from .training import add_training
 
 CHUNK = 100
 """Clients per transaction."""
@@ -127,6 +128,7 @@ def load(
         add_schedule(demo)
         add_money(demo)
         add_enrollments(demo)
+        add_training(demo)
 
 
 def _add_places(demo: Demo, users: Mapping[str, int]) -> None:

@@ -16,6 +16,7 @@ from enrollment_addon.demo import data
 from enrollment_addon.enrollments.models import Enrollment
 from enrollment_addon.people.models import Client, Club, Household, Participant, ReachChoice, TeamMember
 from enrollment_addon.schedule.models import Booking
+from enrollment_addon.training.models import TrainingReport
 from tests import factories
 from tests.servers import connect
 
@@ -51,6 +52,10 @@ def test_there_is_something_of_everything(session: Session) -> None:
     assert set(session.scalars(select(Booking.state))) >= {"booked", "waitlisted", "attended", "no_show", "cancelled"}
     assert set(session.scalars(select(Enrollment.status))) == {"active", "paused", "completed", "cancelled"}
     assert session.scalars(select(Enrollment.id).where(Enrollment.deleted_at.is_not(None))).first()
+    reports = session.scalars(select(TrainingReport)).all()
+    assert {report.visible_to_client for report in reports} == {True, False}
+    assert {report.enrollment_id is None for report in reports} == {True, False}, "on enrollments and on classes"
+    assert len(reports[0].ratings) == 3
     portal = session.scalars(select(Client).where(Client.portal_user_id.is_not(None))).one()
     assert portal.full_name == "Maya Fischer"
     assert list(check_ledger(session)) == []
