@@ -88,25 +88,41 @@ class VoidForm(forms.Form):
 
 
 class ExtendForm(forms.Form):
-    """A new last day, or none."""
+    """A new last day for all, a later one for each, or none."""
 
     expiry = RadioField(
-        _l("Expires"), choices=[SelectChoice("date", _l("On a date")), SelectChoice("none", _l("Never"))],
+        _l("Expires"),
+        choices=[
+            SelectChoice("date", _l("On a date")), SelectChoice("period", _l("So much later than now")),
+            SelectChoice("none", _l("Never")),
+        ],
         default="date",
     )
     expires_on = forms.DateField(
         _l("New last day"), validators=[forms.Optional()],
         description=_l("The credits can be used up to and on this day."),
     )
+    period_count = forms.IntegerField(
+        _l("Later by"), validators=[forms.Optional()], default=1, render_kw={"min": 1, "max": 1000},
+        description=_l("Each lot from its own last day; what never expires stays so."),
+    )
+    period_unit = forms.Choice(_l("Unit"), options=PERIODS, default="months")
     reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
 
-    def day(self) -> Any:
-        """The day that was chosen, None for never. Raises: InvalidInput."""
+    def change(self) -> dict[str, Any]:
+        """What the service is asked for. Raises: InvalidInput."""
         if self.expiry.data == "none":
-            return None
-        if self.expires_on.data is None:
-            raise InvalidInput(fields={"expires_on": forms.REQUIRED})
-        return self.expires_on.data
+            return {"expires_on": None}
+        name = "period_count" if self.expiry.data == "period" else "expires_on"
+        if self[name].data is None:
+            raise InvalidInput(fields={name: forms.REQUIRED})
+        if self.expiry.data == "period":
+            return {"extend_by": {self.period_unit.data: self.period_count.data}}
+        return {"expires_on": self.expires_on.data}
+
+    def add_errors(self, fields: Mapping[str, Any], general: Any = None) -> None:
+        """The service speaks of one period, the form has two fields for it."""
+        super().add_errors({"period_count" if k == "extend_by" else k: v for k, v in fields.items()}, general)
 
 
 class TransferForm(forms.Form):

@@ -123,6 +123,19 @@ def test_what_expires_soon_is_listed_with_its_value_exported_and_extended(
     assert empty.status_code == 422
     past = post(ana, url, form.text, expiry="date", expires_on="2020-01-01")
     assert past.status_code == 422
+    sooner = (soon - 5 * DAY).isoformat()
+    warned = post(ana, url, form.text, expiry="date", expires_on=sooner)
+    assert "2 of 2 lots would expire earlier than now." in warned.text
+    assert f'value="{sooner}"' in warned.text, "what was typed stays"
+    assert "€120.00" in ana.get("/enrollment/expiring/list/?_flt_0_within=30").text, "nothing is done yet"
+    assert post(ana, url, form.text, expiry="period", period_count="", period_unit="weeks").status_code == 422
+    much = post(ana, url, form.text, expiry="period", period_count=9_999, period_unit="weeks")
+    assert "at most ten years" in much.text
+    assert post(ana, url, warned.text, expiry="date", expires_on=sooner).status_code == 302, "it was meant"
+    form = choose(ana, "expiring", "extend_credit_expiry", all="1", filter="")
+    assert post(ana, url, form.text, expiry="period", period_count=2, period_unit="weeks").status_code == 302
+    assert (soon + 9 * DAY).isoformat() in ana.get("/enrollment/expiring/export/csv").text
+    form = choose(ana, "expiring", "extend_credit_expiry", all="1", filter="")
     done = post(ana, url, form.text, expiry="date", expires_on=later)
     assert done.status_code == 302
     after = ana.get(done.location).text

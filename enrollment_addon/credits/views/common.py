@@ -2,18 +2,21 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flask import current_app, url_for
 from flask_babel import gettext as _
 from markupsafe import Markup
-from sqlalchemy import select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
+from ...core.errors import NotFound
 from ...core.web import render
 from ...core.web.views import RecordView
 from ...people.models import Client
 from .. import labels
+from ..models import CreditLot
 
 ROWS = 50
 """Lots on a page."""
@@ -40,14 +43,50 @@ def grace_mark(day: dt.date | None) -> dict[str, Any]:
 
 
 def skipped_by_name(session: Session, skipped: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Who was left out and why; by name where the viewer reaches them."""
-    found = session.scalars(select(Client).where(Client.id.in_([s["client_id"] for s in skipped])))
-    names = {client.id: client.full_name for client in found}
+    """Who was left out and why; clients by name where the viewer reaches them, lots by number."""
+    keys = [s["client_id"] for s in skipped if "client_id" in s]
+    names = {c.id: c.full_name for c in session.scalars(select(Client).where(Client.id.in_(keys)))} if keys else {}
     return [
-        {"name": names.get(s["client_id"], _("Number %(id)s", id=s["client_id"])),
+        {"name": names.get(s.get("client_id", 0)) or _("Number %(id)s", id=s.get("client_id", s.get("lot_id"))),
          "reason": labels.SKIP_REASONS.get(s["reason"], s["reason"])}
         for s in skipped
     ]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """How much chosen lots hold together, and how much of it is of enrollments."""
+
+    lots: int
+    clients: int
+    available: int
+    of_enrollments: int
+
+
+def totals_of(session: Session, chosen: Sequence[int] | Select[Any]) -> Totals:
+    """What the chosen lots in reach hold. Raises: NotFound when there are none."""
+    row = session.execute(
+        select(
+            func.count(CreditLot.id), func.count(CreditLot.client_id.distinct()),
+            func.coalesce(func.sum(CreditLot.available), 0),
+            func.coalesce(func.sum(case((CreditLot.enrollment_id.is_not(None), CreditLot.available), else_=0)), 0),
+        ).where(CreditLot.id.in_(chosen))
+    ).one()
+    if not row[0]:
+        raise NotFound
+    return Totals(*(int(value) for value in row))
+
+
+def facts_of(sums: Totals) -> list[dict[str, Any]]:
+    return [
+        {"label": _("Lots"), "value": render.number(sums.lots)},
+        {"label": _("Clients"), "value": render.number(sums.clients)},
+    ]
+
+
+def sizes() -> dict[str, Any]:
+    """How a verb on many lots is cut."""
+    return {"threshold": settings().job_threshold, "chunk": settings().sweep_chunk}
 
 
 def explained(number: int, client_id: int, event_type_id: int | None = None) -> Markup:

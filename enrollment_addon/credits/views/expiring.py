@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import g, redirect, request, url_for
-from flask_appbuilder.baseviews import expose
+from flask import g, url_for
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -14,15 +13,15 @@ from sqlalchemy.orm import joinedload
 
 from ...core import money
 from ...core.web import access, render
-from ...core.web.access import verb
 from ...core.web.filters import Filter
-from ...core.web.views import Column, ListAction, RecordView, Selection, posted_selection
+from ...core.web.views import Column, ListAction, RecordView, Selection
 from ...people.models import Client
 from .. import queries
 from ..forms import ExtendForm
 from ..models import CreditLot
-from .common import explained
-from .lots import extend_form, extend_now, last_day, totals_of
+from .common import explained, totals_of
+from .extend import ExtendPages, extend_form
+from .lots import last_day
 
 WINDOWS = (("30", _l("30 days")), ("60", _l("60 days")), ("90", _l("90 days")))
 WIDEST = 90
@@ -32,7 +31,7 @@ def _extend_selected(view: RecordView, selection: Selection) -> Any:
     return view.extend_page(selection)  # type: ignore[attr-defined]
 
 
-class ExpiringView(RecordView):
+class ExpiringView(ExtendPages, RecordView):
     """Lots whose last day is near, with what their credits are worth."""
 
     route_base = "/enrollment/expiring"
@@ -89,20 +88,14 @@ class ExpiringView(RecordView):
     def show_url(self, item: CreditLot) -> str:
         return url_for("CreditsView.explain", pk=item.client_id, event_type_id=item.event_type_id)
 
-    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200) -> Any:
+    def lots_of(self, selection: Selection) -> Any:
+        return self.selected(selection)
+
+    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200, **more: Any) -> Any:
         return extend_form(
             self, totals_of(self.session, self.selected(selection)), form, status, hidden=selection.hidden(),
-            action_url=url_for("ExpiringView.new_last_day"), cancel_url=url_for("ExpiringView.list"),
+            action_url=url_for("ExpiringView.new_last_day"), cancel_url=url_for("ExpiringView.list"), **more,
         )
 
-    @expose("/new-last-day", methods=["POST"])
-    @verb("extend_credit_expiry")
-    def new_last_day(self) -> Any:
-        """A new last day for the selected lots."""
-        selection, form = posted_selection(request.form), ExtendForm()
-        if not form.validate():
-            return self.extend_page(selection, form, 422)
-        ok, result = extend_now(self, form, lambda: self.selected(selection))
-        if ok is None:
-            return self.extend_page(selection, form, result.http_status)
-        return redirect(url_for("ExpiringView.list")) if ok is True else ok
+    def after_extension(self, selection: Selection, batch_id: int) -> str:
+        return url_for("ExpiringView.list")

@@ -1,7 +1,6 @@
 """Lots and the ledger: lists, taking back and new last days."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from flask import g, redirect, request, url_for
@@ -11,10 +10,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from markupsafe import Markup
-from sqlalchemy import Select, case, func, select
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm import joinedload
 
-from ...core.errors import NotFound
 from ...core.web import render
 from ...core.web.access import can, verb
 from ...core.web.api import new_key
@@ -23,8 +20,9 @@ from ...core.web.views import Column, ListAction, RecordView, Selection, notice,
 from .. import hooks, labels, queries, service
 from ..forms import ExtendForm, VoidForm
 from ..models import CreditEntry, CreditLot
-from .common import explained, grace_mark, linked, settings
+from .common import Totals, explained, facts_of, grace_mark, linked, sizes, totals_of
 from .explain import lot_url
+from .extend import ExtendPages, extend_form
 
 
 def _void_selected(view: RecordView, selection: Selection) -> Any:
@@ -47,7 +45,7 @@ def _explained(name: str) -> Callable[[CreditLot], Any]:
     return lambda lot: explained(getattr(lot, name), lot.client_id, lot.event_type_id)
 
 
-class LotView(RecordView):
+class LotView(ExtendPages, RecordView):
     """Lots: every grant to every client."""
 
     route_base = "/enrollment/lots"
@@ -141,36 +139,29 @@ class LotView(RecordView):
         ok, result = void_now(self, form, lambda: self.selected(selection))
         if ok is None:
             return self.void_page(selection, form, result.http_status)
-        return self._back(selection) if ok is True else ok
+        return redirect(self._back(selection)) if ok is True else ok
 
-    def _back(self, selection: Selection) -> Any:
+    def _back(self, selection: Selection) -> str:
         if selection.query is None and len(selection.keys) == 1:
-            return redirect(url_for("LotView.show", pk=selection.keys[0]))
-        return redirect(url_for("LotView.list"))
+            return url_for("LotView.show", pk=selection.keys[0])
+        return url_for("LotView.list")
 
     @expose("/extend/<pk>")
     @verb("extend_credit_expiry")
     def extend(self, pk: str) -> Any:
         return self.extend_page(Selection(keys=(self.find(pk).id,)))
 
-    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200) -> Any:
-        """Say whose credits get a new last day, and ask for it and the reason."""
-        sums = totals_of(self.session, self.selected(selection))
+    def lots_of(self, selection: Selection) -> Any:
+        return self.selected(selection)
+
+    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200, **more: Any) -> Any:
         return extend_form(
-            self, sums, form, status, action_url=url_for("LotView.new_last_day"), hidden=selection.hidden(),
-            cancel_url=url_for("LotView.list"),
+            self, totals_of(self.session, self.selected(selection)), form, status, hidden=selection.hidden(),
+            action_url=url_for("LotView.new_last_day"), cancel_url=url_for("LotView.list"), **more,
         )
 
-    @expose("/new-last-day", methods=["POST"])
-    @verb("extend_credit_expiry")
-    def new_last_day(self) -> Any:
-        selection, form = posted_selection(request.form), ExtendForm()
-        if not form.validate():
-            return self.extend_page(selection, form, 422)
-        ok, result = extend_now(self, form, lambda: self.selected(selection))
-        if ok is None:
-            return self.extend_page(selection, form, result.http_status)
-        return self._back(selection) if ok is True else ok
+    def after_extension(self, selection: Selection, batch_id: int) -> str:
+        return self._back(selection)
 
 
 def _shared(lot: CreditLot) -> str:
@@ -179,42 +170,6 @@ def _shared(lot: CreditLot) -> str:
     if lot.member_cap is None:
         return _("Yes")
     return ngettext("%(num)s credit per member", "%(num)s credits per member", lot.member_cap)
-
-
-@dataclass(frozen=True)
-class Totals:
-    """How much chosen lots hold together, and how much of it is of enrollments."""
-
-    lots: int
-    clients: int
-    available: int
-    of_enrollments: int
-
-
-def totals_of(session: Session, chosen: Sequence[int] | Select[Any]) -> Totals:
-    """What the chosen lots in reach hold. Raises: NotFound when there are none."""
-    row = session.execute(
-        select(
-            func.count(CreditLot.id), func.count(CreditLot.client_id.distinct()),
-            func.coalesce(func.sum(CreditLot.available), 0),
-            func.coalesce(func.sum(case((CreditLot.enrollment_id.is_not(None), CreditLot.available), else_=0)), 0),
-        ).where(CreditLot.id.in_(chosen))
-    ).one()
-    if not row[0]:
-        raise NotFound
-    return Totals(*(int(value) for value in row))
-
-
-def facts_of(sums: Totals) -> list[dict[str, Any]]:
-    return [
-        {"label": _("Lots"), "value": render.number(sums.lots)},
-        {"label": _("Clients"), "value": render.number(sums.clients)},
-    ]
-
-
-def sizes() -> dict[str, Any]:
-    """How a verb on many lots is cut."""
-    return {"threshold": settings().job_threshold, "chunk": settings().sweep_chunk}
 
 
 def void_form(
@@ -251,46 +206,6 @@ def void_now(view: Any, form: VoidForm, lots: Callable[[], Any]) -> tuple[Any, A
         return redirect(url_for("JobView.show", pk=result["job_id"])), result
     notice(
         ngettext("%(num)s credit was taken back.", "%(num)s credits were taken back.", result["voided"]),
-        url_for("BatchView.show", pk=result["batch_id"]), _("Show or undo"),
-    )
-    return True, result
-
-
-def extend_form(
-    view: Any, sums: Totals, form: ExtendForm | None, status: int, *, action_url: str, cancel_url: str,
-    hidden: Sequence[tuple[str, Any]],
-) -> Any:
-    """The page that asks for the new last day of chosen lots."""
-    page = view.render_template(
-        "enrollment_addon/undo.html", title=_("Extend credit expiry"), form=form or ExtendForm(formdata=None),
-        sentence=_("What has expired, been spent or taken back stays so. The change and its reason are kept in the "
-                   "ledger and can be undone."),
-        facts=[*facts_of(sums), {"label": _("Available"), "value": render.number(sums.available)}],
-        crumbs=view.crumbs(), action_url=action_url, cancel_url=cancel_url, danger=False, hidden=hidden,
-        submit_label=ngettext(
-            "Set the last day of %(num)s credit", "Set the last day of %(num)s credits", sums.available
-        ),
-        idempotency_key=request.form.get("idempotency_key") or new_key(),
-    )
-    return page, status
-
-
-def extend_now(view: Any, form: ExtendForm, lots: Callable[[], Any]) -> tuple[Any, Any]:
-    """Set the day: True and what was done, a redirect to the job, or nothing and the refusal."""
-    ok, result = view.attempt(
-        form,
-        lambda: service.extend_lots(
-            view.session, lot_ids=lots(), expires_on=form.day(), reason=form.reason.data, actor=view.actor,
-            idempotency_key=posted_key(), **sizes(),
-        ),
-    )
-    if not ok:
-        return None, result
-    if result["job_id"] is not None:
-        notice(_("The last days are being changed in the background."))
-        return redirect(url_for("JobView.show", pk=result["job_id"])), result
-    notice(
-        ngettext("%(num)s lot has a new last day.", "%(num)s lots have a new last day.", result["extended"]),
         url_for("BatchView.show", pk=result["batch_id"]), _("Show or undo"),
     )
     return True, result

@@ -1,6 +1,6 @@
 """Verbs on unspent credits of clients: transfer, convert, a new last day for all, take all back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,11 +27,12 @@ from ...people.models import Client
 from .. import queries, service
 from ..forms import ConvertForm, ExtendForm, TransferForm, VoidForm
 from ..models import CreditLot
-from .common import client_view, explained, number_of
-from .lots import extend_form, extend_now, totals_of, void_form, void_now
+from .common import client_view, explained, number_of, totals_of
+from .extend import ExtendPages, extend_form
+from .lots import void_form, void_now
 
 
-class CreditMovesView(PageView):
+class CreditMovesView(ExtendPages, PageView):
     """Transfer and convert a client's credits; give those of one or many clients a new last day, or void them."""
 
     route_base = "/enrollment/credit-moves"
@@ -122,32 +123,29 @@ class CreditMovesView(PageView):
         """A new last day for all that a client has left."""
         return self.extend_page(Selection(keys=(client_view().find(pk).id,)))
 
-    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200) -> Any:
-        return self._ask(extend_form, "CreditMovesView.new_last_day", selection, form, status)
+    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200, **more: Any) -> Any:
+        return self._ask(extend_form, "CreditMovesView.new_last_day", selection, form, status, **more)
 
     def _ask(
-        self, page: Callable[..., Any], action: str, selection: Selection, form: forms.Form | None, status: int
+        self, page: Callable[..., Any], action: str, selection: Selection, form: forms.Form | None, status: int,
+        **more: Any,
     ) -> Any:
         """The page of a verb on all that the selected clients have left; where that is nothing, say so and go back."""
         try:
-            sums = totals_of(self.session, self._lots(selection))
+            sums = totals_of(self.session, self.lots_of(selection))
         except NotFound:
             notice(_("Nobody of those who are selected has session credits left."), category="warning")
             return redirect(_back(selection))
         return page(
-            self, sums, form, status, hidden=selection.hidden(), action_url=url_for(action), cancel_url=_back(selection)
+            self, sums, form, status, hidden=selection.hidden(), action_url=url_for(action),
+            cancel_url=_back(selection), **more,
         )
 
-    @expose("/new-last-day", methods=["POST"])
-    @verb("extend_credit_expiry")
-    def new_last_day(self) -> Any:
-        selection, form = posted_selection(request.form), ExtendForm()
-        if not form.validate():
-            return self.extend_page(selection, form, 422)
-        ok, result = extend_now(self, form, lambda: self._lots(selection))
-        if ok is None:
-            return self.extend_page(selection, form, result.http_status)
-        return self._after(selection, result) if ok is True else ok
+    def lots_of(self, selection: Selection) -> Select[Any]:
+        """The lots of the selected clients with something left."""
+        return select(CreditLot.id).where(
+            CreditLot.client_id.in_(client_view().selected(selection)), CreditLot.available > 0
+        )
 
     @expose("/void/<pk>")
     @verb("void_session_credits")
@@ -164,22 +162,16 @@ class CreditMovesView(PageView):
         selection, form = posted_selection(request.form), VoidForm()
         if not form.validate():
             return self.void_page(selection, form, 422)
-        ok, result = void_now(self, form, lambda: self._lots(selection))
+        ok, result = void_now(self, form, lambda: self.lots_of(selection))
         if ok is None:
             return self.void_page(selection, form, result.http_status)
-        return self._after(selection, result) if ok is True else ok
+        return redirect(self.after_extension(selection, result["batch_id"])) if ok is True else ok
 
-    def _after(self, selection: Selection, result: Mapping[str, Any]) -> Any:
+    def after_extension(self, selection: Selection, batch_id: int) -> str:
         """To the client, or for many to the batch."""
         if selection.query is None and len(selection.keys) == 1:
-            return redirect(url_for("ClientView.show", pk=selection.keys[0]))
-        return redirect(url_for("BatchView.show", pk=result["batch_id"]))
-
-    def _lots(self, selection: Selection) -> Select[Any]:
-        """The lots of the selected clients with something left."""
-        return select(CreditLot.id).where(
-            CreditLot.client_id.in_(client_view().selected(selection)), CreditLot.available > 0
-        )
+            return url_for("ClientView.show", pk=selection.keys[0])
+        return url_for("BatchView.show", pk=batch_id)
 
 
 def _back(selection: Selection) -> str:
