@@ -278,7 +278,7 @@ class ClientView(ClientPages, RecordView):
         Column("team_member", _l("Team member"), value=lambda c: c.team_member.name if c.team_member else "",
                phone="hide"),
     )
-    export_columns = (
+    own_export_columns = (
         Column("id", _l("Number")),
         Column("first_name", _l("First name")),
         Column("last_name", _l("Last name")),
@@ -318,7 +318,7 @@ class ClientView(ClientPages, RecordView):
         parts = client_parts()
         added = tuple(c for p in parts for c in p.columns)
         self.columns = (*self.base_columns, *added)
-        self.export_columns = (*type(self).export_columns, *added)
+        self.export_columns = (*self.own_export_columns, *added)
         self.filters = (*CLIENT_FILTERS, *(f for p in parts for f in p.filters))
         self.actions_on_list = tuple(a for p in parts for a in p.actions)
         super()._init_properties()

@@ -30,7 +30,7 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
     """
 
     exclude_route_methods = {"download", "action"}
-    export_columns: ClassVar[Sequence[Column] | None] = None
+    export_columns: Sequence[Column] | None = None
     inputs: ClassVar[Sequence[forms.Input]] = ()
     edit_inputs: ClassVar[Sequence[forms.Input] | None] = None
     groups: Sequence[tuple[Any, Sequence[str]]] = ()
