@@ -19,6 +19,7 @@ from .core.extension import Verb
 from .core.web import access, health, options, team_permissions
 from .credits import api as credits_api
 from .credits import views as credits_views
+from .credits.imports import api as import_api
 from .credits.imports import views as import_views
 from .enrollments import api as enrollment_api
 from .enrollments import views as enrollment_views
@@ -169,7 +170,7 @@ MODULES: tuple[Module, ...] = (
         ),
         apis=(
             credits_api.CreditsApi, credits_api.LotApi, credits_api.ExpiringApi, credits_api.ClientCreditsApi,
-            credits_api.BatchApi,
+            credits_api.BatchApi, import_api.ImportApi,
         ),
     ),
     Module(

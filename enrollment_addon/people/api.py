@@ -6,18 +6,31 @@ from flask import current_app
 from sqlalchemy.orm import selectinload
 
 from ..core.search import matches
+from ..core.web.access import MENU
+from ..core.web.api import idempotency_key, key_of, operation
 from ..core.web.records import writable
 from . import queries, service
+from .hooks import plain
 from .models import Client, Club, Household, Participant, TeamMember
 from .parts import client_parts
 from .schemas import (
+    ClientDataSchema,
     ClientInput,
     ClientSchema,
     ClubInput,
     ClubSchema,
+    EraseInput,
+    FormerMemberInput,
+    HeadInput,
     HouseholdInput,
     HouseholdSchema,
     HouseholdUpdate,
+    MemberInput,
+    MemberSchema,
+    MergeAnswer,
+    MergeInput,
+    MergePlanSchema,
+    MergePreviewInput,
     ParticipantInput,
     ParticipantSchema,
     TeamMemberInput,
@@ -82,6 +95,51 @@ class ClientApi(writable(ClientSchema, ClientInput)):  # type: ignore[misc]
     def remove(self, key: int) -> None:
         service.delete_client(self.session, id=key, actor=self.actor)
 
+    @operation("/<pk>/merge_preview", "POST", summary="What merging this client into another would do",
+               permission="merge_clients", menu=MENU, body=MergePreviewInput, answers={200: MergePlanSchema},
+               refusals=(404, 409))
+    def merge_preview(self, pk: str, data: dict[str, Any]) -> Any:
+        plan = service.merge_plan(self.session, source_id=key_of(pk), **data)
+        return self.result({
+            "client_id": plan.target.id,
+            "differences": [
+                {"field": d.field, "source": plain(d.source), "target": plain(d.target), "wins": d.wins}
+                for d in plan.differences
+            ],
+            "participants": [participant.name for participant in plan.participants],
+            "moving": [
+                {"label": str(row.get("label") or row["event_type"]), "source": row["source"], "after": row["after"]}
+                for part in plan.parts.values() for row in part.rows
+            ],
+            "obstacles": [self.told(error) for error in plan.obstacles],
+        })
+
+    @operation("/<pk>/merge", "POST", summary="Merge this client into another who is the same person",
+               permission="merge_clients", menu=MENU, body=MergeInput, answers={200: MergeAnswer},
+               refusals=(404, 409), idempotent=True)
+    def merge(self, pk: str, data: dict[str, Any]) -> Any:
+        made = self.work(
+            lambda: service.merge_clients(
+                self.session, source_id=key_of(pk), actor=self.actor, idempotency_key=idempotency_key(), **data
+            )
+        )
+        return self.result(made)
+
+    @operation("/<pk>/erase", "POST", summary="Replace a client's personal data for good; ledger and money stay",
+               permission="erase_client_data", menu=MENU, body=EraseInput, answers={200: ClientSchema},
+               refusals=(404, 409))
+    def erase(self, pk: str, data: dict[str, Any]) -> Any:
+        self.work(lambda: service.erase_client(self.session, client_id=key_of(pk), actor=self.actor, **data))
+        item = self.find(pk)
+        return self.result(self.dump(item), id=item.id)
+
+    @operation("/<pk>/export", "POST", summary="Everything that is kept about a client; it goes on record",
+               permission="export_client_data", menu=MENU, answers={200: ClientDataSchema}, refusals=(404,))
+    def export(self, pk: str) -> Any:
+        return self.result(
+            self.work(lambda: service.export_client_data(self.session, client_id=key_of(pk), actor=self.actor))
+        )
+
 
 class ParticipantApi(writable(ParticipantSchema, ParticipantInput)):  # type: ignore[misc]
     resource = "participants"
@@ -122,6 +180,41 @@ class HouseholdApi(writable(HouseholdSchema, HouseholdInput, HouseholdUpdate)): 
 
     def remove(self, key: int) -> None:
         service.delete_household(self.session, id=key, actor=self.actor)
+
+    @operation("/<pk>/members", summary="Who belongs to a household, the head first", permission="read",
+               answers={200: MemberSchema}, many=True)
+    def members(self, pk: str) -> Any:
+        return self._members(key_of(pk))
+
+    @operation("/<pk>/add_member", "POST", summary="Put a client into a household", permission="edit",
+               body=MemberInput, answers={200: MemberSchema}, many=True, refusals=(404, 409))
+    def add_member(self, pk: str, data: dict[str, Any]) -> Any:
+        key = key_of(pk)
+        self.work(lambda: service.add_member(self.session, household_id=key, actor=self.actor, **data))
+        return self._members(key)
+
+    @operation("/<pk>/remove_member", "POST", summary="Take a client out of a household", permission="edit",
+               body=FormerMemberInput, answers={200: MemberSchema}, many=True, refusals=(404, 409))
+    def remove_member(self, pk: str, data: dict[str, Any]) -> Any:
+        key = key_of(pk)
+        self.work(lambda: service.remove_member(self.session, household_id=key, actor=self.actor, **data))
+        return self._members(key)
+
+    @operation("/<pk>/change_head", "POST", summary="Make another member the head", permission="edit",
+               body=HeadInput, answers={200: MemberSchema}, many=True, refusals=(404, 409))
+    def change_head(self, pk: str, data: dict[str, Any]) -> Any:
+        key = key_of(pk)
+        related = {each["client_id"]: each["relationship"] for each in data["relationships"]}
+        self.work(
+            lambda: service.change_head(
+                self.session, household_id=key, head_id=data["head_id"], relationships=related, actor=self.actor
+            )
+        )
+        return self._members(key)
+
+    def _members(self, key: int) -> Any:
+        rows = [MemberSchema().dump(client) for client in queries.household_members(self.session, key)]
+        return self.answer(200, {"count": len(rows), "result": rows})
 
 
 class TeamMemberApi(writable(TeamMemberSchema, TeamMemberInput)):  # type: ignore[misc]

@@ -1,8 +1,11 @@
 """The client card, and the verbs on one client: merge, erase, export."""
 
+import datetime as dt
 import io
+from collections.abc import Mapping
 from typing import Any
 
+from babel import Locale
 from flask import redirect, request, send_file, url_for
 from flask_appbuilder.baseviews import expose
 from flask_babel import gettext as _
@@ -18,7 +21,7 @@ from . import queries, service
 from .hooks import TimelineItem
 from .labels import KINDS, RELATIONSHIPS
 from .merge_text import differences_of, facts_of
-from .models import Client, ParticipantKind
+from .models import Client, ParticipantKind, Relationship
 from .parts import client_parts, told_records
 
 TIMELINE = 20
@@ -37,7 +40,7 @@ DEFAULT_TEXTS = {
     "change_head": _l("Head of household changed"),
     "delete_household": _l("Household dissolved"),
     "merge_clients": _l("Merged with another record of the same person"),
-    "erase_client": _l("Personal data erased"),
+    "erase_client_data": _l("Personal data erased"),
     "export_client_data": _l("Personal data exported"),
 }
 
@@ -79,10 +82,15 @@ class ClientPages:
     def card(self, shown: queries.ClientCard) -> dict[str, Any]:
         client = shown.client
         render.use_timezone(client.club.timezone)
+        story = queries.story(self.session, client.id, TIMELINE, told_records())  # type: ignore[attr-defined]
+        known = {item.actor_id for item in story} | {client.portal_user_id}
+        names = queries.user_names(self.session, known - {None})  # type: ignore[attr-defined]
+        since = queries.looked_after_since(self.session, client.id) if client.team_member else None  # type: ignore[attr-defined]
         card: dict[str, Any] = {
             "client": client,
             "crumbs": [*self.crumbs(), {"label": client.club.name, "url": None}],  # type: ignore[attr-defined]
-            "sub": _sub(client), "stats": [], "buttons": [b for b in self.buttons(client) if not b.get("danger")],  # type: ignore[attr-defined]
+            "sub": _sub(client, since), "details": _details(client, names), "stats": [],
+            "buttons": [b for b in self.buttons(client) if not b.get("danger")],  # type: ignore[attr-defined]
             "balances": [], "shared_credits": [], "explain_url": None, "add_credits_url": None, "lots_url": None,
             "empty_credits": "",
             "participants": [_participant(p) for p in shown.participants]
@@ -90,7 +98,7 @@ class ClientPages:
             "add_participant_url": url_for("ParticipantView.add", client_id=client.id)
             if may("add", "EnrollmentParticipant") and client.erased_at is None else None,
             "household": _household(client, shown.members),
-            "timeline": self.told(queries.story(self.session, client.id, TIMELINE, told_records())),  # type: ignore[attr-defined]
+            "timeline": self.told(story, names),
             "more": self.more(client), "sections": [], "side_sections": [],
         }
         for part in client_parts():
@@ -98,8 +106,7 @@ class ClientPages:
                 card[name] = [*card[name], *value] if isinstance(value, list) else value
         return card
 
-    def told(self, items: list[TimelineItem]) -> list[dict[str, Any]]:
-        names = queries.user_names(self.session, {i.actor_id for i in items if i.actor_id})  # type: ignore[attr-defined]
+    def told(self, items: list[TimelineItem], names: Mapping[int, str]) -> list[dict[str, Any]]:
         for part in client_parts():
             if part.prepare_story:
                 part.prepare_story(items)
@@ -234,13 +241,31 @@ class ClientPages:
         return page, 422 if form.errors or form.form_errors else 200
 
 
-def _sub(client: Client) -> list[str]:
+def _sub(client: Client, since: dt.datetime | None) -> list[str]:
     found = [client.email, client.phone]
-    if client.team_member:
+    if client.team_member and since:
+        day = render.date(since.astimezone(render.zone()).date())
+        found.append(_("with %(name)s since %(date)s", name=client.team_member.name, date=day))
+    elif client.team_member:
         found.append(_("with %(name)s", name=client.team_member.name))
     if client.household and may("read", "EnrollmentHousehold"):
-        found.append(_("household %(name)s", name=client.household.name))
+        heads = client.relationship_to_head == Relationship.head
+        name = client.household.name
+        found.append(_("household %(name)s (head)", name=name) if heads else _("household %(name)s", name=name))
     return [text for text in found if text]
+
+
+def _details(client: Client, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """What else is known about the client, as far as it is."""
+    language = Locale.parse(client.locale).get_display_name(render.locale_name()) if client.locale else ""
+    facts = [
+        {"label": _("Birth date"), "value": render.date(client.birth_date)},
+        {"label": _("Language"), "value": language},
+        {"label": _("Portal account"), "value": names.get(client.portal_user_id or 0, "")},
+        {"label": _("Tags"), "value": ", ".join(client.tags or ()), "wide": True},
+        {"label": _("Notes"), "value": client.notes, "wide": True},
+    ]
+    return [fact for fact in facts if fact["value"]]
 
 
 def _participant(participant: Any) -> dict[str, Any]:

@@ -6,13 +6,12 @@ from flask import redirect, request, url_for
 from flask_appbuilder.baseviews import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
 
 from ..core.web import forms
 from ..core.web.access import may, needs
 from ..core.web.api import key_of
 from ..core.web.views import form_status, notice
-from . import service
+from . import queries, service
 from .labels import RELATIONSHIPS
 from .models import Client, Household, Relationship
 
@@ -31,7 +30,7 @@ class HouseholdPages:
     @needs("read")
     def show(self, pk: str) -> Any:
         household = self.find(pk)  # type: ignore[attr-defined]
-        members = self._members(household)
+        members = queries.household_members(self.session, household.id)  # type: ignore[attr-defined]
         labels: dict[Any, Any] = dict(RELATIONSHIPS)
         editable = may("edit", "EnrollmentHousehold")
         buttons = list(self.buttons(household))  # type: ignore[attr-defined]
@@ -52,13 +51,6 @@ class HouseholdPages:
                 for m in members
             ],
         )
-
-    def _members(self, household: Household) -> list[Client]:
-        """Those members the viewer reaches, the head first."""
-        found = self.session.scalars(  # type: ignore[attr-defined]
-            select(Client).where(Client.household_id == household.id).order_by(Client.id)
-        )
-        return sorted(found, key=lambda m: m.id != household.head_id)
 
     @expose("/join/<pk>", methods=["GET", "POST"])
     @needs("edit")
@@ -100,7 +92,7 @@ class HouseholdPages:
     def head(self, pk: str) -> Any:
         """Choose another head and say what everybody is to them."""
         household = self.find(pk)  # type: ignore[attr-defined]
-        members = self._members(household)
+        members = queries.household_members(self.session, household.id)  # type: ignore[attr-defined]
         form = _head_form(members, household)()
         if request.method == "POST" and form.validate():
             head_id = int(form.head_id.data)

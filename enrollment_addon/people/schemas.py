@@ -2,6 +2,7 @@
 
 from marshmallow import Schema, fields
 
+from ..core.web.api import ErrorBody
 from ..core.web.inputs import Flag, Input, choice_field, key_field
 from .models import ParticipantKind, ReachChoice, Relationship
 
@@ -77,6 +78,79 @@ class ClientInput(Input):
     archived = Flag()
 
 
+class MergePreviewInput(Input):
+    example = {"target_id": 8, "keep": {"phone": "source"}}
+
+    target_id = key_field(required=True)
+    keep = fields.Dict(
+        keys=fields.String(), values=fields.String(),
+        metadata={"description": "By field whose value stays, source or target; else the target's where it has one"},
+    )
+
+
+class MergeInput(MergePreviewInput):
+    example = {"target_id": 8, "keep": {"phone": "source"}, "reason": "The same person"}
+
+    reason = fields.String(required=True)
+
+
+class DifferenceSchema(Schema):
+    field = fields.String(required=True)
+    source = fields.Raw(required=True, allow_none=True)
+    target = fields.Raw(required=True, allow_none=True)
+    wins = fields.String(required=True)
+
+
+class MovingSchema(Schema):
+    label = fields.String(required=True)
+    source = fields.Integer(required=True)
+    after = fields.Integer(required=True)
+
+
+class MergePlanSchema(Schema):
+    """What a merge would do; with an obstacle it is refused."""
+
+    example = {
+        "client_id": 8, "participants": ["Rocky"], "obstacles": [],
+        "differences": [{"field": "phone", "source": "030 1234567", "target": None, "wins": "source"}],
+        "moving": [{"label": "Yoga class", "source": 4, "after": 10}],
+    }
+
+    client_id = fields.Integer(required=True)
+    differences = fields.List(fields.Nested(DifferenceSchema), required=True)
+    participants = fields.List(fields.String(), required=True)
+    moving = fields.List(fields.Nested(MovingSchema), required=True)
+    obstacles = fields.List(fields.Nested(ErrorBody), required=True)
+
+
+class MergeAnswer(Schema):
+    example = {"client_id": 8, "moved": {"participants": 1, "credits.lots": 2, "credits.credits": 4}}
+
+    client_id = fields.Integer(required=True)
+    moved = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+
+
+class EraseInput(Input):
+    example = {"typed_name": "Maya Fischer", "reason": "Asked in writing"}
+
+    typed_name = fields.String(required=True, metadata={"description": "The client's full name, to confirm"})
+    reason = fields.String(required=True)
+
+
+class ClientDataSchema(Schema):
+    """Everything that is kept about a client: rows by section, one for each part of the add-on."""
+
+    example = {
+        "client": [{"id": 7, "first_name": "Maya"}], "participants": [{"id": 12, "name": "Rocky"}], "household": [],
+        "history": [{"verb": "create_client"}],
+    }
+
+    client = fields.List(fields.Dict(), required=True)
+    participants = fields.List(fields.Dict(), required=True)
+    household = fields.List(fields.Dict(), required=True)
+    history = fields.List(fields.Dict(), required=True)
+
+
 class ParticipantSchema(_Tracked):
     example = {
         "id": 12, "client_id": 7, "name": "Rocky", "kind": "pet", "birth_date": None, "species": "dog",
@@ -105,6 +179,8 @@ class ParticipantInput(Input):
 
 
 class MemberInput(Input):
+    example = {"client_id": 8, "relationship": "partner"}
+
     client_id = key_field(required=True)
     relationship = choice_field(Relationship, required=True)
 
@@ -130,6 +206,29 @@ class HouseholdUpdate(Input):
     example = {"name": "Fischer and Weber"}
 
     name = fields.String()
+
+
+class FormerMemberInput(Input):
+    example = {"client_id": 8}
+
+    client_id = key_field(required=True)
+
+
+class HeadInput(Input):
+    example = {"head_id": 8, "relationships": [{"client_id": 7, "relationship": "partner"}]}
+
+    head_id = key_field(required=True)
+    relationships = fields.List(
+        fields.Nested(MemberInput), required=True,
+        metadata={"description": "What every other member is to the new head"},
+    )
+
+
+class MemberSchema(Schema):
+    example = {"client_id": 7, "relationship": "head"}
+
+    client_id = fields.Integer(required=True, attribute="id")
+    relationship = fields.String(required=True, attribute="relationship_to_head")
 
 
 class TeamMemberSchema(_Tracked):

@@ -53,6 +53,8 @@ _SENTENCES: dict[str, Callable[[], str]] = {
     "cancel_booking": lambda: _("Booking cancelled"),
     "close_booking": lambda: _("Booking cancelled by a closure"),
     "reopen_booking": lambda: _("Booking back after a closure was undone"),
+    "rotate_calendar_link": lambda: _("Calendar link made"),
+    "end_calendar_link": lambda: _("Calendar link ended"),
 }
 
 

@@ -14,6 +14,7 @@ from enrollment_addon.core import roles
 from enrollment_addon.core.batches import Batch, BatchState, batches
 from enrollment_addon.core.web import access
 from enrollment_addon.core.web.api import Operation
+from enrollment_addon.credits.imports.models import ClientImport, ImportRow
 from enrollment_addon.jobs.models import Job, JobState
 from enrollment_addon.jobs.queries import jobs
 from enrollment_addon.people.models import Client, Club, ReachChoice, TeamMember
@@ -192,6 +193,7 @@ class Possessions:
     closure: int
     link: int
     enrollment: int
+    file: int
 
     def key_for(self, path: str) -> int | None:
         """The key that goes into a path about something of this client's."""
@@ -201,7 +203,7 @@ class Possessions:
             "/charges/": self.charge, "/payments/": self.payment, "/training_reports/": self.report,
             "/enrollments/": self.enrollment,
             "/class_groups/": self.group, "/sessions/": self.session, "/bookings/": self.booking,
-            "/closures/": self.closure, "/calendar_links/": self.link,
+            "/closures/": self.closure, "/imports/": self.file, "/calendar_links/": self.link,
         }
         return next((key for start, key in kinds.items() if path.startswith(start)), None)
 
@@ -218,8 +220,12 @@ def _possessions(session: Session, yoga: Any, user_id: int, **client: Any) -> Po
         input={"booked": 0, "clients": 0, "credits": 0},
     )
     link = CalendarFeed(client_id=person.id, secret_hash=str(person.id))
-    session.add_all([batch, job, closure, link])
+    file = ClientImport(
+        name="clients.csv", digest="", header=["first name", "last name"], total=1, created_by_id=user_id
+    )
+    session.add_all([batch, job, closure, link, file])
     session.flush()
+    session.add(ImportRow(import_id=file.id, number=2, cells=["Mallory", "Import"]))
     participant = factories.make_participant(session, person)
     enrollment = factories.make_enrollment(session, person, factories.make_package(session, yoga))
     charge = factories.make_charge(session, person)
@@ -241,6 +247,7 @@ def _possessions(session: Session, yoga: Any, user_id: int, **client: Any) -> Po
         session=lesson.id,
         booking=factories.make_booking(session, lesson, participant, state="booked").id,
         closure=closure.id,
+        file=file.id,
         link=link.id,
         report=factories.make_training_report(
             session, participant, enrollment_id=enrollment.id, visible_to_client=True
@@ -314,4 +321,5 @@ def reaching(
             own = batches.c.id.in_((town.ann.batch, town.ann.closure))
             session.execute(update(batches).where(own).values(created_by_id=user_id))
             session.execute(update(jobs).where(jobs.c.id == town.ann.job).values(created_by_id=user_id))
+            session.execute(update(ClientImport).where(ClientImport.id == town.ann.file).values(created_by_id=user_id))
     return log_in(reach)

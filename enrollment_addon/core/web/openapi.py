@@ -43,7 +43,7 @@ def describe(api: Api, endpoint: Any, path: str, method: str) -> dict[str, Any]:
     """The operation object of one endpoint."""
     spec: Operation = endpoint.enrollment_operation
     refusals = {401, 403, 503, *spec.refusals} if not spec.open else set(spec.refusals)
-    if spec.body is not None or spec.upload is not None:
+    if spec.body is not None or spec.upload is not None or spec.idempotent:
         refusals |= {422}
     keys = re.findall(r"{(\w+)}", path)
     if keys:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.audit import record_event
-from ...core.db import insert_new, require, write_lock
+from ...core.db import idempotent, insert_new, require, write_lock
 from ...core.errors import AddonError, InvalidInput
 from ...core.scope import Actor, Reach
 from ...jobs.errors import untranslated
@@ -173,13 +173,23 @@ def _queue_or_do(
     return None
 
 
-def start_import(session: Session, *, import_id: int, actor: Actor, threshold: int) -> int | None:
+def start_import(
+    session: Session, *, import_id: int, actor: Actor, threshold: int, idempotency_key: str | None = None
+) -> int | None:
     """Write what the dry run said; the key of the job, or None when it was done at once.
 
     Raises: as `prepare_import`.
     """
-    item = prepare_import(session, import_id=import_id, actor=actor)
-    return _queue_or_do(session, item, WRITE, write_step, actor, threshold)
+
+    def start() -> dict[str, Any]:
+        item = prepare_import(session, import_id=import_id, actor=actor)
+        return {"job_id": _queue_or_do(session, item, WRITE, write_step, actor, threshold)}
+
+    asked = {"import_id": import_id}
+    job_id: int | None = idempotent(
+        session, key=idempotency_key, verb="import_clients", asked=asked, do=start
+    )["job_id"]
+    return job_id
 
 
 def prepare_import(session: Session, *, import_id: int, actor: Actor) -> ClientImport:

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from ...core.errors import AddonError
 from ...core.exports import csv_lines
@@ -224,26 +225,27 @@ class ImportView(RecordView):
     @verb("import_clients")
     def refused(self, pk: str) -> Any:
         """The refused rows as they were, each with its reason, to be corrected and uploaded again."""
-        item = self.find(pk)
-        key, width = item.id, len(item.header)
-        header = [*item.header, _("Row"), _("Reason")]
+        return refused_file(self.session, self.find(pk))
 
-        def lines() -> Any:
-            after = 0
-            while block := queries.rows_page(
-                self.session, key, outcome=Outcome.refused, after=after, size=REFUSED_BLOCK
-            ):
-                for row in block:
-                    cells = [cell_text(cell) for cell in (row.cells or [])[:width]]
-                    yield [*cells, *[""] * (width - len(cells)), row.number, reason(row)]
-                after = block[-1].number
-                self.session.expunge_all()
 
-        told = csv_lines(header, lines())
-        answer = Response(stream_with_context(line.encode() for line in told), mimetype="text/csv")
-        answer.headers["Content-Disposition"] = f'attachment; filename="refused-{key}.csv"'
-        return answer
+def refused_file(session: Session, item: ClientImport) -> Response:
+    """The refused rows of an import as a file, in the reader's language."""
+    key, width = item.id, len(item.header)
+    header = [*item.header, _("Row"), _("Reason")]
 
+    def lines() -> Any:
+        after = 0
+        while block := queries.rows_page(session, key, outcome=Outcome.refused, after=after, size=REFUSED_BLOCK):
+            for row in block:
+                cells = [cell_text(cell) for cell in (row.cells or [])[:width]]
+                yield [*cells, *[""] * (width - len(cells)), row.number, reason(row)]
+            after = block[-1].number
+            session.expunge_all()
+
+    told = csv_lines(header, lines())
+    answer = Response(stream_with_context(line.encode() for line in told), mimetype="text/csv")
+    answer.headers["Content-Disposition"] = f'attachment; filename="refused-{key}.csv"'
+    return answer
 
 
 def _threshold() -> int:
@@ -256,7 +258,7 @@ def _job_or_import(job_id: int | None, pk: str) -> str:
 
 
 def reason(row: ImportRow) -> str:
-    """Why a row was refused, in the reader's language."""
+    """Why a row was refused, or what is to be looked at in it, in the reader's language."""
     if not row.message:
         return ""
     params = {n: _(v) if isinstance(v, str) and v else v for n, v in (row.params or {}).items()}

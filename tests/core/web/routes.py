@@ -55,7 +55,7 @@ def all_routes(app: Flask) -> Iterator[Route]:
 
 
 API_VIEWS: Mapping[str, str] = {
-    "ClubApi": "ClubView", "ClientApi": "ClientView", "ParticipantApi": "ParticipantView",
+    "ImportApi": "ImportView", "ClubApi": "ClubView", "ClientApi": "ClientView", "ParticipantApi": "ParticipantView",
     "HouseholdApi": "HouseholdView", "TeamMemberApi": "TeamMemberView", "EventTypeApi": "EventTypeView",
     "PackageApi": "PackageView", "EnrollmentApi": "EnrollmentView",
     "CreditsApi": "LotView", "LotApi": "LotView", "ClientCreditsApi": "ClientView", "BatchApi": "BatchView",

@@ -1,19 +1,30 @@
 """Households, merging, erasing and exporting, as somebody at a browser does it; and who may not."""
 
+import ast
+import datetime as dt
 import io
 import re
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from babel.dates import format_date
 from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from enrollment_addon.core import roles
+import enrollment_addon
+from enrollment_addon.core import clock, roles
 from enrollment_addon.core.audit import AuditEvent
+from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.people.client_pages import DEFAULT_TEXTS
+from enrollment_addon.people.hooks import TimelineItem
 from enrollment_addon.people.models import Client, Household
+from enrollment_addon.people.parts import client_parts
+from enrollment_addon.people.service import update_client
 from tests import factories
 from tests.core.web.conftest import AsUser, World, content, writes
 
@@ -175,6 +186,58 @@ def test_each_verb_takes_its_own_permission(
             assert visitor.get(url).status_code == 403
             assert visitor.post(url, forms[path]).status_code == 403
         assert changed == []
+
+
+def test_the_card_says_who_the_client_is(world: World, session: Session, as_user: AsUser) -> None:
+    """What is not known is left out; since when somebody looks after them is told by the last change of it."""
+    nora, owner, url = as_user("nora"), as_user("owner"), f"/enrollment/clients/show/{world.ann}"
+    before = content(nora.get(url))
+    assert "with Nora" in before
+    assert "since" not in before
+    assert "household Archer home (head)" in before
+    assert "household Archer home (head)" not in content(nora.get(url.replace(str(world.ann), str(
+        session.scalars(select(Client.id).where(Client.last_name == "of Ann")).one()
+    ))))
+    values = {"birth_date": dt.date(1990, 2, 28), "locale": "de", "tags": ["vip", "knee"], "notes": "Likes\nmornings"}
+    other = factories.make_team_member(session, name="Uma").id
+    with unit_of_work(session):
+        for member in (other, session.get_one(Client, world.ann).team_member_id):
+            update_client(session, id=world.ann, actor=SYSTEM, team_member_id=member, **values)
+    card = content(nora.get(url))
+    for said in ("Feb 28, 1990", "German", "vip, knee", "Likes\nmornings", "Portal Test"):
+        assert f"<bdi>{said}</bdi>" in card, said
+    assert f"with Nora since {format_date(clock.today('Europe/Berlin'), locale='en')}" in card
+    assert "Details" in content(owner.get(url))
+
+
+def written_about_clients() -> set[tuple[str, str]]:
+    """Every verb that is noted with a client, and the package that writes it; read off the code."""
+    found = set()
+    for package in ("people", "billing", "schedule", "enrollments", "training"):
+        for path in (Path(enrollment_addon.__file__).parent / package).rglob("*.py"):
+            for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+                name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+                named = {keyword.arg: keyword.value for keyword in call.keywords}
+                values: list[ast.AST] = [named["verb"]] if "verb" in named and "client_id" in named else []
+                values += call.args if name in ("_note", "_record", "note") else []
+                texts = (n.value for value in values for n in ast.walk(value) if isinstance(n, ast.Constant))
+                found |= {(package, text) for text in texts if isinstance(text, str)}
+    return found
+
+
+def test_every_verb_on_a_client_has_words_of_its_own(app: Flask) -> None:
+    """One without them would be told in English to everybody."""
+    found = written_about_clients()
+    assert {("people", "erase_client_data"), ("schedule", "book"), ("enrollments", "undo_enrollment")} <= found
+    assert len(found) > 35
+    details = {"amount": 100, "currency": "EUR", "what": "Lesson", "state": "attended", "package": "Ten"}
+    with app.test_request_context():
+        tells = [part.tell for part in client_parts() if part.tell]
+        for package, verb in sorted(found):
+            record = "enrollment" if package == "enrollments" else package
+            item = TimelineItem(clock.now(), verb, None, record, 1, None, details)
+            assert verb in DEFAULT_TEXTS or any(tell(item) for tell in tells), verb
+    assert {"archive_client", "unarchive_client", "update_client"} <= DEFAULT_TEXTS.keys()
 
 
 def test_an_archived_client_is_hidden_but_not_gone(world: World, session: Session, as_user: AsUser) -> None:
