@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, Response, g, request
@@ -36,4 +37,5 @@ def _end(_error: Any) -> None:
     if tokens := g.pop("enrollment_log_tokens", None):
         from structlog.contextvars import reset_contextvars
 
-        reset_contextvars(**tokens)
+        with suppress(ValueError):  # the answer was streamed from another context, which has ended
+            reset_contextvars(**tokens)

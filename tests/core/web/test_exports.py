@@ -158,6 +158,11 @@ class TestLargeFiles:
         assert "Nora Test" in content(owner.get("/enrollment/jobs/list/?_flt_0_kind=export"))
         for other in (owner, sam):
             assert other.get(f"/enrollment/jobs/file/{job_id}").status_code == 404
+        debts = self.ask(owner, "/enrollment/open-charges/export/csv")
+        run_jobs(app)
+        rows = table(owner.get(f"/enrollment/jobs/file/{debts}"))
+        assert {row["Client number"] for row in rows} == {str(world.ann), str(world.bob)}
+        assert float(rows[0]["Total"]) > 0
 
     @pytest.mark.databases("sqlite")
     def test_a_workbook_has_all_rows_and_no_formula(
