@@ -87,10 +87,16 @@ def future_bookings(session: Session, enrollment_id: int) -> int:
     return session.scalar(_to_come(enrollment_id)) or 0
 
 
-def refund_quote(session: Session, enrollment: Enrollment, kind: Refund) -> Quote:
-    """What a cancellation would give back. Sessions booked for later count as left: their bookings are cancelled."""
-    money, counts = money_of(session, enrollment.id), counts_of(session, enrollment.id)
-    left = counts.remaining + min(counts.reserved, future_bookings(session, enrollment.id))
+def sessions_left(session: Session, enrollment_id: int) -> int:
+    """The sessions that a cancellation takes. Those booked for later count as left: their bookings are cancelled."""
+    counts = counts_of(session, enrollment_id)
+    return counts.remaining + min(counts.reserved, future_bookings(session, enrollment_id))
+
+
+def refund_quote(session: Session, enrollment: Enrollment, kind: Refund, *, left: int | None = None) -> Quote:
+    """What a cancellation would give back for the sessions that are left, counted now unless they were before."""
+    money = money_of(session, enrollment.id)
+    left = sessions_left(session, enrollment.id) if left is None else left
     return quote(kind, paid=money.paid, refunded=money.refunded, remaining=left, total=enrollment.total)
 
 

@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
+from enrollment_addon.billing import service as billing
 from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits.service import check_ledger
-from enrollment_addon.enrollments import service
+from enrollment_addon.enrollments import queries, service
 from enrollment_addon.enrollments.calc import Refund
 from enrollment_addon.enrollments.errors import PausedThatDay
 from enrollment_addon.enrollments.models import Enrollment
@@ -104,3 +105,19 @@ def test_nobody_books_a_day_of_a_pause_that_is_being_entered(
         guest = meanwhile(lambda other: book(other, other.get_one(Enrollment, key), 3))
     assert isinstance(guest.end(), PausedThatDay)
     assert session.query(Booking).count() == 0
+
+
+def test_a_payment_that_is_being_taken_is_refunded_with_the_rest(
+    session: Session, sold: Enrollment, meanwhile: Callable[[Callable[[Session], Any]], Other]
+) -> None:
+    item = service.create_enrollment(session, client_id=sold.client_id, package_id=sold.package_id or 0, actor=SYSTEM)
+    key, owner = item.id, sold.client_id
+    session.commit()
+    with unit_of_work(session):
+        billing.take_payment(session, client_id=owner, amount=10_000, method="cash", actor=SYSTEM)
+        desk = meanwhile(
+            lambda other: service.cancel_enrollment(other, enrollment_id=key, refund=Refund.full, actor=SYSTEM)
+        )
+    assert desk.end() is None
+    money = queries.money_of(session, key)
+    assert (money.paid, money.refunded, money.open) == (10_000, 10_000, 0)

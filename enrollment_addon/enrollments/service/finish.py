@@ -6,7 +6,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Session
 
-from ...billing.service import refund_enrollment
+from ...billing.service import lock_account, refund_enrollment
 from ...core import clock, money
 from ...core.errors import Forbidden, InvalidInput
 from ...core.fields import choice, clean
@@ -74,8 +74,7 @@ def cancel_enrollment(
     def cancel() -> int:
         item = lock(session, enrollment_id, with_bookings=True)
         require_change(item, Status.cancelled)
-        proposed = queries.refund_quote(session, item, kind)
-        given = _amount(item, proposed, kind, amount, may_adjust=may_adjust)
+        unused = queries.sessions_left(session, item.id)
         why = reason or f"Enrollment {item.id} cancelled"
         pauses = end_pauses(session, item, actor=actor)
         cancelled = cancel_enrollment_bookings(
@@ -83,6 +82,9 @@ def cancel_enrollment(
         )
         left = queries.counts_of(session, item.id).remaining
         voided = void_sessions(session, item, left, reason=why, actor=actor)
+        lock_account(session, item.client_id, item.currency)  # a payment that was being taken is in the quote
+        proposed = queries.refund_quote(session, item, kind, left=unused)
+        given = _amount(item, proposed, kind, amount, may_adjust=may_adjust)
         if given:
             refund_enrollment(session, enrollment_id=item.id, amount=given, reason=why, actor=actor)
         withdrawn = withdraw_charges(session, item, reason=why, actor=actor) if kind == Refund.full else 0

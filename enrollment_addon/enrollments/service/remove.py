@@ -4,6 +4,7 @@ import datetime as dt
 
 from sqlalchemy.orm import Session
 
+from ...billing.service import lock_account
 from ...core import clock, money
 from ...core.fields import reason_of
 from ...core.scope import Actor
@@ -34,15 +35,16 @@ def delete_enrollment(session: Session, *, enrollment_id: int, reason: str, acto
     """
     reason = reason_of(reason)
     item = lock(session, enrollment_id, with_bookings=True)
-    paid = queries.money_of(session, item.id)
-    if (settled := paid.paid - paid.refunded) > 0:
-        raise MoneySettled(amount=str(money.to_decimal(settled, item.currency)), currency=item.currency)
     pauses = end_pauses(session, item, actor=actor)
     cancelled = cancel_enrollment_bookings(
         session, enrollment_id=item.id, begins=clock.now(), actor=actor, reason=reason
     )
     left = queries.counts_of(session, item.id).remaining
     voided = void_sessions(session, item, left, reason=reason, actor=actor)
+    lock_account(session, item.client_id, item.currency)
+    paid = queries.money_of(session, item.id)
+    if (settled := paid.paid - paid.refunded) > 0:
+        raise MoneySettled(amount=str(money.to_decimal(settled, item.currency)), currency=item.currency)
     withdrawn = withdraw_charges(session, item, reason=reason, actor=actor)
     item.deleted_at = clock.now()
     note(
