@@ -16,7 +16,7 @@ from ..core.web import filters
 from ..core.web.access import MENU
 from ..core.web.api import Api, RecordApi, idempotency_key, key_of, operation
 from ..core.web.records import LIST_QUERY, readable
-from ..people.views import ClientView
+from ..core.web.views import RecordView
 from . import queries, service
 from .labels import BATCH_KINDS
 from .models import CreditLot
@@ -49,17 +49,17 @@ LONGEST_SEARCH = 100
 """As much of a search as lists look at."""
 
 
-def clients_of(data: dict[str, Any]) -> list[int] | Select[Any]:
-    """The clients of a grant: keys, or a query made of the filters of the client list.
+def chosen_by(data: dict[str, Any], name: str, list_view: str) -> list[int] | Select[Any]:
+    """What a verb on many is for: the keys in the field `name`, or a query made of the filters of a list.
 
     Raises: InvalidInput unless exactly one of the two is given, or for a filter that does not exist.
     """
-    client_ids, wanted = data.pop("client_ids", None), data.pop("filter", None)
-    if (client_ids is None) == (wanted is None):
-        raise InvalidInput(fields={"client_ids": _l("Give either client_ids or filter.")})
+    keys, wanted = data.pop(name, None), data.pop("filter", None)
+    if (keys is None) == (wanted is None):
+        raise InvalidInput(fields={name: _l("Give either %(name)s or filter.", name=name)})
     if wanted is None:
-        return list(client_ids or ())
-    view: ClientView = current_app.extensions["enrollment"].views["ClientView"]
+        return list(keys or ())
+    view: RecordView = current_app.extensions["enrollment"].views[list_view]
     entries, search = _filters_of(wanted)
     applied = filters.from_rest(view.filters_by_name, entries)
     return view.matching(applied, search).with_only_columns(view.model.id).order_by(None)
@@ -94,7 +94,7 @@ class CreditsApi(Api):
                answers={201: GrantAnswer, 202: GrantJobAnswer}, refusals=(404, 409), idempotent=True)
     def grant(self, data: dict[str, Any]) -> Any:
         settings = current_app.extensions["enrollment"].settings
-        clients = clients_of(data)
+        clients = chosen_by(data, "client_ids", "ClientView")
         made = self.work(
             lambda: service.grant_credits(
                 self.session, clients=clients, actor=self.actor, idempotency_key=idempotency_key(),
@@ -109,13 +109,22 @@ class CreditsApi(Api):
                permission="void_session_credits", menu=MENU, body=VoidInput,
                answers={200: VoidAnswer, 202: MoveJobAnswer}, refusals=(404, 409), idempotent=True)
     def void(self, data: dict[str, Any]) -> Any:
-        return self._many(service.void_lots, data, ("batch_id", "voided"))
+        return self._many(service.void_lots, data, ("batch_id", "voided", "skipped", "skipped_count"))
 
     @operation("/extend", "POST", summary="Give lots a new last day, now or as a background job",
                permission="extend_credit_expiry", menu=MENU, body=ExtendInput,
                answers={200: ExtendAnswer, 202: MoveJobAnswer}, refusals=(404, 409), idempotent=True)
     def extend(self, data: dict[str, Any]) -> Any:
-        return self._many(service.extend_lots, data, ("batch_id", "extended"))
+        if len({"expires_on", "extend_by"} & set(data)) != 1:
+            raise InvalidInput(fields={"expires_on": _l("Give either expires_on or extend_by.")})
+        if data.pop("preview"):
+            data.pop("reason", None)
+            lots = _lots_of(data)
+            plan = service.plan_extension(self.session, lot_ids=lots, actor=self.actor, **data)
+            would = {"batch_id": None, "extended": plan.lots, "shortened": plan.shortened}
+            return self.result({**would, "skipped": [], "skipped_count": plan.missing})
+        told = ("batch_id", "extended", "shortened", "skipped", "skipped_count")
+        return self._many(service.extend_lots, {"reason": "", **data}, told)
 
     @operation("/transfer", "POST", summary="Give unspent credits of one client to another",
                permission="transfer_session_credits", menu=MENU, body=TransferInput, answers={200: TransferAnswer},
@@ -138,9 +147,12 @@ class CreditsApi(Api):
     def _many(self, verb: Callable[..., dict[str, Any]], data: dict[str, Any], told: Sequence[str]) -> Any:
         """Do a verb on many lots; the answer says what was done or names the job that does it."""
         settings = current_app.extensions["enrollment"].settings
+        lots = _lots_of(data)
         sizes = {"threshold": settings.job_threshold, "chunk": settings.sweep_chunk}
         made = self.work(
-            lambda: verb(self.session, actor=self.actor, idempotency_key=idempotency_key(), **sizes, **data)
+            lambda: verb(
+                self.session, lot_ids=lots, actor=self.actor, idempotency_key=idempotency_key(), **sizes, **data
+            )
         )
         if made["job_id"] is not None:
             return self.result({"batch_id": made["batch_id"], "job_id": made["job_id"]}, 202)
@@ -152,6 +164,10 @@ class CreditsApi(Api):
     def entries(self, pk: str) -> Any:
         rows = queries.lot_entries(self.session, key_of(pk), _day("as_of"))
         return self.answer(200, {"count": len(rows), "result": EntrySchema(many=True).dump(rows)})
+
+
+def _lots_of(data: dict[str, Any]) -> list[int] | Select[Any]:
+    return chosen_by(data, "lot_ids", "LotView")
 
 
 class LotApi(readable(LotSchema)):  # type: ignore[misc]

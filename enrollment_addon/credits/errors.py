@@ -15,6 +15,11 @@ class NobodySelected(InvalidInput):
     message = _l("Nobody matches: no client would get credits.")
 
 
+class NothingSelected(InvalidInput):
+    code = "nothing_selected"
+    message = _l("Nothing matches: no lot would change.")
+
+
 class MixedCurrencies(InvalidInput):
     code = "mixed_currencies"
     message = _l("A unit value needs clients of one currency; the selection has %(currencies)s.")

@@ -70,20 +70,37 @@ class GrantJobAnswer(Schema):
     job_id = fields.Integer(required=True)
 
 
-class VoidInput(Input):
-    example = {"lot_ids": [501], "reason": "Sold by mistake"}
+class LotsInput(Input):
+    """Lots by key, or all that match."""
 
     lot_ids = fields.List(
-        key_field(), required=True, validate=validate.Length(max=2_000, error=_l("At most 2,000 lots at once."))
+        key_field(), validate=validate.Length(max=2_000, error=_l("At most 2,000 lots; use a filter for more."))
+    )
+    filter = fields.Raw(
+        metadata={"description": "Instead of lot_ids: [{col, opr, value}] as in the list of lots, or {filters: […]}, "
+                                 "or {column: value}"},
     )
     reason = fields.String(required=True)
 
 
+class VoidInput(LotsInput):
+    example = {"lot_ids": [501], "reason": "Sold by mistake"}
+
+
+class SkippedLotSchema(Schema):
+    lot_id = fields.Integer(required=True)
+    reason = fields.String(required=True)
+
+
 class VoidAnswer(Schema):
-    example = {"batch_id": 33, "voided": 8}
+    example = {
+        "batch_id": 33, "voided": 8, "skipped": [{"lot_id": 507, "reason": "not_found"}], "skipped_count": 1,
+    }
 
     batch_id = fields.Integer(required=True)
     voided = fields.Integer(required=True)
+    skipped = fields.List(fields.Nested(SkippedLotSchema), required=True)
+    skipped_count = fields.Integer(required=True)
 
 
 class MoveJobAnswer(Schema):
@@ -93,23 +110,27 @@ class MoveJobAnswer(Schema):
     job_id = fields.Integer(required=True)
 
 
-class ExtendInput(Input):
+class ExtendInput(LotsInput):
     example = {"lot_ids": [501, 502], "expires_on": "2026-12-31", "reason": "Closed in summer"}
 
-    lot_ids = fields.List(
-        key_field(), required=True, validate=validate.Length(max=2_000, error=_l("At most 2,000 lots at once."))
-    )
     expires_on = fields.Date(
-        required=True, allow_none=True, metadata={"description": "The new last day; null: they never expire"}
+        allow_none=True, metadata={"description": "The new last day; null: they never expire; or give extend_by"}
     )
-    reason = fields.String(required=True)
+    extend_by = fields.Nested(
+        PeriodInput, metadata={"description": "Each lot from its own last day; what never expires stays so"}
+    )
+    reason = fields.String(metadata={"description": "Required unless it is only a preview"})
+    preview = Flag(load_default=False)
 
 
 class ExtendAnswer(Schema):
-    example = {"batch_id": 34, "extended": 2}
+    example = {"batch_id": 34, "extended": 2, "shortened": 0, "skipped": [], "skipped_count": 0}
 
-    batch_id = fields.Integer(required=True)
+    batch_id = fields.Integer(required=True, allow_none=True, metadata={"description": "null: it is only a preview"})
     extended = fields.Integer(required=True, metadata={"description": "Lots; those with nothing left are left out"})
+    shortened = fields.Integer(required=True, metadata={"description": "Of these, good for less long than before"})
+    skipped = fields.List(fields.Nested(SkippedLotSchema), required=True)
+    skipped_count = fields.Integer(required=True)
 
 
 class TransferInput(Input):

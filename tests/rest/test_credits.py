@@ -137,6 +137,37 @@ def test_credits_are_transferred_converted_and_extended(owner: Caller, town: Tow
 
 
 @pytest.mark.databases("sqlite")
+def test_all_lots_that_match_are_extended_and_voided(
+    owner: Caller, town: Town, swimmers: list[int], sessions: Any, make_user: Any, log_in: Any
+) -> None:
+    today = clock.today(ZONE)
+    days = [(today + dt.timedelta(days=number)).isoformat() for number in (10, 17, 40)]
+    for key, day in ((swimmers[0], days[0]), (swimmers[1], days[2]), (swimmers[2], None), (town.bob.client, days[0])):
+        owner.made(
+            "/credits/grant", {"client_ids": [key], "event_type_id": town.yoga, "quantity": 2, "expires_on": day}
+        )
+    wanted = {"filter": [{"col": "available", "opr": "eq", "value": 2}]}
+    week = {**wanted, "extend_by": {"weeks": 1}, "reason": "Closed"}
+    north = reaching("own_clubs", town, roles.MANAGER, sessions, make_user, log_in)
+    would = {"batch_id": None, "extended": 2, "shortened": 0, "skipped": [], "skipped_count": 0}
+    assert north.post("/credits/extend", {**week, "preview": True}).get_json()["result"] == would
+    assert wrong_fields(north.post("/credits/extend", {**week, "reason": ""})) == {"reason"}
+    made = north.post("/credits/extend", week).get_json()["result"]
+    assert {**made, "batch_id": None} == would, "a search ends with the reach"
+    (lot,) = owner.result(f"/clients/{swimmers[0]}/credits")["lots"]
+    assert lot["expires_on"] == days[1]
+    shorter = north.post("/credits/extend", {**wanted, "expires_on": days[1], "reason": "r", "preview": True})
+    assert (shorter.get_json()["result"]["extended"], shorter.get_json()["result"]["shortened"]) == (3, 2)
+    voided = north.post("/credits/void", {**wanted, "reason": "r"}).get_json()["result"]
+    assert (voided["voided"], voided["skipped_count"]) == (6, 0)
+    assert available(owner, town.bob.client) == 12
+    assert refusal(north.post("/credits/void", {**wanted, "reason": "r"})) == (422, "nothing_selected")
+    for junk in ({"search": 5}, [{"col": "salary", "value": 1}], "all"):
+        assert refusal(owner.post("/credits/void", {"filter": junk, "reason": "r"})) == (422, "invalid_input")
+    assert wrong_fields(owner.post("/credits/void", {**wanted, "lot_ids": [1], "reason": "r"})) == {"lot_ids"}
+
+
+@pytest.mark.databases("sqlite")
 def test_what_expires_soon_is_told_with_the_value_forfeited(
     owner: Caller, town: Town, swimmers: list[int], sessions: Any, make_user: Any, log_in: Any
 ) -> None:
@@ -168,7 +199,8 @@ def test_credits_as_of_a_past_day(owner: Caller, town: Town) -> None:
     today = clock.today(ZONE)
     assert available(owner, town.ann.client) == 10
     assert owner.result(path, as_of=today.isoformat())["balances"][0]["available"] == 10
-    assert owner.result(path, as_of=(today - dt.timedelta(days=2)).isoformat()) == {"balances": [], "lots": [], "shared": []}
+    nothing = {"balances": [], "lots": [], "shared": []}
+    assert owner.result(path, as_of=(today - dt.timedelta(days=2)).isoformat()) == nothing
     entries = f"/credits/lots/{town.ann.lot}/entries"
     assert len(owner.result(entries, as_of=today.isoformat())) == len(owner.result(entries)) == 1
     assert owner.result(entries, as_of=(today - dt.timedelta(days=2)).isoformat()) == []
@@ -343,9 +375,14 @@ def test_voiding_needs_lots_and_a_reason(owner: Caller, town: Town) -> None:
         ({"lot_ids": list(range(1, 2_002)), "reason": "r"}, {"lot_ids"}),
     ):
         assert wrong_fields(owner.post("/credits/void", body)) == fields
-    mixed = {"lot_ids": [town.ann.lot, 4_711], "reason": "r"}
-    assert refusal(owner.post("/credits/void", mixed)) == (404, "not_found")
-    assert available(owner, town.ann.client) == 10, "all or nothing"
+    for body in ({"expires_on": None, "extend_by": {"days": 1}}, {}, {"extend_by": {"days": 0}}, {"extend_by": {}}):
+        given = {"lot_ids": [town.ann.lot], "reason": "r", **body}
+        assert len(wrong_fields(owner.post("/credits/extend", given)) & {"expires_on", "extend_by"}) == 1, body
+    assert refusal(owner.post("/credits/void", {"lot_ids": [4_711], "reason": "r"})) == (404, "not_found")
+    assert available(owner, town.ann.client) == 10
+    mixed = owner.post("/credits/void", {"lot_ids": [town.ann.lot, 4_711], "reason": "r"}).get_json()["result"]
+    assert (mixed["voided"], mixed["skipped"]) == (10, [{"lot_id": 4_711, "reason": "not_found"}])
+    assert mixed["skipped_count"] == 1
 
 
 # ---- background jobs ---------------------------------------------------------------------------------------

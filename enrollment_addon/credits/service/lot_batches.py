@@ -62,8 +62,8 @@ def extend_lots(
     so: a lot with nothing left is left out. Answers `{batch_id, extended, shortened, left_out, skipped,
     skipped_count, job_id}` in lots; `extended` is 0 while a job waits, `shortened` are good for less long than
     before, `skipped` are those named that are not there.
-    Raises: NothingToExtend, NothingExpires, NotFound when no lot is there, InvalidInput for a day in the past or
-    without a reason, IdempotencyMismatch.
+    Raises: NothingToExtend, NothingExpires, NotFound when none of the lots named is there, NothingSelected,
+    InvalidInput for a day in the past or without a reason, IdempotencyMismatch.
     """
     reason = require_reason(reason)
 
@@ -104,7 +104,7 @@ def void_lots(
     `part_of` names the verb that does this as one of its steps: then it cannot be undone alone. Answers
     `{batch_id, voided, skipped, skipped_count, job_id}`; `voided` counts credits and is 0 while a job waits,
     `skipped` are the lots named that are not there.
-    Raises: NotFound when none of the lots named is there, InvalidInput, IdempotencyMismatch.
+    Raises: NotFound when none of the lots named is there, NothingSelected, InvalidInput, IdempotencyMismatch.
     """
     reason = require_reason(reason)
 

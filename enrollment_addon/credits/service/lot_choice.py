@@ -15,6 +15,7 @@ from ...core.errors import InvalidInput, NotFound
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Club
 from ..calc import later
+from ..errors import NothingSelected
 from ..models import lots
 from .selection import SKIPPED_LISTED
 from .terms import wrong_expiry
@@ -46,11 +47,15 @@ def choose_lots(session: Session, lot_ids: Lots, actor: Actor) -> Choice:
     """Narrow what was chosen to what the actor reaches.
 
     Of several lots that are named, one that is unknown or out of reach is “not_found”; a search never mentions
-    those. Raises: NotFound when none of those named is there, InvalidInput when none is named.
+    those. Raises: NotFound when none of those named is there, NothingSelected when the search finds none,
+    InvalidInput when none is named.
     """
     reached = select(lots.c.id).join_from(lots, clients_table).where(reach_of(actor))
     if isinstance(lot_ids, Select):
-        return Choice(reached.where(lots.c.id.in_(select(lot_ids.subquery().c[0]))), [], 0)
+        matching = reached.where(lots.c.id.in_(select(lot_ids.subquery().c[0])))
+        if session.execute(matching.limit(1)).first() is None:
+            raise NothingSelected
+        return Choice(matching, [], 0)
     wanted = set(lot_ids)
     if not wanted:
         raise InvalidInput(fields={"lot_ids": _l("Please choose at least one lot.")})
@@ -143,7 +148,7 @@ def plan_extension(
     extend_by: Mapping[str, int] | None = None,
     actor: Actor,
 ) -> ExtensionPlan:
-    """Say what `extend_lots` would do now. Raises: NotFound, InvalidInput."""
+    """Say what `extend_lots` would do now. Raises: NotFound, NothingSelected, InvalidInput."""
     choice = choose_lots(session, lot_ids, actor)
     return told_plan(session, choice, check_new_day(session, choice, expires_on, extend_by))
 
