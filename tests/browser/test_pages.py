@@ -1,5 +1,6 @@
 """Every page of ours: readable for assistive technology, no sideways scrolling, right-to-left where it belongs."""
 
+import datetime as dt
 import io
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from tests.scenarios.conftest import Studio
 pytestmark = pytest.mark.databases("sqlite")
 
 SERIOUS = ("serious", "critical")
+ONE_DAY = dt.timedelta(days=1)
 
 
 @pytest.fixture
@@ -47,6 +49,7 @@ def pages(app: Flask, studio: Studio) -> dict[str, list[str]]:
         f"/enrollment/credits/explain/{one}", "/enrollment/households/list/",
         f"/enrollment/households/show/{household}", f"/enrollment/households/head/{household}",
         "/enrollment/participants/list/", "/enrollment/participants/add", "/enrollment/lots/list/",
+        "/enrollment/expiring/list/", "/enrollment/expiring-clients/list/",
         "/enrollment/lots/show/1", "/enrollment/ledger/list/", "/enrollment/batches/list/", "/enrollment/jobs/list/",
         "/enrollment/clubs/list/", "/enrollment/team-members/list/", "/enrollment/event-types/list/",
         "/enrollment/schedule/", "/enrollment/calendar-links/",
@@ -64,12 +67,19 @@ def pages(app: Flask, studio: Studio) -> dict[str, list[str]]:
 
 
 def _day(session: Any, client: Any, studio: Studio) -> dict[str, int]:
-    """A client's enrollment, a session of today with them on its roster, and a report on it; their keys."""
+    """A client's enrollment, a session of today with them on its roster, one to come that they cancelled, a renewal,
+    and a report; their keys."""
     from tests import factories
 
     yoga = session.get(factories.EventType, studio.yoga)
-    enrollment = factories.make_enrollment(session, client, factories.make_package(session, yoga))
+    package = factories.make_package(session, yoga)
+    enrollment = factories.make_enrollment(session, client, package)
+    factories.make_enrollment(session, client, package, renewed_from_id=enrollment.id)
     participant = factories.make_participant(session, client)
+    lesson = factories.make_session(session, client.club, yoga, starts_at=clock.now() + ONE_DAY, kind="class")
+    factories.make_booking(
+        session, lesson, participant, enrollment_id=enrollment.id, pays="enrollment", state="cancelled", live=None
+    )
     item = factories.make_session(session, client.club, yoga, starts_at=clock.now())
     booking = factories.make_booking(session, item, participant, enrollment_id=enrollment.id, pays="enrollment").id
     report = factories.make_training_report(session, participant, session_id=item.id, enrollment_id=enrollment.id)
