@@ -4,5 +4,6 @@ A job is a row, written in the transaction of whatever caused it; nothing else i
 States: queued → running → done | failed | cancelled; a failed or cancelled job can be queued again (retry).
 
 Invariants: a chunk's effects and the job's position commit together; only the holder of the lease writes;
-a lease that ran out is taken over by any other worker, from the last committed position.
+a lease that ran out is taken over by any other worker, from the last committed position. An item that breaks its
+chunk is skipped and listed with its reason; it is done again when the ended job is retried.
 """

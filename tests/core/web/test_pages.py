@@ -15,6 +15,7 @@ import enrollment_addon
 from enrollment_addon.core.audit import record_event
 from enrollment_addon.core.batches import Batch
 from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.jobs.models import Job, JobError, JobState
 from enrollment_addon.people.models import Client, Club, Household, Participant, TeamMember
 from tests import factories
 from tests.conftest import PASSWORD, csrf_token
@@ -188,6 +189,25 @@ def menu_of(page: Any) -> list[str]:
     """The addresses of the add-on in the navigation bar."""
     bar = page.text.partition('<div class="navbar')[2].partition("<main")[0]
     return sorted(set(re.findall(r'href="(/enrollment/[^"#]+)"', bar)))
+
+
+def test_failed_items_of_a_job_come_in_words_and_page_by_page(world: World, session: Session, as_user: AsUser) -> None:
+    owner = as_user("owner")
+    job = Job(kind="credits.expire", state=JobState.done, input={}, by_system=True, total=51, failed=51)
+    session.add(job)
+    session.flush()
+    session.add_all(JobError(job_id=job.id, item=n, code="no", message="No.") for n in range(100, 151))
+    session.commit()
+    url = f"/enrollment/jobs/show/{job.id}"
+    page = content(owner.get(url))
+    for told in ("Expire session credits", "The system", "Lot 100<", "Lot 149<", "Retry failed"):
+        assert told in page, told
+    assert "Lot 150<" not in page
+    rest = re.findall(rf'{url}\?after=\d+', page)
+    page = content(owner.get(rest[0]))
+    assert "Lot 150<" in page
+    assert "Lot 149<" not in page
+    assert content(owner.get(f"{url}?after=x")).count("Lot ") == 50
 
 
 def test_the_menu_leads_only_where_one_may_go(app: Flask, world: World, as_user: AsUser) -> None:
