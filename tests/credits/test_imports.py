@@ -23,11 +23,13 @@ from enrollment_addon.credits.imports.models import ClientImport, ImportRow, Imp
 from enrollment_addon.credits.imports.upload import upload
 from enrollment_addon.credits.models import CreditLot
 from enrollment_addon.jobs.models import Job, JobState
-from enrollment_addon.jobs.runner import run_job
+from enrollment_addon.jobs.runner import run_job, run_waiting
+from enrollment_addon.jobs.service import cancel_job, retry_job
 from enrollment_addon.people.models import Client
 from enrollment_addon.people.service import erase_client, merge_clients, update_client
 from tests import factories
 from tests.credits.conftest import Studio
+from tests.jobs.host import LEASE_SECONDS, job_of, process, wait_for
 
 HEADER = "Vorname;Nachname;E-Mail;Kundennummer;Terminart;Einheiten;Gültig bis;Einzelwert;Schlagwörter;Telefon"
 FILE = f"""{HEADER}
@@ -346,4 +348,54 @@ def test_many_rows_go_through_a_job_that_another_worker_goes_on_with(importer: I
     assert session.get_one(ClientImport, key).state == ImportState.done
     assert session.scalar(select(func.count()).select_from(CreditLot)) == 417
     assert importer.counts(key)["refused"] == 10_008
+    assert importer.studio.findings() == []
+
+
+@pytest.mark.databases("sqlite")
+def test_a_killed_import_goes_on_and_a_cancelled_one_stops(
+    importer: Importer, session_factory: Any, database_url: str
+) -> None:
+    """`kill -9` in the middle of the import, then a cancel in the middle of another: each row is written once."""
+    session = importer.session
+
+    def start(name: str, chunks: int) -> int:
+        lines = [f"{name},No {n},{name}{n}@example.org,Yoga class,1" for n in range(chunks * jobs.PEOPLE)]
+        key = importer.check("first name,last name,email,event type,credits\n" + "\n".join(lines))
+        with unit_of_work(session):
+            job_id = service.start_import(session, import_id=key, actor=SYSTEM, threshold=0)
+        assert job_id is not None
+        return job_id
+
+    def written(name: str) -> int:
+        session.rollback()
+        theirs = select(func.count(Client.id.distinct()), func.count(CreditLot.id)).where(Client.first_name == name)
+        people, lots = session.execute(theirs.outerjoin(CreditLot, CreditLot.client_id == Client.id)).one()
+        assert people == lots, "everybody has their credits, once"
+        return int(people)
+
+    killed = start("Kim", 3)
+    with process(database_url, "embedded"):
+        wait_for(lambda: job_of(session_factory, killed).done > 0)
+    half = job_of(session_factory, killed)
+    assert half.state == JobState.running
+    assert half.done < 3 * jobs.PEOPLE
+    assert written("Kim") == half.done
+    wait_for(lambda: run_waiting(session_factory, lease_seconds=LEASE_SECONDS) == 1)
+    done = job_of(session_factory, killed)
+    assert (done.state, done.done, written("Kim")) == (JobState.done, 3 * jobs.PEOPLE, 3 * jobs.PEOPLE)
+
+    cancelled, chunks = start("Cem", 2), iter(range(9))
+    run_job(session_factory, cancelled, lease_seconds=60, stop=lambda: next(chunks) >= 1)
+    with unit_of_work(session):
+        cancel_job(session, job_id=cancelled, actor=SYSTEM)
+    assert run_waiting(session_factory, lease_seconds=60) == 0
+    assert written("Cem") == jobs.PEOPLE, "what was written stays, nothing more comes"
+    with unit_of_work(session):
+        item = session.scalars(select(ClientImport).where(ClientImport.job_id == cancelled)).one()
+        with pytest.raises(Conflict):
+            service.discard_import(session, import_id=item.id, actor=SYSTEM)
+    with unit_of_work(session):
+        retry_job(session, job_id=cancelled, actor=SYSTEM)
+    run_job(session_factory, cancelled, lease_seconds=60)
+    assert written("Cem") == 2 * jobs.PEOPLE
     assert importer.studio.findings() == []

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment_addon.core import scope
 from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.credits.imports import jobs as import_jobs  # noqa: F401 - registers the kinds of imports
 from enrollment_addon.jobs import celery, dispatch, runner
 from enrollment_addon.jobs.models import Job
 from enrollment_addon.jobs.service import queue_job
