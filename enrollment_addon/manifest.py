@@ -165,6 +165,7 @@ MODULES: tuple[Module, ...] = (
             _menu(credits_views.EntryView, "Ledger", _l("Ledger"), "fa-list", "Credits", CREDITS, "fa-ticket"),
             _menu(credits_views.ExpiringView, "Expiring soon", _l("Expiring soon"), "fa-hourglass-half", "Credits",
                   CREDITS, "fa-ticket"),
+            View(credits_views.ExpiringClientsView),
             View(credits_views.CreditsView),
             View(credits_views.CreditMovesView),
         ),

@@ -214,6 +214,7 @@ def test_what_expires_soon_by_currency_in_the_time_of_the_clubs(studio):
     with unit_of_work(studio.session):
         overseas = factories.make_club(studio.session, timezone="America/New_York", currency="USD")
         third = factories.make_client(studio.session, club=overseas)
+        third_id = third.id
         for client, days, currency, over in (
             (first, 0, "EUR", {}), (first, 30, "EUR", {}), (second, 31, "EUR", {}), (first, 5, "EUR", {"held": True}),
             (first, -1, "EUR", {}), (second, None, "EUR", {}), (third.id, 9, "USD", {"unit_value": 700}),
@@ -228,6 +229,16 @@ def test_what_expires_soon_by_currency_in_the_time_of_the_clubs(studio):
         30: [queries.Forfeit("EUR", 4, 2000), queries.Forfeit("USD", 2, 1400)],
         60: [queries.Forfeit("EUR", 6, 3000), queries.Forfeit("USD", 2, 1400)],
     }
+    by_client = queries.forfeited_by_client(studio.session, [first, second, third_id], 30)
+    assert {key: (row.available, row.next_expiry, row.values) for key, row in by_client.items()} == {
+        first: (4, today, {"EUR": 2000}), third_id: (2, today + dt.timedelta(days=9), {"USD": 1400}),
+    }
     staff = Actor(user_id=None, reach=Reach.own_clubs, club_ids=(studio.club_id,))
     with scope.acting_as(studio.session, staff):
         assert queries.forfeited(studio.session, 30) == told[30][:1]
+        assert set(queries.forfeited_by_client(studio.session, [first, third_id], 30)) == {first}
+    studio.session.rollback()
+    with unit_of_work(studio.session):
+        studio.session.get(factories.Client, third_id).archived = True
+    assert queries.forfeited(studio.session, 30) == told[30][:1], "nobody calls those who are archived"
+    assert set(queries.forfeited_by_client(studio.session, [first, third_id], 30)) == {first}

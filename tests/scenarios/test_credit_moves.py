@@ -213,6 +213,36 @@ def test_credits_are_voided_from_the_card_and_the_list_of_clients(
     assert_ledger_is_consistent(app)
 
 
+def test_what_expires_soon_by_client_in_the_time_asked_for(
+    ana: FlaskClient, app: Flask, studio: Studio, private: int, soon: dt.date
+) -> None:
+    giver, other = studio.clients[0], studio.clients[20]
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        yoga = session.get_one(factories.EventType, studio.yoga)
+        for days, key in ((5, giver), (50, giver), (50, other), (50, studio.clients[30])):
+            client = session.get_one(factories.Client, key)
+            factories.make_lot(session, client, yoga, quantity=3, expires_on=soon + days * DAY, unit_value=1000)
+        client.archived = True
+    expiring = ana.get("/enrollment/expiring/list/").text
+    assert 'href="/enrollment/expiring-clients/list/"' in expiring
+    assert "/enrollment/expiring/list/?_flt_0_within=30" in expiring, "a sum leads to its rows"
+    page = ana.get("/enrollment/expiring-clients/list/").text
+    for told in ("30 days: 23 credits, €270.00", "90 days: 29 credits, €330.00", "€180.00", "€150.00"):
+        assert told in page, told
+    assert "Maya 30" not in page, "nobody calls those who are archived"
+    sheet = ana.get("/enrollment/expiring-clients/export/csv?_flt_0_within=30").get_data().decode("utf-8-sig")
+    found = [(row["Client"], row["Available"], row["Value forfeited"]) for row in csv.DictReader(io.StringIO(sheet))]
+    assert found == [("Maya 00 Fischer", "13", "€150.00"), ("Maya 20 Fischer", "10", "€120.00")]
+    form = choose(ana, "expiring-clients", "extend_credit_expiry", rowid=str(giver), filter="_flt_0_within=30").text
+    assert "Set the last day of 13 credits" in form
+    typed = {"expiry": "date", "expires_on": (soon + 200 * DAY).isoformat()}
+    done = post(ana, "/enrollment/expiring-clients/new-last-day", form, **typed)
+    assert done.status_code == 302
+    assert "2 lots have a new last day." in ana.get(done.location).text
+    form = choose(ana, "expiring-clients", "extend_credit_expiry", all="1", filter="").text
+    assert "Set the last day of 16 credits" in form, "of both, all within 90 days"
+
+
 def test_files_say_who_got_what_who_did_what_and_for_which_booking(
     ana: FlaskClient, app: Flask, studio: Studio, private: int
 ) -> None:
@@ -286,13 +316,13 @@ def test_a_team_member_may_do_none_of_it(jonas: FlaskClient, app: Flask, studio:
     for where, action in (
         ("clients", "extend_credit_expiry"), ("clients", "void_session_credits"),
         ("lots", "extend_credit_expiry"), ("lots", "void_session_credits"),
-        ("expiring", "extend_credit_expiry"),
+        ("expiring", "extend_credit_expiry"), ("expiring-clients", "extend_credit_expiry"),
     ):
         assert choose(jonas, where, action, all="1", filter="").status_code == 403, (where, action)
     token = csrf_token(card)
     for url in (
         "credit-moves/new-last-day", "credit-moves/take-back", "lots/new-last-day", "lots/take-back",
-        "expiring/new-last-day",
+        "expiring/new-last-day", "expiring-clients/new-last-day",
     ):
         assert jonas.post(f"/enrollment/{url}", data={"csrf_token": token}).status_code == 403, url
     page = jonas.get("/enrollment/expiring/list/").text

@@ -6,7 +6,7 @@ taken yet are shown as `lapsed` and counted nowhere else.
 
 from .balances import BalanceRow, ClientCredits, Summary, balances_for, client_balances, client_credits
 from .batches import GRANT, BatchRow, BatchSummary, all_clients_reached, batch_rows, batch_summary, lots_in_batch
-from .expiring import Forfeit, expiring_within, forfeited, is_over
+from .expiring import ClientForfeit, Forfeit, expiring_within, forfeited, forfeited_by_client, is_over
 from .history import EntryRow, ExplainedLot, Explanation, OtherSide, explain, lot_entries
 from .household import SharedRow, shared_with
 from .lots import LotRow, entry_sums, in_grace, names_of
@@ -17,6 +17,7 @@ __all__ = [
     "BatchRow",
     "BatchSummary",
     "ClientCredits",
+    "ClientForfeit",
     "EntryRow",
     "ExplainedLot",
     "Explanation",
@@ -35,6 +36,7 @@ __all__ = [
     "expiring_within",
     "explain",
     "forfeited",
+    "forfeited_by_client",
     "in_grace",
     "is_over",
     "lot_entries",

@@ -3,6 +3,7 @@
 from .batches import BatchView
 from .credits import CreditsView, add_to_selection
 from .expiring import ExpiringView
+from .expiring_clients import ExpiringClientsView
 from .lots import EntryView, LotView
 from .moves import CreditMovesView
 
@@ -11,6 +12,7 @@ __all__ = [
     "CreditMovesView",
     "CreditsView",
     "EntryView",
+    "ExpiringClientsView",
     "ExpiringView",
     "LotView",
     "add_to_selection",

@@ -8,6 +8,7 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
+from markupsafe import Markup
 from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
 
@@ -19,12 +20,32 @@ from ...people.models import Client
 from .. import queries
 from ..forms import ExtendForm
 from ..models import CreditLot
-from .common import explained, totals_of
+from .common import explained, linked, totals_of
 from .extend import ExtendPages, extend_form
 from .lots import last_day
 
 WINDOWS = (("30", _l("30 days")), ("60", _l("60 days")), ("90", _l("90 days")))
 WIDEST = 90
+
+
+def overview(endpoint: str) -> dict[str, Any]:
+    """What both lists say on top: the sums of each time, which lead to its rows, and the way to the other list."""
+    sums = [_sum(days, label, url_for(f"{endpoint}.list", _flt_0_within=days)) for days, label in WINDOWS]
+    lists = (("ExpiringView", _("By lot")), ("ExpiringClientsView", _("By client")))
+    return {
+        "subtitle": Markup(" · ").join(sums),
+        "tabs": [
+            {"label": label, "url": url_for(f"{name}.list"), "current": name == endpoint} for name, label in lists
+        ],
+    }
+
+
+def _sum(days: str, label: Any, url: str) -> Markup:
+    sums = queries.forfeited(access.current_session(), int(days))
+    credits = sum(row.credits for row in sums)
+    values = [render.amount(row.value, row.currency) for row in sums if row.value]
+    told = ngettext("%(num)s credit", "%(num)s credits", credits)
+    return linked(_("%(time)s: %(what)s", time=label, what=", ".join([told, *values])), url)
 
 
 def _extend_selected(view: RecordView, selection: Selection) -> Any:
@@ -58,7 +79,7 @@ class ExpiringView(ExtendPages, RecordView):
     )
     export_columns = (*columns, Column("currency", _l("Currency")))
     filters = (
-        Filter("within", _l("Within"), "choice", choices=WINDOWS,
+        Filter("within", _l("Within"), "choice", choices=WINDOWS, operators=("eq",),
                apply=lambda _op, days: queries.expiring_within(access.current_session(), int(days))),
         Filter("client_id", _l("Client"), "reference", CreditLot.client_id, source="clients"),
         Filter("event_type_id", _l("Event type"), "reference", CreditLot.event_type_id, source="event_types"),
@@ -74,16 +95,7 @@ class ExpiringView(ExtendPages, RecordView):
 
     def list_page(self) -> dict[str, Any]:
         """The list, under the sums of what would be forfeited in each time."""
-        page = super().list_page()
-        page["subtitle"] = " · ".join(self._sum(days, label) for days, label in WINDOWS)
-        return page
-
-    def _sum(self, days: str, label: Any) -> str:
-        sums = queries.forfeited(self.session, int(days))
-        credits = sum(row.credits for row in sums)
-        values = [render.amount(row.value, row.currency) for row in sums if row.value]
-        told = ngettext("%(num)s credit", "%(num)s credits", credits)
-        return _("%(time)s: %(what)s", time=label, what=", ".join([told, *values]))
+        return {**super().list_page(), **overview("ExpiringView")}
 
     def show_url(self, item: CreditLot) -> str:
         return url_for("CreditsView.explain", pk=item.client_id, event_type_id=item.event_type_id)

@@ -168,8 +168,8 @@ def _belongings(session: Session, client: Client, event_type: Any, user_id: int)
     session.flush()
     entry = session.scalars(select(CreditEntry.id).where(CreditEntry.lot_id == lot.id)).one()
     return {
-        "ClientView": client.id, "CreditsView": client.id, "CreditMovesView": client.id, "ParticipantView": child.id,
-        "HouseholdView": home.id,
+        "ClientView": client.id, "CreditsView": client.id, "CreditMovesView": client.id,
+        "ExpiringClientsView": client.id, "ParticipantView": child.id, "HouseholdView": home.id,
         "EnrollmentView": enrollment.id,
         "LotView": lot.id, "EntryView": entry, "BatchView": batch.id, "JobView": job.id, "ImportView": file.id,
         "ClassGroupView": group.id, "SessionView": lesson.id, "BookingView": booking.id, "ClosureView": closure.id,
