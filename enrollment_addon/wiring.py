@@ -124,14 +124,14 @@ def wire_schedule(app: Flask, settings: Settings) -> None:
     people_hooks.plug_in()
     for name, menu, search, model, text in (
         ("class_groups", "EnrollmentClassGroup", schedule.search_class_groups, ClassGroup,
-         lambda g: (g.name, g.club.name)),
+         lambda g: (g.label, g.club.name)),
         ("sessions", "EnrollmentSession", schedule.search_sessions, ScheduledSession,
          lambda s: (f"{s.label} · {when(s)}", s.club.name)),
         ("class_categories", "EnrollmentClassCategory", catalog.search_class_categories, ClassCategory,
-         lambda c: (c.name, "")),
+         lambda c: (c.label, "")),
         ("activity_levels", "EnrollmentActivityLevel", catalog.search_activity_levels, ActivityLevel,
-         lambda c: (c.name, "")),
-        ("semesters", "EnrollmentSemester", catalog.search_semesters, Semester, lambda c: (c.name, "")),
+         lambda c: (c.label, "")),
+        ("semesters", "EnrollmentSemester", catalog.search_semesters, Semester, lambda c: (c.label, "")),
     ):
         register_source(_source(name, menu, search, model, text))
     credits.register_teller("booking", parts.told_bookings)

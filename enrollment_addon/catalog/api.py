@@ -6,13 +6,14 @@ from flask import current_app
 
 from ..core.web.records import writable
 from . import service
+from .languages import TranslatedApi
 from .models import EventType, Package
 from .package_views import PackageView
 from .schemas import EventTypeInput, EventTypeSchema, PackageInput, PackageSchema
 from .views import EventTypeView
 
 
-class EventTypeApi(writable(EventTypeSchema, EventTypeInput)):  # type: ignore[misc]
+class EventTypeApi(TranslatedApi, writable(EventTypeSchema, EventTypeInput)):  # type: ignore[misc]
     resource = "event_types"
     model = EventType
     class_permission_name = "EnrollmentEventType"
@@ -30,7 +31,7 @@ class EventTypeApi(writable(EventTypeSchema, EventTypeInput)):  # type: ignore[m
         service.delete_event_type(self.session, id=key, actor=self.actor)
 
 
-class PackageApi(writable(PackageSchema, PackageInput)):  # type: ignore[misc]
+class PackageApi(TranslatedApi, writable(PackageSchema, PackageInput)):  # type: ignore[misc]
     resource = "packages"
     model = Package
     class_permission_name = "EnrollmentPackage"

@@ -13,10 +13,11 @@ from .class_schemas import (
     SemesterSchema,
 )
 from .class_views import ActivityLevelView, ClassCategoryView
+from .languages import TranslatedApi
 from .models import ActivityLevel, ClassCategory, Semester
 
 
-class ClassCategoryApi(writable(ClassCategorySchema, ClassCategoryInput)):  # type: ignore[misc]
+class ClassCategoryApi(TranslatedApi, writable(ClassCategorySchema, ClassCategoryInput)):  # type: ignore[misc]
     resource = "class_categories"
     model = ClassCategory
     class_permission_name = "EnrollmentClassCategory"
@@ -34,7 +35,7 @@ class ClassCategoryApi(writable(ClassCategorySchema, ClassCategoryInput)):  # ty
         service.delete_class_category(self.session, id=key, actor=self.actor)
 
 
-class ActivityLevelApi(writable(ActivityLevelSchema, ActivityLevelInput)):  # type: ignore[misc]
+class ActivityLevelApi(TranslatedApi, writable(ActivityLevelSchema, ActivityLevelInput)):  # type: ignore[misc]
     resource = "activity_levels"
     model = ActivityLevel
     class_permission_name = "EnrollmentActivityLevel"
@@ -52,7 +53,7 @@ class ActivityLevelApi(writable(ActivityLevelSchema, ActivityLevelInput)):  # ty
         service.delete_activity_level(self.session, id=key, actor=self.actor)
 
 
-class SemesterApi(writable(SemesterSchema, SemesterInput)):  # type: ignore[misc]
+class SemesterApi(TranslatedApi, writable(SemesterSchema, SemesterInput)):  # type: ignore[misc]
     resource = "semesters"
     model = Semester
     class_permission_name = "EnrollmentSemester"

@@ -8,8 +8,9 @@ from sqlalchemy import ColumnElement
 
 from ..core.web.filters import Filter
 from ..core.web.forms import REQUIRED, Input, InputRequired, IntegerField, NumberRange
-from ..core.web.views import Column, RecordView
-from . import service
+from ..core.web.views import Column
+from . import queries, service
+from .languages import TranslatedView
 from .models import ActivityLevel, ClassCategory, Semester
 
 
@@ -19,7 +20,7 @@ def _rank(label: Any, **options: Any) -> IntegerField:
     return IntegerField(label, **options)
 
 
-class ClassCategoryView(RecordView):
+class ClassCategoryView(TranslatedView):
     """The services that class groups belong to."""
 
     route_base = "/enrollment/class-categories"
@@ -28,10 +29,10 @@ class ClassCategoryView(RecordView):
     list_title = _l("Class categories")
     singular = _l("Class category")
     add_label = _l("New class category")
-    search_placeholder = _l("Name")
+    search_placeholder = _l("Name in any language")
     empty_text = _l("A class category is a service that class groups belong to, such as “Yoga” or “Swimming course”.")
     columns = (
-        Column("name", _l("Name"), order=(ClassCategory.name,), kind="link", phone="title"),
+        Column("label", _l("Name"), order=(ClassCategory.name,), kind="link", phone="title"),
         Column("active", _l("Active"), order=(ClassCategory.active,), phone="end"),
     )
     filters = (Filter("active", _l("Active"), "flag", ClassCategory.active),)
@@ -39,7 +40,7 @@ class ClassCategoryView(RecordView):
     inputs = (Input("name", _l("Name")), Input("active", _l("Active"), _l("Only active ones are offered.")))
 
     def search_clause(self, text: str) -> ColumnElement[bool]:
-        return ClassCategory.name.icontains(text, autoescape=True)
+        return queries.name_clause(text, ClassCategory)
 
     def prefilled(self) -> dict[str, Any]:
         return {"active": True}
@@ -54,7 +55,7 @@ class ClassCategoryView(RecordView):
         service.delete_class_category(self.session, id=item.id, actor=self.actor)
 
 
-class ActivityLevelView(RecordView):
+class ActivityLevelView(TranslatedView):
     """How demanding classes are."""
 
     route_base = "/enrollment/activity-levels"
@@ -63,10 +64,10 @@ class ActivityLevelView(RecordView):
     list_title = _l("Activity levels")
     singular = _l("Activity level")
     add_label = _l("New activity level")
-    search_placeholder = _l("Name")
+    search_placeholder = _l("Name in any language")
     empty_text = _l("Activity levels put classes in order, from beginners to advanced.")
     columns = (
-        Column("name", _l("Name"), order=(ActivityLevel.name,), kind="link", phone="title"),
+        Column("label", _l("Name"), order=(ActivityLevel.name,), kind="link", phone="title"),
         Column("rank", _l("Rank"), order=(ActivityLevel.rank,), kind="number", phone="end"),
         Column("active", _l("Active"), order=(ActivityLevel.active,), phone="hide"),
     )
@@ -79,7 +80,7 @@ class ActivityLevelView(RecordView):
     )
 
     def search_clause(self, text: str) -> ColumnElement[bool]:
-        return ActivityLevel.name.icontains(text, autoescape=True)
+        return queries.name_clause(text, ActivityLevel)
 
     def prefilled(self) -> dict[str, Any]:
         return {"rank": 1, "active": True}
@@ -94,7 +95,7 @@ class ActivityLevelView(RecordView):
         service.delete_activity_level(self.session, id=item.id, actor=self.actor)
 
 
-class SemesterView(RecordView):
+class SemesterView(TranslatedView):
     """The parts of the year that courses run in."""
 
     route_base = "/enrollment/semesters"
@@ -103,10 +104,10 @@ class SemesterView(RecordView):
     list_title = _l("Semesters")
     singular = _l("Semester")
     add_label = _l("New semester")
-    search_placeholder = _l("Name")
+    search_placeholder = _l("Name in any language")
     empty_text = _l("A semester gives class groups their first and last day.")
     columns = (
-        Column("name", _l("Name"), order=(Semester.name,), kind="link", phone="title"),
+        Column("label", _l("Name"), order=(Semester.name,), kind="link", phone="title"),
         Column("first_date", _l("First day"), order=(Semester.first_date,), kind="date"),
         Column("last_date", _l("Last day"), order=(Semester.last_date,), kind="date"),
     )
@@ -117,7 +118,7 @@ class SemesterView(RecordView):
     )
 
     def search_clause(self, text: str) -> ColumnElement[bool]:
-        return Semester.name.icontains(text, autoescape=True)
+        return queries.name_clause(text, Semester)
 
     def create(self, **typed: Any) -> Semester:
         return service.create_semester(self.session, actor=self.actor, **typed)

@@ -8,7 +8,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, String, Table
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..core.db import Base, Key, Tracked, metadata, one_of
-from ..core.translations import translated
+from ..core.translations import Named, translated
 
 if TYPE_CHECKING:
     from ..people.models import Club
@@ -19,7 +19,7 @@ class EventKind(StrEnum):
     klass = "class"
 
 
-class EventType(Tracked, Base):
+class EventType(Named, Tracked, Base):
     """What a session credit is good for: a kind of appointment or class."""
 
     __tablename__ = "enrollment_event_type"
@@ -35,16 +35,8 @@ class EventType(Tracked, Base):
     colour: Mapped[str | None] = mapped_column(String(7))
     active: Mapped[bool] = mapped_column(default=True)
 
-    @property
-    def label(self) -> str:
-        """The name in the reader's language."""
-        return translated(self, "name")
 
-    def __str__(self) -> str:
-        return self.label
-
-
-class ClassCategory(Tracked, Base):
+class ClassCategory(Named, Tracked, Base):
     """A service that class groups belong to, such as “Yoga” or “Swimming course”."""
 
     __tablename__ = "enrollment_class_category"
@@ -53,11 +45,8 @@ class ClassCategory(Tracked, Base):
     name: Mapped[str] = mapped_column(String(120), unique=True)
     active: Mapped[bool] = mapped_column(default=True)
 
-    def __str__(self) -> str:
-        return self.name
 
-
-class ActivityLevel(Tracked, Base):
+class ActivityLevel(Named, Tracked, Base):
     """How demanding a class is; a higher rank is a higher level."""
 
     __tablename__ = "enrollment_activity_level"
@@ -68,11 +57,8 @@ class ActivityLevel(Tracked, Base):
     rank: Mapped[int] = mapped_column("level_rank", default=1)
     active: Mapped[bool] = mapped_column(default=True)
 
-    def __str__(self) -> str:
-        return self.name
 
-
-class Semester(Tracked, Base):
+class Semester(Named, Tracked, Base):
     """A part of the year that courses run in."""
 
     __tablename__ = "enrollment_semester"
@@ -83,9 +69,6 @@ class Semester(Tracked, Base):
     first_date: Mapped[dt.date]
     last_date: Mapped[dt.date]
 
-    def __str__(self) -> str:
-        return self.name
-
 
 package_clubs = Table(
     "enrollment_package_club",
@@ -95,7 +78,7 @@ package_clubs = Table(
 )
 
 
-class Package(Tracked, Base):
+class Package(Named, Tracked, Base):
     """A number of sessions sold together. `price` is in minor units of `currency`; no clubs: sold at every club."""
 
     __tablename__ = "enrollment_package"
@@ -119,11 +102,6 @@ class Package(Tracked, Base):
     clubs: Mapped[list["Club"]] = relationship("Club", secondary=package_clubs, lazy="selectin", order_by="Club.name")
 
     @property
-    def label(self) -> str:
-        """The name in the reader's language."""
-        return translated(self, "name")
-
-    @property
     def about(self) -> str | None:
         """The description in the reader's language."""
         return translated(self, "description") if self.description else None
@@ -131,6 +109,3 @@ class Package(Tracked, Base):
     @property
     def club_ids(self) -> list[int]:
         return [club.id for club in self.clubs]
-
-    def __str__(self) -> str:
-        return self.label

@@ -1,9 +1,9 @@
 """Reads of the catalog."""
 
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from ..core.money import half_up
@@ -23,23 +23,8 @@ def active_event_types(session: Session) -> Sequence[EventType]:
 def search_event_types(
     session: Session, text: str, limit: int = 25, after: int | None = None
 ) -> list[EventType]:
-    """Active event types for a choice, by name; every word may also come from a translation.
-
-    A deployment has at most a few hundred event types, so they are matched here and not in the database.
-    """
-    names: dict[int, list[str]] = {}
-    for record_id, name in session.execute(
-        select(Translation.record_id, Translation.text).where(
-            Translation.record == EventType.__tablename__, Translation.field == "name"
-        )
-    ):
-        names.setdefault(record_id, []).append(name)
-    asked = asked_words(text)
-    found = []
-    for event_type in active_event_types(session):
-        words = words_of([event_type.name, *names.get(event_type.id, [])])
-        if all(any(word.startswith(part) for word in words) for part in asked):
-            found.append(event_type)
+    """Active event types for a choice, by name; every word may also come from a translation."""
+    found = _with_words(session, EventType, active_event_types(session), text)
     start = next((place + 1 for place, item in enumerate(found) if item.id == after), 0)
     return found[start : start + limit]
 
@@ -94,30 +79,40 @@ def search_packages(session: Session, text: str, limit: int = 25) -> Sequence[Pa
     return session.scalars(found.where(name_clause(text, Package)) if text else found).unique().all()
 
 
-Named = TypeVar("Named", ClassCategory, ActivityLevel, Semester)
-
-
 def search_class_categories(session: Session, text: str, limit: int = 25) -> Sequence[ClassCategory]:
     """Active class categories for a choice, by name."""
     categories = select(ClassCategory).where(ClassCategory.active).order_by(ClassCategory.name)
-    return _with_words(session, categories, text, limit)
+    return _with_words(session, ClassCategory, session.scalars(categories), text)[:limit]
 
 
 def search_activity_levels(session: Session, text: str, limit: int = 25) -> Sequence[ActivityLevel]:
     """Active activity levels for a choice, from the lowest."""
     levels = select(ActivityLevel).where(ActivityLevel.active).order_by(ActivityLevel.rank, ActivityLevel.name)
-    return _with_words(session, levels, text, limit)
+    return _with_words(session, ActivityLevel, session.scalars(levels), text)[:limit]
 
 
 def search_semesters(session: Session, text: str, limit: int = 25) -> Sequence[Semester]:
     """Semesters for a choice, the latest first."""
-    return _with_words(session, select(Semester).order_by(Semester.first_date.desc(), Semester.id), text, limit)
+    semesters = select(Semester).order_by(Semester.first_date.desc(), Semester.id)
+    return _with_words(session, Semester, session.scalars(semesters), text)[:limit]
 
 
-def _with_words(session: Session, statement: Select[Any], text: str, limit: int) -> list[Named]:
-    """The rows in which every word of the text begins a word of the name; there are at most some hundreds."""
+def _with_words(session: Session, model: Any, rows: Iterable[Any], text: str) -> list[Any]:
+    """The rows in which every word of the text begins a word of the name, in any language.
+
+    A deployment has at most a few hundred of each, so they are matched here and not in the database.
+    """
     asked = asked_words(text)
-    return [
-        row for row in session.scalars(statement)
-        if all(any(word.startswith(part) for word in words_of([row.name])) for part in asked)
-    ][:limit]
+    names: dict[int, list[str]] = {}
+    if asked:
+        told = select(Translation.record_id, Translation.text)
+        for key, name in session.execute(
+            told.where(Translation.record == model.__tablename__, Translation.field == "name")
+        ):
+            names.setdefault(key, []).append(name)
+    found = []
+    for row in rows:
+        words = words_of([row.name, *names.get(row.id, [])])
+        if all(any(word.startswith(part) for word in words) for part in asked):
+            found.append(row)
+    return found

@@ -5,26 +5,19 @@ from marshmallow import Schema, fields
 from ..core import money
 from ..core.web.inputs import Flag, Input, choice_field, key_field
 from .models import EventKind
-
-
-def translations_field() -> fields.Dict:
-    """Names in further languages."""
-    return fields.Dict(
-        keys=fields.String(),
-        values=fields.Dict(keys=fields.String(), values=fields.String(allow_none=True)),
-        metadata={"description": "{\"name\": {language: text}}; an empty text removes a translation"},
-    )
+from .name_fields import STAMPS, label_field, told_translations, translations_field
 
 
 class EventTypeSchema(Schema):
     example = {
-        "id": 4, "name": "Yoga", "label": "Yoga", "kind": "class", "duration_minutes": 60, "colour": "#1f6feb",
-        "active": True, "created_at": "2026-03-02T09:30:00+00:00", "updated_at": "2026-03-02T09:30:00+00:00",
+        "id": 4, "name": "Yoga", "label": "Yoga", "translations": {"name": {"de": "Joga"}}, "kind": "class",
+        "duration_minutes": 60, "colour": "#1f6feb", "active": True, **STAMPS,
     }
 
     id = fields.Integer(required=True)
     name = fields.String(required=True)
-    label = fields.String(required=True, metadata={"description": "The name in the caller's language"})
+    label = label_field()
+    translations = told_translations()
     kind = fields.String(required=True)
     duration_minutes = fields.Integer(required=True)
     colour = fields.String(required=True, allow_none=True)
@@ -46,14 +39,15 @@ class EventTypeInput(Input):
 
 class PackageSchema(Schema):
     example = {
-        "id": 2, "name": "Yoga ten", "label": "Yoga ten", "description": None, "event_type_id": 4, "sessions": 10,
-        "price": "150.00", "currency": "EUR", "valid_days": 180, "club_ids": [], "active": True,
-        "created_at": "2026-03-02T09:30:00+00:00", "updated_at": "2026-03-02T09:30:00+00:00",
+        "id": 2, "name": "Yoga ten", "label": "Yoga ten", "translations": {"name": {"de": "Zehnmal Joga"}},
+        "description": None, "event_type_id": 4, "sessions": 10, "price": "150.00", "currency": "EUR",
+        "valid_days": 180, "club_ids": [], "active": True, **STAMPS,
     }
 
     id = fields.Integer(required=True)
     name = fields.String(required=True)
-    label = fields.String(required=True, metadata={"description": "The name in the caller's language"})
+    label = label_field()
+    translations = told_translations()
     description = fields.String(required=True, allow_none=True)
     event_type_id = fields.Integer(required=True)
     sessions = fields.Integer(required=True)

@@ -4,7 +4,7 @@ The record itself keeps its name in the deployment's own language; the reader's 
 and falls back to it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import String, delete, select
@@ -39,9 +39,16 @@ def translated(item: Any, field: str) -> str:
     """The field in the reader's language, else as the record has it. One query per language and session."""
     own: str = getattr(item, field)
     session = object_session(item)
-    locale = reader_locale(session) if session else None
-    if session is None or not locale or item.id is None:
+    if session is None or item.id is None:
         return own
+    return text_for_reader(session, item.__tablename__, item.id, field) or own
+
+
+def text_for_reader(session: Session, record: str, key: int, field: str) -> str | None:
+    """The field of a record, named by its table, in the reader's language; None where nothing was given."""
+    locale = reader_locale(session)
+    if not locale:
+        return None
     cache = session.info.setdefault(_CACHE, {})
     if locale not in cache:
         rows = session.connection().execute(
@@ -50,19 +57,40 @@ def translated(item: Any, field: str) -> str:
             )
         )
         cache[locale] = {(row.record, row.record_id, row.field): row.text for row in rows}
-    return cache[locale].get((item.__tablename__, item.id, field)) or own
+    text: str | None = cache[locale].get((record, key, field))
+    return text
+
+
+class Named:
+    """Mixin: a record whose `name` can be translated."""
+
+    @property
+    def label(self) -> str:
+        """The name in the reader's language."""
+        return translated(self, "name")
+
+    def __str__(self) -> str:
+        return self.label
 
 
 def translations_of(session: Session, item: Any) -> dict[str, dict[str, str]]:
     """All translations of a record: field → locale → text."""
-    result: dict[str, dict[str, str]] = {}
+    return translations_of_all(session, [item]).get(item.id, {})
+
+
+def translations_of_all(session: Session, items: Sequence[Any]) -> dict[int, dict[str, dict[str, str]]]:
+    """All translations of records of one kind: key → field → locale → text."""
+    result: dict[int, dict[str, dict[str, str]]] = {}
     rows = session.execute(
-        select(Translation.field, Translation.locale, Translation.text)
-        .where(Translation.record == item.__tablename__, Translation.record_id == item.id)
+        select(Translation.record_id, Translation.field, Translation.locale, Translation.text)
+        .where(
+            Translation.record.in_({item.__tablename__ for item in items}),
+            Translation.record_id.in_([item.id for item in items]),
+        )
         .order_by(Translation.field, Translation.locale)
     )
     for row in rows:
-        result.setdefault(row.field, {})[row.locale] = row.text
+        result.setdefault(row.record_id, {}).setdefault(row.field, {})[row.locale] = row.text
     return result
 
 

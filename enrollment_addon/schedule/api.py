@@ -6,6 +6,7 @@ from typing import Any
 from flask import current_app, g
 from sqlalchemy import Select, select
 
+from ..catalog.languages import TranslatedApi
 from ..core.batches import Batch
 from ..core.db import require
 from ..core.web.access import MENU, authorize
@@ -43,7 +44,7 @@ from .service.close import KIND
 from .views import BookingView, SessionView
 
 
-class ClassGroupApi(writable(ClassGroupSchema, ClassGroupInput)):  # type: ignore[misc]
+class ClassGroupApi(TranslatedApi, writable(ClassGroupSchema, ClassGroupInput)):  # type: ignore[misc]
     resource = "class_groups"
     model = ClassGroup
     class_permission_name = "EnrollmentClassGroup"

@@ -1,6 +1,7 @@
 """What the calendar shows of a range of days: sessions as plain rows, in a bounded number of queries."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from ..catalog.models import EventType
 from ..core.errors import InvalidInput
 from ..core.scope import Actor
+from ..core.translations import text_for_reader
 from ..people.models import Club, TeamMember
 from .calc import SessionStatus
 from .models import ClassGroup, ScheduledSession, theirs
@@ -66,14 +68,22 @@ def shown_between(
         raise InvalidInput(_l("There are more than %(most)s sessions in this view. Please filter it."), most=MOST)
     types = {item.id: item for item in session.scalars(select(EventType))}
     taken = taken_of(session, [row.id for row in rows])
-    return [_shown(row, types[row.event_type_id], taken.get(row.id)) for row in rows]
+    return [_shown(row, _title(session, row, types), types[row.event_type_id], taken.get(row.id)) for row in rows]
+
+
+def _title(session: Session, row: Any, types: Mapping[int, EventType]) -> str:
+    """The class group, or the kind of appointment, in the reader's language."""
+    if row.class_group_id is None:
+        return types[row.event_type_id].label
+    return text_for_reader(session, ClassGroup.__tablename__, row.class_group_id, "name") or row.group_name
 
 
 def _rows(actor: Actor) -> Any:
     return (
         select(
             ScheduledSession.id, ScheduledSession.starts_at, ScheduledSession.ends_at, ScheduledSession.status,
-            ScheduledSession.event_type_id, ScheduledSession.room, ScheduledSession.capacity,
+            ScheduledSession.event_type_id, ScheduledSession.class_group_id, ScheduledSession.room,
+            ScheduledSession.capacity,
             ClassGroup.name.label("group_name"), ClassGroup.colour, Club.name.label("club"), Club.timezone,
             TeamMember.name.label("instructor"), theirs(ScheduledSession, actor).label("own"),
         )
@@ -83,10 +93,10 @@ def _rows(actor: Actor) -> Any:
     )
 
 
-def _shown(row: Any, event_type: EventType, taken: Any) -> Shown:
+def _shown(row: Any, title: str, event_type: EventType, taken: Any) -> Shown:
     zone = ZoneInfo(row.timezone)
     return Shown(
-        id=row.id, title=row.group_name or event_type.label,
+        id=row.id, title=title,
         starts=row.starts_at.astimezone(zone), ends=row.ends_at.astimezone(zone),
         status=SessionStatus(row.status), colour=row.colour or event_type.colour, club=row.club,
         instructor=row.instructor or "", room=row.room or "", capacity=row.capacity,

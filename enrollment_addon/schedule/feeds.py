@@ -130,7 +130,7 @@ def _subject(
         return member.name, ScheduledSession.team_member_id == member.id, *always
     if feed.class_group_id is not None:
         group = session.get_one(ClassGroup, feed.class_group_id)
-        return group.name, ScheduledSession.class_group_id == group.id, *always
+        return group.label, ScheduledSession.class_group_id == group.id, *always
     client = session.get_one(Client, feed.client_id)
     if client.erased_at or client.merged_into_id:
         raise NotFound

@@ -9,11 +9,13 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement
 
+from ..catalog.languages import IN_LANGUAGES, TranslatedView
+from ..catalog.queries import name_clause
 from ..core import money
 from ..core.web import render
 from ..core.web.filters import Filter
 from ..core.web.forms import Flag, Form, Input, StringField, form_for
-from ..core.web.views import Column, RecordView
+from ..core.web.views import Column
 from . import queries, service
 from .forms import SLOTS, slot_members, slots_of, when
 from .labels import WEEKDAYS
@@ -37,7 +39,7 @@ def _text(label: Any, **options: Any) -> StringField:
     return StringField(label, **options)
 
 
-class ClassGroupView(RecordView):
+class ClassGroupView(TranslatedView):
     """Weekly classes and courses; their sessions are made from them."""
 
     route_base = "/enrollment/class-groups"
@@ -46,11 +48,11 @@ class ClassGroupView(RecordView):
     list_title = _l("Class groups")
     singular = _l("Class group")
     add_label = _l("New class group")
-    search_placeholder = _l("Name")
+    search_placeholder = _l("Name in any language")
     empty_text = _l("A class group is a weekly class or course. Its sessions appear in the schedule by themselves.")
     load = queries.GROUP_PARTS
     columns = (
-        Column("name", _l("Name"), order=(ClassGroup.name,), kind="link", phone="title"),
+        Column("label", _l("Name"), order=(ClassGroup.name,), kind="link", phone="title"),
         Column("times", _l("Times"), value=times_of),
         Column("club", _l("Club"), value=lambda g: g.club.name),
         Column("team_member", _l("Instructor"), value=lambda g: g.team_member.name if g.team_member else ""),
@@ -90,11 +92,12 @@ class ClassGroupView(RecordView):
     edit_inputs = (Input("name", _l("Name")), *_common)
 
     def _init_forms(self) -> None:
-        """The generated forms, with the weekly times."""
+        """The generated forms, with the weekly times and the names in other languages."""
         new = form_for(ClassGroup, self.inputs, name="ClassGroupForm")
         changed = form_for(ClassGroup, self.edit_inputs, name="ClassGroupForm")
-        self.add_form = type("ClassGroupAdd", (new,), slot_members())
-        self.edit_form = type("ClassGroupEdit", (changed,), slot_members())
+        names = self.language_fields()
+        self.add_form = type("ClassGroupAdd", (new,), {**slot_members(), **names})
+        self.edit_form = type("ClassGroupEdit", (changed,), {**slot_members(), **names})
         self.groups = (
             (None, ("name", "club_id", "event_type_id", "team_member_id", "room", "capacity")),
             (_l("Time of the week"), ("weekday_1", "time_1", "minutes_1")),
@@ -102,15 +105,17 @@ class ClassGroupView(RecordView):
              tuple(f"{name}_{n}" for n in range(2, SLOTS + 1) for name in ("weekday", "time", "minutes"))),
             (_l("Runs"), ("semester_id", "first_date", "last_date")),
             (_l("More"), ("category_id", "level_id", "dropin_price", "colour", "active", "confirm_overlap")),
+            (IN_LANGUAGES, tuple(names)),
         )
 
     def search_clause(self, text: str) -> ColumnElement[bool]:
-        return ClassGroup.name.icontains(text, autoescape=True)
+        return name_clause(text, ClassGroup)
 
     def prefilled(self) -> dict[str, Any]:
         return {"capacity": 10, "active": True, "colour": "#2f6f9f", "minutes_1": 60}
 
     def fill(self, form: Form, item: ClassGroup) -> None:
+        super().fill(form, item)
         for n, slot in enumerate(item.slots[:SLOTS], start=1):
             form._fields[f"weekday_{n}"].data = str(slot.weekday)
             form._fields[f"time_{n}"].data = slot.starts_at_time

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from ..core.batches import Batch
 from ..core.db import Base, Key, Tracked, UtcDateTime, one_of, user_key
 from ..core.scope import Actor, Reach, client_model, reach_of, scoped
+from ..core.translations import Named
 from ..people.models import Client, Club, Participant, TeamMember, team_member_clubs
 from .calc import BookingState, EffectKind, Pays, SessionKind, SessionStatus
 
@@ -55,7 +56,7 @@ def _keeps_reach(item: Any, actor: Actor) -> bool:
 
 
 @scoped
-class ClassGroup(Tracked, Base):
+class ClassGroup(Named, Tracked, Base):
     """A weekly class or course; its slots say when. `dropin_price` is in minor units of the club's currency."""
 
     __tablename__ = "enrollment_class_group"
@@ -119,9 +120,6 @@ class ClassGroup(Tracked, Base):
 
     def keeps_reach(self, actor: Actor) -> bool:
         return _keeps_reach(self, actor)
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class ClassGroupSlot(Base):
@@ -214,7 +212,7 @@ class ScheduledSession(Tracked, Base):
     @property
     def label(self) -> str:
         """What is on: the class group, or the kind of appointment."""
-        return self.group.name if self.group else self.event_type.label
+        return self.group.label if self.group else self.event_type.label
 
     @property
     def ended_with_its_booking(self) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, sele
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from ..billing.models import Charge, ChargeStatus
+from ..catalog.queries import name_clause as group_name_clause
 from ..core import clock
 from ..core.db import key_list
 from ..credits.models import CreditLot
@@ -216,8 +217,8 @@ def between_days(session: Session, first: dt.date | None, after: dt.date | None)
 
 
 def name_clause(text: str) -> ColumnElement[bool]:
-    """Sessions of class groups whose name contains the text."""
-    named = select(ClassGroup.id).where(ClassGroup.name.icontains(text, autoescape=True))
+    """Sessions of class groups whose name, in any language, contains the text."""
+    named = select(ClassGroup.id).where(group_name_clause(text, ClassGroup))
     return ScheduledSession.class_group_id.in_(named)
 
 
@@ -243,5 +244,5 @@ def search_class_groups(
     """Active class groups for a choice, by name."""
     statement = select(ClassGroup).where(ClassGroup.active).options(*GROUP_PARTS, lazyload(ClassGroup.slots))
     if text:
-        statement = statement.where(ClassGroup.name.icontains(text, autoescape=True))
+        statement = statement.where(group_name_clause(text, ClassGroup))
     return session.scalars(statement.order_by(ClassGroup.name, ClassGroup.id).limit(limit)).unique().all()

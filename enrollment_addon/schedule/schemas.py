@@ -8,6 +8,7 @@ from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from marshmallow import Schema, fields, validate
 
+from ..catalog.name_fields import label_field, told_translations, translations_field
 from ..core import money
 from ..core.batches import BatchState
 from ..core.errors import InvalidInput
@@ -41,7 +42,8 @@ def _first(name: str) -> Any:
 
 class ClassGroupSchema(Schema):
     example = {
-        "id": 3, "name": "Evening yoga", "category_id": 1, "level_id": 2, "club_id": 1, "room": "Hall",
+        "id": 3, "name": "Evening yoga", "label": "Evening yoga", "translations": {"name": {"de": "Joga am Abend"}},
+        "category_id": 1, "level_id": 2, "club_id": 1, "room": "Hall",
         "team_member_id": 5, "event_type_id": 4, "semester_id": None, "weekday": 2, "starts_at_time": "18:00:00",
         "duration_minutes": 60, "slots": [{"weekday": 2, "starts_at_time": "18:00:00", "duration_minutes": 60}],
         "first_date": "2026-03-02", "last_date": None, "capacity": 12, "dropin_price": "15.00", "currency": "EUR",
@@ -50,6 +52,8 @@ class ClassGroupSchema(Schema):
 
     id = fields.Integer(required=True)
     name = fields.String(required=True)
+    label = label_field()
+    translations = told_translations()
     category_id = fields.Integer(required=True, allow_none=True)
     level_id = fields.Integer(required=True, allow_none=True)
     club_id = fields.Integer(required=True)
@@ -88,6 +92,7 @@ class ClassGroupInput(Input):
     }
 
     name = fields.String(required=True)
+    translations = translations_field()
     category_id = key_field(allow_none=True)
     level_id = key_field(allow_none=True)
     club_id = key_field(required=True)

@@ -10,7 +10,7 @@ from babel.messages.mofile import write_mo
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.rest.conftest import BASE, Caller, Town
+from tests.rest.conftest import BASE, Caller, Town, wrong_fields
 
 pytestmark = pytest.mark.databases("sqlite")
 
@@ -62,14 +62,29 @@ def test_a_browser_keeps_the_language_its_person_chose(
     assert english["error"]["message"] == "This record was not found."
 
 
-def test_names_come_in_the_readers_language_and_stay_as_they_were_typed(owner: Caller) -> None:
-    made = owner.made(
-        "/event_types/", {"name": "Swimming", "translations": {"name": {"de": "Schwimmen", "es": "Natación"}}}
-    )
-    path = f"/event_types/{made['id']}"
-    for language, label in (("de", "Schwimmen"), ("es", "Natación"), ("fr", "Swimming"), ("en", "Swimming")):
-        found = owner.result(path, _l_=language)
-        assert (found["name"], found["label"]) == ("Swimming", label)
-        assert [t["label"] for t in owner.get("/event_types/", _l_=language).get_json()["result"]] == [label]
-    assert owner.put(path, {"translations": {"name": {"de": ""}}}).status_code == 200
-    assert owner.result(path, _l_="de")["label"] == "Swimming"
+def test_names_come_in_the_readers_language_and_stay_as_they_were_typed(owner: Caller, town: Town) -> None:
+    names = {"de": "Schwimmen", "es": "Natación"}
+    days = {"first_date": "2026-02-01", "last_date": "2026-06-30"}
+    slot = {"weekday": 0, "starts_at_time": "17:00", "duration_minutes": 60}
+    package = {"event_type_id": town.yoga, "sessions": 10, "price": "100.00", "currency": "EUR"}
+    group = {"club_id": town.north, "event_type_id": town.yoga, **slot}
+    for kind, more in (
+        ("event_types", {}), ("packages", package), ("class_categories", {}), ("activity_levels", {"rank": 1}),
+        ("semesters", days), ("class_groups", group),
+    ):
+        made = owner.made(f"/{kind}/", {"name": "Swimming", "translations": {"name": names}, **more})
+        path = f"/{kind}/{made['id']}"
+        assert made["translations"] == {"name": names}, kind
+        for language, label in (("de", "Schwimmen"), ("es", "Natación"), ("fr", "Swimming"), ("en", "Swimming")):
+            found = owner.result(path, _l_=language)
+            assert (found["name"], found["label"], found["translations"]) == ("Swimming", label, {"name": names}), kind
+            listed = {t["id"]: t for t in owner.get(f"/{kind}/", _l_=language).get_json()["result"]}
+            assert listed[made["id"]] == found, kind
+        put = owner.put(path, {"translations": {"name": {"de": ""}}})
+        assert put.get_json()["result"]["translations"] == {"name": {"es": "Natación"}}, kind
+        assert owner.result(path, _l_="de")["label"] == "Swimming"
+        assert "translations" in wrong_fields(owner.put(path, {"translations": {"colour": {"de": "rot"}}})), kind
+    theirs = f"(filters:!((col:class_group_id,opr:eq,value:{made['id']})))"
+    [lesson, *_more] = owner.get("/sessions/", _l_="es", q=theirs).get_json()["result"]
+    assert lesson["name"] == "Natación", "sessions are called as their group"
+    assert owner.delete(f"/class_groups/{lesson['class_group_id']}").status_code == 200

@@ -15,11 +15,13 @@ from ...core.errors import InvalidInput
 from ...core.fields import Rule, Wrong, clean, flag, text, whole
 from ...core.holders import Finder, Holders, delete_unheld
 from ...core.scope import Actor
+from ...core.translations import set_translations
 from ..models import ActivityLevel, ClassCategory, Semester
+from .names import forget_translations, translations
 
 Record = TypeVar("Record", ClassCategory, ActivityLevel, Semester)
 _NAME_TAKEN = _l("There is already a record with this name.")
-_name = text(120, required=True)
+_NAMES = {"name": text(120, required=True), "translations": translations({"name": 120})}
 
 
 def _day(value: Any) -> dt.date:
@@ -48,6 +50,7 @@ class _Kind(Generic[Record]):
     def delete(self, session: Session, id: int, actor: Actor) -> None:
         item = require(session, self.model, id, lock=True)
         self.holders.refuse(session, id)
+        forget_translations(session, self.model, id)
         delete_unheld(session, item)
         record_event(session, actor=actor, verb=f"delete_{self.name}", record=self.name, record_id=id)
 
@@ -55,12 +58,15 @@ class _Kind(Generic[Record]):
         taken = session.scalars(select(self.model.id).where(self.model.name == values.get("name"))).first()
         if taken is not None and taken != item.id:
             raise InvalidInput(fields={"name": _NAME_TAKEN})
-        for name, value in values.items():
-            setattr(item, name, value)
+        names = values.get("translations", {})
+        for name in values.keys() - {"translations"}:
+            setattr(item, name, values[name])
         if isinstance(item, Semester) and item.last_date < item.first_date:
             raise InvalidInput(fields={"last_date": _l("The last day comes before the first.")})
         session.add(item)
         flush_unique(session, self.model.__table__, {"name": _NAME_TAKEN})  # type: ignore[arg-type]
+        set_translations(session, item, names)
+        session.flush()
         record_event(
             session, actor=actor, verb=f"{verb}_{self.name}", record=self.name, record_id=item.id,
             fields=sorted(values),
@@ -68,12 +74,12 @@ class _Kind(Generic[Record]):
         return item
 
 
-_categories = _Kind(ClassCategory, "class_category", {"name": _name, "active": flag}, ("name",))
+_categories = _Kind(ClassCategory, "class_category", {**_NAMES, "active": flag}, ("name",))
 _levels = _Kind(
-    ActivityLevel, "activity_level", {"name": _name, "rank": whole(1, 1000), "active": flag}, ("name",)
+    ActivityLevel, "activity_level", {**_NAMES, "rank": whole(1, 1000), "active": flag}, ("name",)
 )
 _semesters = _Kind(
-    Semester, "semester", {"name": _name, "first_date": _day, "last_date": _day}, ("name", "first_date", "last_date")
+    Semester, "semester", {**_NAMES, "first_date": _day, "last_date": _day}, ("name", "first_date", "last_date")
 )
 
 

@@ -70,6 +70,7 @@ def writable(schema: type[Schema], create: type[Schema], update: type[Schema] | 
                    refusals=(404, 409), idempotent=True)
         def post(self, data: dict[str, Any]) -> Any:
             item = self.find(str(self.once(lambda: self.create(**data))))
+            self.prepare([item])
             return self.result(self.dump(item), 201, id=item.id)
 
         @operation("/<pk>", "PUT", summary="Change the named fields", permission="edit", body=changed,
@@ -77,6 +78,7 @@ def writable(schema: type[Schema], create: type[Schema], update: type[Schema] | 
         def put(self, pk: str, data: dict[str, Any]) -> Any:
             self.once(lambda: self.change(key_of(pk), **data))
             item = self.find(pk)
+            self.prepare([item])
             return self.result(self.dump(item), id=item.id)
 
         @operation("/<pk>", "DELETE", summary="Delete a record that nothing uses", permission="delete",

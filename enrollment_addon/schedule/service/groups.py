@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from ...catalog.models import ActivityLevel, ClassCategory, EventType, Semester
+from ...catalog.service.names import forget_translations, translations
 from ...core import clock, money
 from ...core.audit import record_event
 from ...core.db import require
@@ -16,6 +17,7 @@ from ...core.errors import InUse, InvalidInput
 from ...core.fields import Wrong, clean, colour, date, flag, key, text, whole
 from ...core.holders import delete_unheld
 from ...core.scope import Actor
+from ...core.translations import set_translations
 from ...people.models import Club, TeamMember
 from ..calc import SessionStatus
 from ..models import ClassGroup, ClassGroupSlot
@@ -79,6 +81,7 @@ _RULES = {
     "colour": colour,
     "active": flag,
     "slots": _slots,
+    "translations": translations({"name": 120}),
     **_SLOT_RULES,
 }
 _REFERENCES: Mapping[str, Any] = {
@@ -98,7 +101,7 @@ def create_class_group(
     Raises: InvalidInput, NotFound for a club or another record that isn't there or out of reach, GroupOverlap.
     """
     values = clean(fields, _RULES, required=("name", "club_id", "event_type_id"))
-    slots = _slots_in(values, ())
+    slots, names = _slots_in(values, ()), values.pop("translations", {})
     if not slots:
         raise InvalidInput(fields={"slots": _l("Say at least one weekday and time.")})
     club = _check(session, values, values["club_id"])
@@ -108,6 +111,7 @@ def create_class_group(
     _check_dates(group)
     session.add(group)
     session.flush()
+    set_translations(session, group, names)
     record_event(session, actor=actor, verb="create_class_group", record="class_group", record_id=group.id)
     generate_sessions(session, actor=actor, class_group_ids=[group.id])
     if not confirm_overlap:
@@ -124,7 +128,7 @@ def update_class_group(
     """
     group = require(session, ClassGroup, id, lock=True)
     values = clean(changed_fields, _RULES)
-    slots = _slots_in(values, group.slots)
+    slots, names = _slots_in(values, group.slots), values.pop("translations", {})
     if slots is not None and not slots:
         raise InvalidInput(fields={"slots": _l("Say at least one weekday and time.")})
     if values.get("club_id", group.club_id) != group.club_id:
@@ -142,6 +146,7 @@ def update_class_group(
         group.slots = []
         session.flush()
         group.slots = [ClassGroupSlot(**slot) for slot in slots]
+    set_translations(session, group, names)
     session.flush()
     record_event(
         session, actor=actor, verb="update_class_group", record="class_group", record_id=id,
@@ -181,6 +186,7 @@ def delete_class_group(session: Session, *, id: int, actor: Actor) -> None:
     ).first():
         raise InUse(holders=_l("past or cancelled sessions"))
     connection.execute(delete(sessions).where(own))
+    forget_translations(session, ClassGroup, id)
     delete_unheld(session, group)
     record_event(session, actor=actor, verb="delete_class_group", record="class_group", record_id=id)
 

@@ -1,5 +1,6 @@
 """Lists: whatever the URL says, a person sees their own rows, in bounded pages, and nobody else's search."""
 
+import datetime as dt
 import itertools
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +9,9 @@ from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from enrollment_addon.core import clock
 from enrollment_addon.core.web.views import RecordView
 from tests import factories
 from tests.core.web.conftest import AsUser, Visitor, World, content
@@ -174,20 +175,37 @@ def test_options_come_in_pages(world: World, session: Session, as_user: AsUser) 
 
 
 @pytest.mark.databases("sqlite")
-def test_event_types_are_found_and_shown_in_the_language_of_the_reader(
-    app: Flask, world: World, as_user: AsUser
-) -> None:
-    owner = as_user("owner")
-    typed = {"name": "Dancing", "kind": "class", "duration_minutes": 60, "active": "y", "name_in_de": "Tanzkurs"}
-    assert owner.post("/enrollment/event-types/add", typed).status_code == 302
+def test_names_are_found_and_shown_in_the_language_of_the_reader(world: World, as_user: AsUser) -> None:
+    owner, named = as_user("owner"), {"name": "Dancing", "active": "y", "name_in_de": "Tanzkurs"}
+    group = {
+        "club_id": world.own["ClubView"], "event_type_id": world.own["EventTypeView"], "capacity": 5,
+        "weekday_1": clock.today("Europe/Berlin").weekday(), "time_1": "12:00", "minutes_1": 60,
+    }
+    days = {"first_date": "2026-02-01", "last_date": "2026-06-30"}
+    kinds: dict[str, dict[str, Any]] = {
+        "event-types": {"kind": "class", "duration_minutes": 60}, "class-categories": {},
+        "activity-levels": {"rank": 1}, "semesters": days, "class-groups": group,
+    }
 
-    def found(text: str, where: FlaskClient) -> list[str]:
-        return [i["text"] for i in where.get(f"/enrollment/options/event_types?q={text}").get_json()["results"]]
+    def found(kind: str, text: str) -> list[str]:
+        answer = owner.get(f"/enrollment/options/{kind.replace('-', '_')}?q={text}")
+        return [i["text"] for i in answer.get_json()["results"]]
 
-    assert found("danc", owner.http) == found("tanz", owner.http) == ["Dancing"]
-    assert len(rows(owner.get("/enrollment/event-types/list/?search=Tanz"))) == 1
-    owner.http.get("/lang/de")
-    assert found("danc", owner.http) == found("tanz", owner.http) == ["Tanzkurs"]
-    assert "Tanzkurs" in rows(owner.get("/enrollment/event-types/list/?search=danc"))[0]
-    owner.http.get("/lang/fr")
-    assert found("danc", owner.http) == ["Dancing"], "without a translation the own name is shown"
+    for kind, more in kinds.items():
+        made = owner.post(f"/enrollment/{kind}/add", {**named, **more})
+        assert made.status_code == 302, kind
+        key = made.location.rsplit("/", 1)[1]
+        assert 'value="Tanzkurs"' in owner.get(f"/enrollment/{kind}/edit/{key}").text, "the form has it again"
+        assert found(kind, "danc") == found(kind, "tanz") == ["Dancing"], kind
+        assert len(rows(owner.get(f"/enrollment/{kind}/list/?search=Tanz"))) == 1, kind
+    owner.get("/lang/de")
+    for kind in kinds:
+        assert found(kind, "danc") == found(kind, "tanz") == ["Tanzkurs"], kind
+        assert "Tanzkurs" in rows(owner.get(f"/enrollment/{kind}/list/?search=danc"))[0], kind
+    first = clock.today("Europe/Berlin")
+    shown = owner.get(f"/enrollment/schedule/events?start={first}&end={first + dt.timedelta(days=8)}").get_json()
+    assert {"Tanzkurs"} <= {event["title"] for event in shown}
+    assert "Dancing" not in {event["title"] for event in shown}
+    owner.get("/lang/fr")
+    for kind in kinds:
+        assert found(kind, "danc") == ["Dancing"], "without a translation the own name is shown"
