@@ -17,7 +17,10 @@ from .schemas import CalendarLinkInput, CalendarLinkMade, CalendarLinkSchema
 
 
 class CalendarLinkApi(RecordApi):
-    """The links that the caller may change; the secret of one is told only when it is made."""
+    """The links that the caller may change; the secret of one is told only when it is made.
+
+    Making one takes no Idempotency-Key: its first answer would have to be kept, and the secret in it is kept nowhere.
+    """
 
     resource = "calendar_links"
     model = CalendarFeed
@@ -47,7 +50,7 @@ class CalendarLinkApi(RecordApi):
         return self.result({**self.dump(made), "url": url}, 201, id=made.id)
 
     @operation("/<pk>", "DELETE", summary="Let a link stop working", permission="manage_calendar_links", menu=MENU,
-               answers={200: None}, refusals=(404,))
+               answers={200: None}, refusals=(404, 409), idempotent=True)
     def delete(self, pk: str) -> Any:
-        self.work(lambda: feeds.end_feed(self.session, feed_id=key_of(pk), actor=self.actor))
+        self.once(lambda: feeds.end_feed(self.session, feed_id=key_of(pk), actor=self.actor))
         return self.result({})

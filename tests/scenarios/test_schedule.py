@@ -180,8 +180,37 @@ def test_a_week_is_closed_and_opened_again_and_an_appointment_made(
         event_type_id=people.yoga, starts_at="2026-03-05T10:00", pays="charge", amount="30.00",
     )
     assert "Charge" in ana.get(made.location).text
+    last = rows(app, Booking)[-1]["id"]
+    assert "It is cancelled too." in ana.get(f"/enrollment/sessions/cancel_booking/{last}").text
     assert "€30.00" in ana.get(f"/enrollment/clients/show/{people.clients[5]}").text
     assert_ledger_is_consistent(app)
+
+
+@pytest.mark.databases("sqlite")
+def test_double_bookings_are_asked_about_first(ana: FlaskClient, app: Flask, people: Studio) -> None:
+    """Of an instructor by the pattern of a class group, of a participant by a place from the waitlist."""
+    make_group(ana, people, capacity="1", team_member_id=people.jonas)
+    beside = {"club_id": people.uptown, "event_type_id": people.yoga, "team_member_id": people.jonas,
+              **GROUP, "name": "Beside", "time_1": "18:30"}
+    asked = post(ana, "/enrollment/class-groups/add", 422, **beside)
+    assert "overlap with others of Jonas Weber: 12" in asked.text
+    assert 'value="Beside"' in asked.text, "what was typed is still there"
+    post(ana, "/enrollment/class-groups/add", confirm_overlap="y", **beside)
+
+    full, other = (row["id"] for row in rows(app, ScheduledSession)[::12])
+    holder, waiter = people.clients[:2]
+    for client, session_id in ((holder, full), (waiter, full), (waiter, other)):
+        post(ana, f"/enrollment/sessions/book/{session_id}?client_id={client}", participant_id=own(app, client),
+             pays="nothing")
+    place, waiting, _other = (b["id"] for b in rows(app, Booking))
+    post(ana, f"/enrollment/sessions/cancel_booking/{place}", give_back="auto")
+    assert [b["state"] for b in rows(app, Booking)] == ["cancelled", "waitlisted", "booked"], "passed over"
+    roster, take = f"/enrollment/sessions/show/{full}", f"/enrollment/sessions/take_place/{waiting}"
+    question = tap(ana, roster, take, 409)
+    assert "Give Maya 01 Fischer the place?" in question.text
+    assert 'name="confirm_overlap" value="1"' in question.text
+    tap(ana, roster, take, confirm_overlap="1")
+    assert [b["state"] for b in rows(app, Booking)] == ["cancelled", "booked", "booked"]
 
 
 @pytest.mark.databases("sqlite")
