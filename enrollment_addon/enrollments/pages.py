@@ -324,14 +324,9 @@ class VerbPages:
             return done
         item = self._item(pk)
         plan = service.undo_plan(self.session, enrollment_id=item.id)
-        told = details_of({"sessions": plan.sessions, "charged": plan.owed, "currency": item.currency})
-        if plan.sessions and plan.until:
-            told.append(_("good until %(date)s", date=render.date(plan.until)))
-        lost = [_("Cancelled bookings are not made again.")] if plan.bookings else []
-        lost += [_("The pause %(days)s is not brought back.", days=span(pause)) for pause in plan.pauses]
         return self._ask(
             item, form, title=_("Undo the last step?"), submit_label=_("Undo"), facts=[],
-            sentence=" ".join(filter(None, (" · ".join(told), *lost))),
+            sentence=_undo_sentence(plan, item.currency),
         )
 
     @expose("/delete/<pk>", methods=["GET", "POST"])
@@ -365,6 +360,7 @@ class VerbPages:
         )
         return done or self._ask(
             self._item(pk), form, title=_("Restore %(name)s?", name=_called(item)), submit_label=_("Restore"), facts=[],
+            sentence=_undo_sentence(service.restore_plan(self.session, enrollment_id=item.id), item.currency),
         )
 
 
@@ -379,6 +375,16 @@ def _called(item: Enrollment) -> str:
 
 def _money(item: Enrollment, minor: int) -> str:
     return render.amount(minor, item.currency)
+
+
+def _undo_sentence(plan: service.UndoPlan, currency: str) -> str:
+    """What comes back, and what does not."""
+    told = details_of({"sessions": plan.sessions, "charged": plan.owed, "currency": currency})
+    if plan.sessions and plan.until:
+        told.append(_("good until %(date)s", date=render.date(plan.until)))
+    lost = [_("Cancelled bookings are not made again.")] if plan.bookings else []
+    lost += [_("The pause %(days)s is not brought back.", days=span(pause)) for pause in plan.pauses]
+    return " ".join(filter(None, (" · ".join(told), *lost)))
 
 
 def _cancel_sentence(left: int, bookings: int) -> str:

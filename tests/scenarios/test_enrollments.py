@@ -289,6 +289,8 @@ def test_of_three_enrollments_the_desk_chooses_which_pays_and_books_again_after_
     assert "It was renewed already: enrollment 4" in desk.get(f"/enrollment/enrollments/renew/{third['id']}").text
     post("/enrollment/enrollments/delete/4", reason="Twice")
     assert "Renewed by" not in desk.get(finished).text
+    asked = desk.get("/enrollment/enrollments/restore/4").text
+    assert "€150.00 charged · 10 sessions are back · good until" in asked, "as the undo says it"
 
 
 @pytest.mark.databases("sqlite")

@@ -13,9 +13,9 @@ from .pauses import (
     turn_pause,
     turn_pauses,
 )
-from .remove import delete_enrollment, restore_enrollment
+from .remove import UndoPlan, delete_enrollment, restore_enrollment, restore_plan
 from .sessions import update_sessions
-from .undo import UndoPlan, undo_enrollment, undo_plan
+from .undo import undo_enrollment, undo_plan
 
 __all__ = [
     "PauseLimits",
@@ -31,6 +31,7 @@ __all__ = [
     "pause_enrollment",
     "renew_enrollment",
     "restore_enrollment",
+    "restore_plan",
     "resume_enrollment",
     "settle_attendance",
     "tell_voided",

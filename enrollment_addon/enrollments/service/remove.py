@@ -1,11 +1,13 @@
 """Deleting an enrollment that should not have been, and bringing it back."""
 
 import datetime as dt
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from ...billing.service import lock_account
 from ...core import clock, money
+from ...core.db import require
 from ...core.fields import reason_of
 from ...core.scope import Actor
 from ...schedule.hooks import policy
@@ -62,6 +64,16 @@ def restore_enrollment(
     """
     reason = reason_or_none(reason)
     item = lock(session, enrollment_id, deleted=True)
+    deletion = _deletion(session, item)
+    item.deleted_at, deletion.undone_at = None, clock.now()
+    session.flush()
+    given_back(session, item, deletion, actor=actor)
+    note(session, item, "restore_enrollment", Status(item.status), actor=actor, reason=reason)
+    return item
+
+
+def _deletion(session: Session, item: Enrollment) -> EnrollmentChange:
+    """The step that deleted an enrollment. Raises: NotDeleted, RestoreTooLate."""
     if item.deleted_at is None:
         raise NotDeleted
     if clock.now() - item.deleted_at > dt.timedelta(days=queries.RESTORE_DAYS):
@@ -69,11 +81,34 @@ def restore_enrollment(
     deletion = queries.last_change(session, item.id)
     assert deletion is not None, "a deletion is a step"
     assert deletion.verb == "delete_enrollment", "nothing follows a deletion"
-    item.deleted_at, deletion.undone_at = None, clock.now()
-    session.flush()
-    given_back(session, item, deletion, actor=actor)
-    note(session, item, "restore_enrollment", Status(item.status), actor=actor, reason=reason)
-    return item
+    return deletion
+
+
+@dataclass(frozen=True)
+class UndoPlan:
+    """What an undo would do: which step it takes back, and the sessions (good until a day) and money that come
+    with it. Bookings and pauses, by their first and last days, are gone."""
+
+    verb: str
+    sessions: int
+    until: dt.date | None
+    owed: int
+    bookings: int
+    pauses: list[dict[str, str]]
+
+
+def plan_of(session: Session, item: Enrollment, step: EnrollmentChange) -> UndoPlan:
+    """What taking back a step would do now."""
+    return UndoPlan(
+        step.verb, queries.voided_by(session, step), end_again(item), owed_again(step),
+        step.details.get("bookings", 0), step.details.get("pauses", []),
+    )
+
+
+def restore_plan(session: Session, *, enrollment_id: int) -> UndoPlan:
+    """What restoring would do, without doing it. Raises: NotFound, NotDeleted, RestoreTooLate."""
+    item = require(session, Enrollment, enrollment_id)
+    return plan_of(session, item, _deletion(session, item))
 
 
 def owed_again(step: EnrollmentChange) -> int:

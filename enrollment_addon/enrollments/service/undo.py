@@ -1,8 +1,5 @@
 """Taking back the end of an enrollment, as long as nothing later depends on it."""
 
-import datetime as dt
-from dataclasses import dataclass
-
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Session
 
@@ -14,33 +11,16 @@ from .. import queries
 from ..calc import Status
 from ..errors import NothingToUndo, StillNeeded
 from ..models import Enrollment, EnrollmentChange
-from .remove import end_again, given_back, owed_again
+from .remove import UndoPlan, given_back, plan_of
 from .steps import lock, note, once
 
 UNDOABLE = ("cancel_enrollment", "complete_enrollment", "auto_complete_enrollment")
 
 
-@dataclass(frozen=True)
-class UndoPlan:
-    """What an undo would do: which step it takes back, and the sessions (good until a day) and money that come
-    with it. Bookings and pauses, by their first and last days, are gone."""
-
-    verb: str
-    sessions: int
-    until: dt.date | None
-    owed: int
-    bookings: int
-    pauses: list[dict[str, str]]
-
-
 def undo_plan(session: Session, *, enrollment_id: int) -> UndoPlan:
     """What an undo would do, without doing it. Raises: NotFound, NothingToUndo, StillNeeded."""
     item = require(session, Enrollment, enrollment_id)
-    step = _step(session, item)
-    return UndoPlan(
-        step.verb, queries.voided_by(session, step), end_again(item), owed_again(step),
-        step.details.get("bookings", 0), step.details.get("pauses", []),
-    )
+    return plan_of(session, item, _step(session, item))
 
 
 def undo_enrollment(
