@@ -350,8 +350,16 @@ def test_new_rows_cannot_point_to_what_is_out_of_reach(
              "duration_minutes": 60},
         ),
     }
-    closed_there = person.post("/closures/", {"session_ids": [town.bob.session], "reason": "X"})
-    assert refusal(closed_there) == (422, "nothing_to_close")
+    theirs = owner.made("/sessions/", {"club_id": town.south, "event_type_id": town.yoga, "starts_at": starts_at})["id"]
+    owner.made("/bookings/", {"client_id": town.ann.client, "participant_id": town.ann.participant,
+                              "session_id": theirs, "pay_with": "nothing"})
+    for there in (
+        {"session_ids": [town.bob.session]}, {"session_ids": [theirs]},
+        {"club_id": town.south, "first_date": starts_at[:10], "last_date": starts_at[:10]},
+    ):
+        closed_there = person.post("/closures/", {**there, "reason": "X"})
+        assert refusal(closed_there)[1] in ("nothing_to_close", "not_found"), "that Ann is booked there is not enough"
+    assert owner.result(f"/sessions/{theirs}")["status"] == "scheduled"
     if request.node.callspec.params["person"] != "own_clients":  # who may have clients of their own anywhere
         answers["client in their club"] = person.post("/clients/", {**client, "club_id": town.south})
     for name, answer in answers.items():
