@@ -266,6 +266,7 @@ def test_files_say_who_got_what_who_did_what_and_for_which_booking(
     for key, expected in ((1, {"Maya 00 Fischer": "6", "Maya 20 Fischer": "10"}), (moved[1], {"Maya 05 Fischer": "3"})):
         page = ana.get(f"/enrollment/batches/show/{key}").text
         assert f"/enrollment/lots/export/csv?_flt_0_batch_id={key}" in page
+        assert page.count(f'href="/enrollment/lots/list/?_flt_0_batch_id={key}"') == 8, "every figure has its lots"
         found = rows("lots", _flt_0_batch_id=key)
         assert {row["Client"]: row["Available"] for row in found} == expected
     assert found[0]["Reserved"] == "1"

@@ -22,7 +22,7 @@ from ...people.models import Client
 from .. import labels, queries, service
 from ..forms import VoidForm
 from . import undo_text
-from .common import ROWS, number_of, settings, skipped_by_name
+from .common import ROWS, linked, number_of, settings, skipped_by_name
 
 
 def _served(batch: Batch) -> str:
@@ -173,13 +173,18 @@ def _batch_title(batch: queries.BatchSummary) -> str:
 
 
 def _facts(batch: queries.BatchSummary) -> list[dict[str, Any]]:
+    """The figures of a batch, each with the way to its lots."""
+    readable = access.may("read", "EnrollmentCredits")
+    url = url_for("LotView.list", _flt_0_batch_id=batch.id) if readable else None
     facts = [
         (_("Clients"), batch.clients), (_("Credits"), batch.credits), (_("Available"), batch.available),
         (_("Reserved"), batch.reserved), (_("Used"), batch.used), (_("Expired"), batch.expired),
         (_("Taken back"), batch.taken_back), (_("Given away"), batch.transferred),
-        (_("Skipped"), batch.skipped_count),
     ]
-    return [{"label": label, "value": render.number(value)} for label, value in facts]
+    return [
+        *({"label": label, "value": linked(render.number(value), url)} for label, value in facts),
+        {"label": _("Skipped"), "value": render.number(batch.skipped_count)},
+    ]
 
 
 def _undone(batch: queries.BatchSummary) -> str:
