@@ -1,13 +1,12 @@
 """Reads of people and places. The row scope is the session's: what is out of reach isn't found."""
 
 import datetime as dt
-import heapq
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, and_, false, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, String, and_, cast, false, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session, joinedload, lazyload
 
 from ..core.audit import AuditEvent
@@ -20,24 +19,24 @@ from ..core.search import MOST_WORDS, asked_words, matches, storable, words_of
 from . import hooks
 from .models import Client, Club, Household, Participant, TeamMember, team_member_clubs
 
-MOST_CHANGES = 200
-"""As many changes of a client are looked through for one of their team member."""
 Named = TypeVar("Named", Club, TeamMember)
 
 
 @dataclass(frozen=True)
 class ClientCard:
-    """What the card of a client shows from this domain; `members` are the others of the household."""
+    """What the card of a client shows from this domain; `members` are the others of the household, `since` is when
+    the client came to their team member, where that is known."""
 
     client: Client
     participants: Sequence[Participant]
     members: Sequence[Client]
+    since: dt.datetime | None = None
 
 
 def client_card(session: Session, client_id: int) -> ClientCard:
     """A client with everything around them, in three queries. Raises: NotFound."""
-    client = session.scalars(
-        select(Client)
+    found = session.execute(
+        select(Client, _came_to_team_member())
         .where(Client.id == client_id)
         .options(
             joinedload(Client.club),
@@ -45,8 +44,9 @@ def client_card(session: Session, client_id: int) -> ClientCard:
             joinedload(Client.household),
         )
     ).one_or_none()
-    if client is None:
+    if found is None:
         raise NotFound
+    client, since = found
     participants = session.scalars(
         select(Participant).where(Participant.client_id == client_id).order_by(Participant.id)
     ).all()
@@ -57,7 +57,23 @@ def client_card(session: Session, client_id: int) -> ClientCard:
             .where(Client.household_id == client.household_id, Client.id != client_id)
             .order_by(Client.id)
         ).all()
-    return ClientCard(client, participants, members)
+    return ClientCard(client, participants, members, since if client.team_member else None)
+
+
+def _came_to_team_member() -> Any:
+    """The expression for when a client came to the team member they are with, as far as that is on record."""
+    chosen = cast(AuditEvent.details, String).contains('"team_member_id"')
+    return (
+        select(func.max(AuditEvent.at))
+        .where(
+            AuditEvent.client_id == Client.id, AuditEvent.record == "client",
+            or_(
+                AuditEvent.verb == "create_client", AuditEvent.verb.in_(("update_client", "merge_clients")) & chosen
+            ),
+        )
+        .correlate(Client)
+        .scalar_subquery()
+    )
 
 
 def household_members(session: Session, household_id: int) -> list[Client]:
@@ -109,24 +125,7 @@ def story(
     ]
     sources = [source for name, (source, _) in hooks.timeline_sources.items() if told is None or name in told]
     stories = [audit, *(source(session, keys, limit) for source in sources)]
-    return list(islice(heapq.merge(*stories, key=lambda item: item.at, reverse=True), limit))
-
-
-def looked_after_since(session: Session, client_id: int) -> dt.datetime | None:
-    """When the client came to the team member they are with now; None when that is not on record."""
-    found = session.execute(
-        select(AuditEvent.at, AuditEvent.verb, AuditEvent.details)
-        .where(
-            AuditEvent.client_id == client_id, AuditEvent.record == "client",
-            AuditEvent.verb.in_(("create_client", "update_client", "merge_clients")),
-        )
-        .order_by(AuditEvent.id.desc())
-        .limit(MOST_CHANGES)
-    )
-    for at, verb, details in found:
-        if verb == "create_client" or "team_member_id" in (details or {}).get("fields", ()):
-            return at  # type: ignore[no-any-return]
-    return None
+    return sorted(chain.from_iterable(stories), key=lambda item: item.at, reverse=True)[:limit]
 
 
 def require_client(session: Session, client_id: int) -> None:
@@ -299,3 +298,11 @@ def _users(
             or_(*(func.lower(column).startswith(word, autoescape=True) for column in searched))
         )
     return session.scalars(statement).all()
+
+
+def client_of_account(session: Session, user_id: int | None) -> Client | None:
+    """The client whose portal account a user is, with their club."""
+    return session.scalars(
+        select(Client).where(Client.portal_user_id == user_id, Client.portal_user_id.is_not(None))
+        .options(joinedload(Client.club))
+    ).one_or_none()
