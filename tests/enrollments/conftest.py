@@ -24,7 +24,7 @@ NOW = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
 LIMITS = service.PauseLimits(4, 90)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def plugged(session: Session) -> Iterator[None]:
     """The hooks as the wiring sets them, and the clock on a Monday morning."""
     hooks.register_enrollment_guard("enrollments", service.guard_booking)
@@ -37,7 +37,7 @@ def plugged(session: Session) -> Iterator[None]:
 
 
 @pytest.fixture
-def sold(session: Session) -> Enrollment:
+def sold(session: Session, plugged: None) -> Enrollment:
     """Four sessions for 100 euros, paid, for Kim; and a session on each of the next ten days."""
     club = factories.make_club(session, timezone="UTC")
     client = factories.make_client(session, club=club)

@@ -12,7 +12,9 @@ from enrollment_addon.enrollments.calc import (
     Kind,
     Refund,
     Status,
+    days_in_year,
     days_paused,
+    end_of,
     percentage,
     possible_changes,
     price_of,
@@ -65,6 +67,10 @@ def test_prices_percentages_and_pauses() -> None:
     assert days_paused(first, last, dt.date(2026, 12, 25)) == 5
     assert days_paused(first, last, first) == 0
     assert days_paused(first, last, dt.date(2027, 3, 1)) == 14
+    assert [days_in_year(first, 14, year) for year in (2025, 2026, 2027, 2028)] == [0, 12, 2, 0]
+    assert days_in_year(first, 400, 2027) == 365
+    assert end_of(first, 1) == first, "valid for one day: that day"
+    assert end_of(first, None) is None
 
 
 def test_only_these_changes_are_possible() -> None:
