@@ -26,6 +26,7 @@ from .enrollments import views as enrollment_views
 from .jobs import api as jobs_api
 from .jobs import views as jobs_views
 from .people import api as people_api
+from .people import own_page
 from .people import views as people_views
 from .schedule import api as schedule_api
 from .schedule import calendar_views, closure_views, feed_api, feed_views, group_views
@@ -43,7 +44,7 @@ from .wiring import (
     wire_training,
 )
 
-OWNER, MANAGER, TEAM = roles.OWNER, roles.MANAGER, roles.TEAM
+OWNER, MANAGER, TEAM, CLIENT = roles.OWNER, roles.MANAGER, roles.TEAM, roles.CLIENT
 
 CLIENTS = _l("Clients")
 CREDITS = _l("Session credits")
@@ -113,6 +114,7 @@ MODULES: tuple[Module, ...] = (
                   TEAM_AREA, "fa-id-badge"),
             _menu(jobs_views.JobView, "Jobs", _l("Jobs"), "fa-tasks", "Team", TEAM_AREA, "fa-id-badge"),
             View(options.OptionsView),
+            View(own_page.OwnPageView, "Enrollment My sessions", _l("My sessions and credits"), "fa-ticket"),
         ),
         apis=(
             people_api.ClubApi, people_api.ClientApi, people_api.ParticipantApi, people_api.HouseholdApi,
@@ -168,6 +170,7 @@ MODULES: tuple[Module, ...] = (
             View(credits_views.ExpiringClientsView),
             View(credits_views.CreditsView),
             View(credits_views.CreditMovesView),
+            View(credits_views.OwnCreditsView),
         ),
         apis=(
             credits_api.CreditsApi, credits_api.LotApi, credits_api.ExpiringApi, credits_api.ClientCreditsApi,
@@ -310,6 +313,7 @@ _RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "EnrollmentSkill": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER), "edit": (OWNER, MANAGER),
                         "delete": (OWNER, MANAGER)},
     "EnrollmentJob": {"read": (OWNER, MANAGER, TEAM)},
+    "EnrollmentOwnPage": {"read": (CLIENT,)},
 }
 """Who may read and write which records from the start: menu → permission → roles."""
 
@@ -362,5 +366,5 @@ def role_permissions(modules: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
                 readers = _RECORDS.get(view.view.class_permission_name, {}).get("read", (OWNER, MANAGER, TEAM))
                 holders = (OWNER,) if view.name in _TEAM_MENUS_ONLY_OWNER else readers
                 for role in holders:
-                    wanted[role] |= {("menu_access", view.name), ("menu_access", view.category)}
+                    wanted[role] |= {("menu_access", name) for name in (view.name, view.category) if name}
     return wanted

@@ -115,6 +115,39 @@ def card(client: Client) -> dict[str, Any]:
     }
 
 
+def own(client: Client) -> dict[str, Any]:
+    """What a client has, for themselves: each event type with the way to its explanation, and what others share."""
+    session = access.current_session()
+    shared = queries.shared_with(session, client.id) if client.household_id else []
+    rows: list[dict[str, Any]] = [
+        {
+            "name": b.event_type, "meter": (b.used, b.reserved, b.available + b.reserved + b.used),
+            "facts": [
+                _("%(number)s used", number=render.number(b.used)),
+                _("%(number)s reserved", number=render.number(b.reserved)), _next_expiry(b.next_expiry),
+            ],
+            "left": {"number": b.available, "label": _("available")},
+            "url": url_for("OwnCreditsView.explain", event_type_id=b.event_type_id),
+        }
+        for b in queries.client_balances(session, client.id)
+    ]
+    rows += [
+        {
+            "name": row.event_type, "badge": {"label": _("Shared in the household"), "class": ""},
+            "facts": [_next_expiry(row.next_expiry)], "left": {"number": row.available, "label": _("available")},
+        }
+        for row in shared
+    ]
+    return {
+        "title": _("Session credits"), "rows": rows, "empty": _("No session credits yet."),
+        "link": {"label": _("Explain"), "url": url_for("OwnCreditsView.explain")},
+    }
+
+
+def _next_expiry(day: dt.date | None) -> str:
+    return _("next expiry %(date)s", date=render.date(day)) if day else _("never expire")
+
+
 def _moves(client: Client) -> list[dict[str, Any]]:
     """What can be done with the credits that are left, for the card's menu."""
     found = [
@@ -171,6 +204,7 @@ PART = ClientPart(
     links=links,
     prepare=prepare,
     card=card,
+    own=own,
     tell=tell,
     records={"credits": MENU},
 )

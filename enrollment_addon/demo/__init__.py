@@ -11,6 +11,8 @@ from flask_appbuilder.utils.legacy import get_sqla_class
 from flask_login import current_user
 from sqlalchemy import Engine, event
 
+from ..core.web.access import may
+
 LANGUAGES = {
     "en": {"flag": "gb", "name": "English"},
     "es": {"flag": "es", "name": "Español"},
@@ -21,12 +23,13 @@ LANGUAGES = {
 
 
 class DemoIndexView(IndexView):  # type: ignore[misc]
-    """The home page leads to the clients."""
+    """The home page leads to the clients, and a client to what they have."""
 
     @expose("/")
     def index(self) -> Any:
         if current_user.is_authenticated:
-            return redirect(url_for("ClientView.list"))
+            own = may("read", "EnrollmentOwnPage") and not may("read", "EnrollmentClient")
+            return redirect(url_for("OwnPageView.show" if own else "ClientView.list"))
         return redirect(self.appbuilder.get_url_for_login)
 
 

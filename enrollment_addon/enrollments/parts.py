@@ -40,6 +40,29 @@ def card(client: Client) -> dict[str, Any]:
     }
 
 
+def own(client: Client) -> dict[str, Any]:
+    """A client's enrollments with their progress, for themselves."""
+    rows = []
+    for item in views.of_client(client):
+        counts, ends_on = item["counts"], item["ends_on"]
+        rows.append(
+            {
+                "name": item["name"], "badge": {"label": item["status"], "class": item["status_class"]},
+                "meter": (counts.used, counts.reserved, item["total"]),
+                "facts": [
+                    _("%(number)s used", number=render.number(counts.used)),
+                    _("%(number)s reserved", number=render.number(counts.reserved)),
+                    *([item["participant"]] if item["participant"] else []),
+                    *([_("until %(date)s", date=render.date(ends_on))] if ends_on else []),
+                ],
+                "left": {
+                    "number": counts.remaining, "label": _("of %(total)s left", total=render.number(item["total"])),
+                },
+            }
+        )
+    return {"title": _("Enrollments"), "rows": rows, "empty": _("Not enrolled in anything yet.")}
+
+
 def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
     """A step of an enrollment as a sentence."""
     if item.record != "enrollment" or item.verb not in labels.VERBS:
@@ -61,4 +84,4 @@ def _told(item: Enrollment) -> Told:
     return Told(views.named(item), url)
 
 
-PART = ClientPart(card=card, tell=tell, records={"enrollment": "EnrollmentEnrollment"})
+PART = ClientPart(card=card, own=own, tell=tell, records={"enrollment": "EnrollmentEnrollment"})

@@ -21,7 +21,8 @@ class ClientPart:
     there is one, `prepare_story` loads what those sentences need for a whole timeline. `records` says for each
     record of the timeline, and for each of its sources, which menu's records one must be permitted to read to be
     told of it; `card` looks for itself, columns and filters name their menu. `links` gives buttons over the list,
-    `label` and `url`, that the person may use."""
+    `label` and `url`, that the person may use; `own` the domain's section of the page that clients have themselves:
+    `title`, `rows`, what an `empty` one says, and a `link`."""
 
     columns: Sequence[Column] = ()
     filters: Sequence[Filter] = ()
@@ -30,6 +31,7 @@ class ClientPart:
     prepare: Callable[[Sequence[Client]], None] | None = None
     prepare_story: Callable[[Sequence[TimelineItem]], None] | None = None
     card: Callable[[Client], Mapping[str, Any]] | None = None
+    own: Callable[[Client], Mapping[str, Any]] | None = None
     tell: Callable[[TimelineItem], tuple[Any, str | None] | None] | None = None
     records: Mapping[str, str] = field(default_factory=dict)
 

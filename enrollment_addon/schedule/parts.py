@@ -45,6 +45,18 @@ def _row(booking: Booking) -> dict[str, Any]:
     }
 
 
+def own(client: Client) -> dict[str, Any]:
+    """The next bookings of a client, for themselves."""
+    rows = [
+        {
+            "name": row["label"], "facts": [row["when"], row["participant"]],
+            "badge": {"label": row["state_label"], "class": row["state_class"]},
+        }
+        for row in map(_row, queries.next_bookings(access.current_session(), client.id))
+    ]
+    return {"title": _("Next bookings"), "rows": rows, "empty": _("Nothing is booked.")}
+
+
 _SENTENCES: dict[str, Callable[[], str]] = {
     "book": lambda: _("Session booked"),
     "promote_booking": lambda: _("Got a place from the waitlist"),
@@ -93,4 +105,6 @@ def _told(booking: Booking) -> Told:
 
 _WITHOUT_A_SESSION = (BookingState.no_show, BookingState.late_cancel, BookingState.cancelled)
 
-PART = ClientPart(card=card, prepare_story=prepare_story, tell=tell, records={"booking": "EnrollmentBooking"})
+PART = ClientPart(
+    card=card, own=own, prepare_story=prepare_story, tell=tell, records={"booking": "EnrollmentBooking"}
+)

@@ -73,7 +73,7 @@ def permissions_in_manifest(modules: tuple[str, ...] = MODULES) -> set[tuple[str
     records = {
         (f"can_{name}", menu) for menu, names in manifest.permissions(chosen).items() for name in names
     }
-    places = {place for m in chosen for v in m.views if v.name for place in (v.name, v.category)}
+    places = {place for m in chosen for v in m.views if v.name for place in (v.name, v.category) if place}
     return records | {("menu_access", place) for place in places}
 
 

@@ -6,6 +6,7 @@ from .expiring import ExpiringView
 from .expiring_clients import ExpiringClientsView
 from .lots import EntryView, LotView
 from .moves import CreditMovesView
+from .own import OwnCreditsView
 
 __all__ = [
     "BatchView",
@@ -15,5 +16,6 @@ __all__ = [
     "ExpiringClientsView",
     "ExpiringView",
     "LotView",
+    "OwnCreditsView",
     "add_to_selection",
 ]

@@ -15,10 +15,10 @@ from ...core.web import access, render
 from ...core.web.access import needs, verb
 from ...core.web.api import new_key
 from ...core.web.views import PageView, RecordView, Selection, notice, posted_key, posted_selection
-from .. import labels, queries, service
-from ..forms import AsOfForm, GrantForm
-from .common import ROWS, client_view, number_of, settings, skipped_by_name
-from .explain import told_lots, told_shared
+from .. import labels, service
+from ..forms import GrantForm
+from .common import client_view, settings, skipped_by_name
+from .explain import explanation
 
 SKIPPED_SHOWN = 5
 """So many of those whom a grant would leave out are named in its preview."""
@@ -141,37 +141,11 @@ class CreditsView(PageView):
     def explain(self, pk: str) -> Any:
         """How a client's credits came about: each lot with its entries in order, also as of a past day."""
         client = client_view().find(pk)
-        render.use_timezone(client.club.timezone)
-        form = AsOfForm(request.args, meta={"csrf": False})
-        as_of = form.as_of.data if form.validate() else None
-        event_type_id = number_of(request.args.get("event_type_id"))
-        told = queries.explain(
-            self.session, client.id, event_type_id=event_type_id, as_of=as_of,
-            after=number_of(request.args.get("after")) or 0, size=ROWS,
-        )
-        if as_of:
-            balances = queries.client_credits(self.session, client.id, as_of).balances
-        else:
-            balances = queries.client_balances(self.session, client.id)
-        arguments: dict[str, Any] = {"as_of": as_of.isoformat()} if as_of else {}
-        tabs = [(None, _("All")), *((b.event_type_id, b.event_type) for b in balances)]
-        here = {**arguments, **({"event_type_id": event_type_id} if event_type_id else {})}
         return self.render_template(
             "enrollment_addon/explain.html", title=_("Session credits of %(name)s explained", name=client.full_name),
-            client_url=url_for("ClientView.show", pk=pk), crumbs=client_view().crumbs(), form=form,
-            filters=[
-                {"label": label, "current": key == event_type_id,
-                 "url": url_for("CreditsView.explain", pk=pk, event_type_id=key, **arguments)}
-                for key, label in tabs
-            ],
-            hidden_args=[("event_type_id", event_type_id)] if event_type_id else [],
-            totals=[b for b in balances if event_type_id in (None, b.event_type_id)],
-            lots=told_lots(self.session, told.lots),
-            shared=[] if as_of or not client.household_id else told_shared(
-                [row for row in queries.shared_with(self.session, client.id)
-                 if event_type_id in (None, row.event_type_id)]
-            ),
-            next_url=url_for("CreditsView.explain", pk=pk, **here, after=told.next_after) if told.next_after else None,
+            back={"label": _("Back to the client"), "url": url_for("ClientView.show", pk=pk)},
+            crumbs=client_view().crumbs(),
+            **explanation(self.session, client, lambda **asked: url_for("CreditsView.explain", pk=pk, **asked)),
         )
 
 

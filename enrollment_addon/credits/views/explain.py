@@ -1,9 +1,10 @@
 """How lots and their entries are told on the page that explains a balance."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from flask import url_for
+from flask import request, url_for
 from flask_babel import gettext as _
 from flask_babel import pgettext
 from sqlalchemy import select
@@ -11,16 +12,69 @@ from sqlalchemy.orm import Session
 
 from ...core.batches import Batch
 from ...core.web import access, render
+from ...people.models import Client
 from .. import hooks, labels, queries
+from ..forms import AsOfForm
 from ..models import EntryKind
-from .common import grace_mark
+from .common import ROWS, grace_mark, number_of
 
 Link = Mapping[str, Any]
 """A `label`, and a `url` unless there is nothing to open."""
 
 
-def told_lots(session: Session, lots: Sequence[queries.ExplainedLot]) -> list[dict[str, Any]]:
+def explanation(session: Session, client: Client, url: Callable[..., str], *, own: bool = False) -> dict[str, Any]:
+    """What the page of explanations shows as its URL asks: `url` makes others of it.
+
+    `own`: for the client themselves, without what colleagues note for each other and the ways to their pages.
+    """
+    render.use_timezone(client.club.timezone)
+    form = AsOfForm(request.args, meta={"csrf": False})
+    as_of = form.as_of.data if form.validate() else None
+    event_type_id = number_of(request.args.get("event_type_id"))
+    told = queries.explain(
+        session, client.id, event_type_id=event_type_id, as_of=as_of,
+        after=number_of(request.args.get("after")) or 0, size=ROWS,
+    )
+    if as_of:
+        balances = queries.client_credits(session, client.id, as_of).balances
+    else:
+        balances = queries.client_balances(session, client.id)
+    arguments: dict[str, Any] = {"as_of": as_of.isoformat()} if as_of else {}
+    tabs = [(None, _("All")), *((b.event_type_id, b.event_type) for b in balances)]
+    here = {**arguments, **({"event_type_id": event_type_id} if event_type_id else {})}
+    return {
+        "form": form,
+        "filters": [
+            {"label": label, "current": key == event_type_id, "url": url(event_type_id=key, **arguments)}
+            for key, label in tabs
+        ],
+        "hidden_args": [("event_type_id", event_type_id)] if event_type_id else [],
+        "totals": [b for b in balances if event_type_id in (None, b.event_type_id)],
+        "lots": _without_ways(told_lots(session, map(_for_the_client, told.lots))) if own
+        else told_lots(session, told.lots),
+        "shared": [] if as_of or own or not client.household_id else told_shared(
+            [row for row in queries.shared_with(session, client.id) if event_type_id in (None, row.event_type_id)]
+        ),
+        "next_url": url(**here, after=told.next_after) if told.next_after else None,
+    }
+
+
+def _for_the_client(explained: queries.ExplainedLot) -> queries.ExplainedLot:
+    """A lot without notes, reasons and names of those who work here."""
+    entries = [replace(entry, who=None, reason=None) for entry in explained.entries]
+    return replace(explained, lot=replace(explained.lot, note=None), entries=entries)
+
+
+def _without_ways(lots: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lots whose links say what they say and lead nowhere."""
+    for told in (part for lot in lots for part in (lot, *lot["entries"])):
+        told["links"] = [{**link, "url": None} for link in told["links"]]
+    return lots
+
+
+def told_lots(session: Session, explained: Iterable[queries.ExplainedLot]) -> list[dict[str, Any]]:
     """Lots and their entries for the page; a fixed number of queries for all of them."""
+    lots = list(explained)
     entries = [entry for lot in lots for entry in lot.entries]
     bookings = hooks.told_of(session, "booking", {e.booking_id for e in entries if e.booking_id})
     enrollments = hooks.told_of(session, "enrollment", {x.lot.enrollment_id for x in lots if x.lot.enrollment_id})

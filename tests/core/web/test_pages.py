@@ -1,5 +1,6 @@
 """What a page is made of: nothing that a strict policy forbids, nothing of what somebody typed as markup."""
 
+import datetime as dt
 import re
 from collections.abc import Callable
 from html import unescape
@@ -9,12 +10,15 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 import enrollment_addon
+from enrollment_addon.core import clock, roles
 from enrollment_addon.core.audit import record_event
 from enrollment_addon.core.batches import Batch
 from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.credits.models import CreditLot
 from enrollment_addon.jobs.models import Job, JobError, JobState
 from enrollment_addon.people.models import Client, Club, Household, Participant, TeamMember
 from tests import factories
@@ -220,8 +224,8 @@ def test_the_menu_leads_only_where_one_may_go(app: Flask, world: World, as_user:
     assert "/enrollment/team-permissions/" in entries["owner"]
     assert set(entries["sam"]) <= set(entries["manager"]) < set(entries["owner"])
     assert "/enrollment/clients/list/" in entries["sam"]
-    for name in ("portal", "stranger"):
-        assert menu_of(as_user(name).get("/enrollment/clients/list/")) == []
+    for name, menu in (("portal", ["/enrollment/my/"]), ("stranger", [])):
+        assert menu_of(as_user(name).get("/enrollment/clients/list/")) == menu
 
 
 def test_a_page_offers_only_what_one_may_do(world: World, as_user: AsUser, make_user: Callable[..., int]) -> None:
@@ -298,3 +302,29 @@ def test_a_card_and_a_list_tell_only_what_one_may_read(
     assert "2 match" in page
     assert lea.get(f"{clients}/export/csv?_flt_1_credits=5").text.count("\n") == 3
     assert lea.get(rest.format(5)).get_json()["count"] == 2
+
+
+def test_clients_see_what_they_have_and_nothing_else(
+    world: World, session: Session, as_user: AsUser, make_user: Callable[..., int]
+) -> None:
+    session.execute(update(CreditLot).values(note="Only for colleagues"))
+    ann = session.get_one(Client, world.ann)
+    lesson = factories.make_session(
+        session, ann.club, factories.make_event_type(session, name="Boxing"),
+        starts_at=clock.now() + dt.timedelta(days=2),
+    )
+    factories.make_booking(session, lesson, session.get_one(Participant, world.own["ParticipantView"]), state="booked")
+    session.commit()
+    portal = as_user("portal")
+    assert portal.get("/").headers["Location"] == "/enrollment/my/"
+    page, explained = content(portal.get("/enrollment/my/")), content(portal.get("/enrollment/my/credits/"))
+    for words in ("Ann Archer", "Session credits", "Yoga", "never expire", "of 10 left", "Boxing", "Booked"):
+        assert words in page, words
+    assert "Added" in explained
+    for shown in (page, explained):
+        assert "Bob" not in shown
+        assert "Only for colleagues" not in shown
+        assert all(way.startswith("/enrollment/my/") for way in re.findall('href="(/[^"]*)"', shown))
+    make_user("new", [roles.CLIENT])
+    assert "does not belong to a client yet" in content(as_user("new").get("/enrollment/my/"))
+    assert as_user("new").get("/enrollment/my/credits/").status_code == 404
