@@ -123,11 +123,11 @@ def test_a_cancel_while_a_chunk_is_written_stops_after_it(
 def test_slow_work_on_files_keeps_the_lease_and_holds_up_nobody(
     start: Any, session_factory: sessionmaker[Session], session: Session
 ) -> None:
-    job_id = start("test.outside", seconds=1.2)
-    worker = threading.Thread(target=runner.run_job, args=(session_factory, job_id), kwargs={"lease_seconds": 0.6})
+    job_id = start("test.outside", seconds=1.9)
+    worker = threading.Thread(target=runner.run_job, args=(session_factory, job_id), kwargs={"lease_seconds": 1.2})
     worker.start()
     wait_for(lambda: job_of(session_factory, job_id).done == 1)
-    until = time.monotonic() + 0.9
+    until = time.monotonic() + 1.5
     while time.monotonic() < until:
         began = time.monotonic()
         with unit_of_work(session):
