@@ -85,11 +85,10 @@ class ClientPages:
         story = queries.story(self.session, client.id, TIMELINE, told_records())  # type: ignore[attr-defined]
         known = {item.actor_id for item in story} | {client.portal_user_id}
         names = queries.user_names(self.session, known - {None})  # type: ignore[attr-defined]
-        since = queries.looked_after_since(self.session, client.id) if client.team_member else None  # type: ignore[attr-defined]
         card: dict[str, Any] = {
             "client": client,
             "crumbs": [*self.crumbs(), {"label": client.club.name, "url": None}],  # type: ignore[attr-defined]
-            "sub": _sub(client, since), "details": _details(client, names), "stats": [],
+            "sub": _sub(client, shown.since), "details": _details(client, names), "stats": [],
             "buttons": [b for b in self.buttons(client) if not b.get("danger")],  # type: ignore[attr-defined]
             "balances": [], "shared_credits": [], "explain_url": None, "add_credits_url": None, "lots_url": None,
             "empty_credits": "",

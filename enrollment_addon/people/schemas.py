@@ -1,6 +1,6 @@
 """What REST takes and gives for people and places. Values are checked by the services."""
 
-from marshmallow import Schema, fields
+from marshmallow import INCLUDE, Schema, fields
 
 from ..core.web.api import ErrorBody
 from ..core.web.inputs import Flag, Input, choice_field, key_field
@@ -138,7 +138,10 @@ class EraseInput(Input):
 
 
 class ClientDataSchema(Schema):
-    """Everything that is kept about a client: rows by section, one for each part of the add-on."""
+    """Everything that is kept about a client: rows by section, some from each part of the add-on."""
+
+    class Meta:
+        unknown = INCLUDE
 
     example = {
         "client": [{"id": 7, "first_name": "Maya"}], "participants": [{"id": 12, "name": "Rocky"}], "household": [],
