@@ -145,7 +145,14 @@ def wire_enrollments(app: Flask, settings: Settings) -> None:
     """What enrollments hold, add to the client pages, say to bookings and do every night."""
     from .credits import hooks as credits
     from .enrollments import jobs, parts, people_hooks, queries
-    from .enrollments.service import follow_expiry, guard_booking, settle_attendance, tell_voided
+    from .enrollments.service import (
+        follow_expiry,
+        guard_booking,
+        have_ended,
+        settle_attendance,
+        tell_given_back,
+        tell_voided,
+    )
     from .schedule import hooks as schedule
 
     people_hooks.plug_in()
@@ -157,6 +164,7 @@ def wire_enrollments(app: Flask, settings: Settings) -> None:
     credits.register_teller("enrollment", parts.told_enrollments)
     credits.register_after_expiry("enrollments", follow_expiry)
     credits.register_after_void("enrollments", tell_voided)
+    credits.register_give_back("enrollments", have_ended, tell_given_back)
     extension: Extension = app.extensions["enrollment"]
     extension.client_parts.append(parts.PART)
     extension.due[jobs.PAUSES] = {"chunk": settings.sweep_chunk}

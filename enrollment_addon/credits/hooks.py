@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from ..core.db import key_list
@@ -58,8 +58,22 @@ class AfterVoid(Protocol):
     def __call__(self, session: Session, voided: Mapping[int, int], actor: Actor, reason: str | None) -> None: ...
 
 
+class AfterGiveBack(Protocol):
+    """Called with how many voided credits of which enrollments came back to their lots; balances are locked."""
+
+    def __call__(self, session: Session, given: Mapping[int, int], actor: Actor, reason: str | None) -> None: ...
+
+
+class ClosedLots(Protocol):
+    """The clause over lots to which no voided credit comes back, because what they are of has ended."""
+
+    def __call__(self) -> ColumnElement[bool]: ...
+
+
 _after_expiry: dict[str, AfterExpiryMoved] = {}
 _after_void: dict[str, AfterVoid] = {}
+_after_give_back: dict[str, AfterGiveBack] = {}
+_closed: dict[str, ClosedLots] = {}
 
 
 def register_after_expiry(name: str, react: AfterExpiryMoved) -> None:
@@ -70,6 +84,23 @@ def register_after_expiry(name: str, react: AfterExpiryMoved) -> None:
 def register_after_void(name: str, react: AfterVoid) -> None:
     """Let a domain react to credits voided by hand; registering the same name again replaces."""
     _after_void[name] = react
+
+
+def register_give_back(name: str, closed: ClosedLots, react: AfterGiveBack) -> None:
+    """Let a domain say which of its lots stay voided, and react to what comes back to the others."""
+    _closed[name], _after_give_back[name] = closed, react
+
+
+def is_closed() -> ColumnElement[bool]:
+    """The clause over lots to which nothing comes back."""
+    return or_(false(), *(closed() for closed in _closed.values()))
+
+
+def credits_given_back(session: Session, given: Mapping[int, int], actor: Actor, reason: str | None) -> None:
+    """Tell whoever wants to know how many voided credits of which enrollments came back."""
+    if given:
+        for react in _after_give_back.values():
+            react(session, given, actor, reason)
 
 
 def expiry_moved(session: Session, lot_ids: Sequence[int]) -> None:

@@ -191,7 +191,7 @@ class UndoAnswer(Schema):
     clients = fields.Integer(required=True)
     lapsed = fields.Integer(metadata={"description": "Of these, past their last day then; in a preview"})
     closed = fields.Integer(
-        metadata={"description": "Stay voided: client merged or erased, or the grant undone; in a preview"}
+        metadata={"description": "Stay voided: client or enrollment gone, or the grant undone; in a preview"}
     )
 
 

@@ -38,5 +38,6 @@ VERBS = {
     "restore_enrollment": _l("Restored"),
     "undo_enrollment": _l("Last step undone"),
     "void_session_credits": _l("Session credits voided"),
+    "undo_void_session_credits": _l("Voided session credits given back"),
     "void_returned_sessions": _l("A session came back after the end"),
 }

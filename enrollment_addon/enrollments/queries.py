@@ -23,7 +23,8 @@ RESTORE_DAYS = 30
 MOST_ROWS = 100
 VOID_RETURNED = "void_returned_sessions"
 VOID_BY_HAND = "void_session_credits"
-ASIDES = (VOID_RETURNED, VOID_BY_HAND)
+VOID_UNDONE = "undo_void_session_credits"
+ASIDES = (VOID_RETURNED, VOID_BY_HAND, VOID_UNDONE)
 """What is told in the history and is no step of its own: an undo takes back the step before."""
 
 

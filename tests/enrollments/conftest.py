@@ -31,6 +31,7 @@ def plugged(session: Session) -> Iterator[None]:
     hooks.register_after_attendance("enrollments", partial(service.settle_attendance, complete=True))
     credits.register_after_expiry("enrollments", service.follow_expiry)
     credits.register_after_void("enrollments", service.tell_voided)
+    credits.register_give_back("enrollments", service.have_ended, service.tell_given_back)
     people_hooks.plug_in()
     with clock.frozen(NOW):
         yield

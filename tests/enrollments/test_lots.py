@@ -66,3 +66,17 @@ def test_sessions_voided_as_credits_are_told_in_the_history(session: Session, so
     assert (told.verb, told.reason, told.details) == ("void_session_credits", "Unpaid", {"voided": 3})
     service.complete_enrollment(session, enrollment_id=sold.id, actor=SYSTEM)
     assert service.undo_plan(session, enrollment_id=sold.id).sessions == 0
+
+
+@pytest.mark.databases("sqlite")
+def test_voided_sessions_come_back_unless_the_enrollment_has_ended_early(session: Session, sold: Enrollment) -> None:
+    sizes = {"threshold": 500, "chunk": 100}
+    made = credits.void_lots(session, lot_ids=queries.lot_ids(session, sold.id), reason="Unpaid", actor=SYSTEM)
+    credits.undo_batch(session, batch_id=made["batch_id"], reason="Paid", actor=SYSTEM, **sizes)
+    told = queries.history(session, sold.id)[0]
+    assert (told.verb, told.reason, told.details) == ("undo_void_session_credits", "Paid", {"sessions": 4})
+    assert figures(session, sold)[1:] == (0, 0, 4)
+    again = credits.void_lots(session, lot_ids=queries.lot_ids(session, sold.id), reason="Unpaid", actor=SYSTEM)
+    service.cancel_enrollment(session, enrollment_id=sold.id, refund=Refund.none, actor=SYSTEM)
+    plan = credits.undo_plan(session, batch_id=again["batch_id"], actor=SYSTEM)
+    assert (plan.credits, plan.taken_back, plan.closed) == (4, 0, 4)

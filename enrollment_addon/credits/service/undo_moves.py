@@ -21,6 +21,7 @@ from ...core.scope import SYSTEM, Actor
 from ...people.models import Client
 from ..calc import Arrival, Take, give_back
 from ..errors import NotUndoable
+from ..hooks import credits_given_back, is_closed
 from ..models import EntryKind, balances, entries, lots
 from ..queries import is_over
 from .ledger import (
@@ -66,8 +67,8 @@ class UndoPlan:
 
     `taken_back` is what the undo moves: of a void it is given back. `kept_spent` includes the `reserved` ones of
     bookings. What expired or was voided is in neither number. `lapsed` of those moved are past their last day
-    then and expire with the next sweep. `closed` stay voided: their client was merged or erased, or what gave
-    them was undone itself.
+    then and expire with the next sweep. `closed` stay voided: their client was merged or erased, their enrollment
+    has ended early, or what gave them was undone itself.
     """
 
     clients: int
@@ -257,7 +258,10 @@ def _undo_extension(session: Session, batch: Any, after: int, size: int, actor: 
 def _voided(batch: Any) -> Select[Any]:
     """The lots of which the batch voided the rest."""
     return (
-        select(lots.c.id, lots.c.client_id, lots.c.event_type_id)
+        select(
+            lots.c.id, lots.c.client_id, lots.c.event_type_id, lots.c.enrollment_id,
+            (-entries.c.available_change).label("credits"),
+        )
         .join_from(entries, lots, lots.c.id == entries.c.lot_id)
         .join(clients_table, clients_table.c.id == lots.c.client_id)
         .where(entries.c.batch_id == batch.id, _void)
@@ -265,7 +269,7 @@ def _voided(batch: Any) -> Select[Any]:
 
 
 def _plan_void(session: Session, batch: Any) -> UndoPlan:
-    opens = ~or_(is_gone, _is_withdrawn)
+    opens = ~or_(is_gone, _is_withdrawn, is_closed())
     credits = -entries.c.available_change
     row = session.execute(
         _voided(batch).with_only_columns(
@@ -289,10 +293,15 @@ def _undo_void(session: Session, batch: Any, after: int, size: int, actor: Actor
     lock_balances(session, [row.id for row in page])
     opens = session.execute(
         _voided(batch).where(
-            lots.c.id.in_(key_list(session, (row.id for row in page))), ~or_(is_gone, _is_withdrawn)
+            lots.c.id.in_(key_list(session, (row.id for row in page))), ~or_(is_gone, _is_withdrawn, is_closed())
         )
     ).all()
     credits = _give_back(session, batch, opens, actor) if opens else 0
+    given: Counter[int] = Counter()
+    for row in opens:
+        if row.enrollment_id is not None:
+            given[row.enrollment_id] += row.credits
+    credits_given_back(session, given, actor, batch.undo_reason)
     return Undone(
         lots=len(page), clients=len({row.client_id for row in page}), taken_back=credits, kept_spent=0,
         cursor=page[-1].id if page else None,

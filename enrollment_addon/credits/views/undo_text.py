@@ -84,8 +84,9 @@ def _void(plan: service.UndoPlan, batch: queries.BatchSummary, giver: str | None
     ]
     if plan.closed:
         told.append(ngettext(
-            "%(num)s stays voided: its client was merged or erased, or what gave it was undone.",
-            "%(num)s stay voided: their client was merged or erased, or what gave them was undone.", plan.closed,
+            "%(num)s stays voided: its client or enrollment is no longer there, or what gave it was undone.",
+            "%(num)s stay voided: their clients or enrollments are no longer there, or what gave them was undone.",
+            plan.closed,
         ))
     return " ".join(told)
 

@@ -3,7 +3,7 @@
 from .attendance import guard_booking, settle_attendance
 from .create import create_enrollment, renew_enrollment
 from .finish import cancel_enrollment, complete_enrollment
-from .lots import follow_expiry, tell_voided
+from .lots import follow_expiry, have_ended, tell_given_back, tell_voided
 from .pauses import (
     PauseLimits,
     count_pauses,
@@ -27,6 +27,7 @@ __all__ = [
     "delete_enrollment",
     "follow_expiry",
     "guard_booking",
+    "have_ended",
     "next_pause",
     "pause_enrollment",
     "renew_enrollment",
@@ -34,6 +35,7 @@ __all__ = [
     "restore_plan",
     "resume_enrollment",
     "settle_attendance",
+    "tell_given_back",
     "tell_voided",
     "turn_pause",
     "turn_pauses",

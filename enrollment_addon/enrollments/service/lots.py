@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...core.db import key_list
@@ -10,6 +10,7 @@ from ...core.scope import Actor
 from ...credits.models import lots
 from .. import queries
 from ..models import Enrollment, EnrollmentChange
+from .attendance import GONE
 
 
 def follow_expiry(session: Session, enrollment_ids: Sequence[int]) -> None:
@@ -40,14 +41,31 @@ def follow_expiry(session: Session, enrollment_ids: Sequence[int]) -> None:
 
 def tell_voided(session: Session, voided: Mapping[int, int], actor: Actor, reason: str | None) -> None:
     """Tell in the history how many sessions of which enrollments are voided by hand."""
+    _tell(session, queries.VOID_BY_HAND, "voided", voided, actor, reason)
+
+
+def tell_given_back(session: Session, given: Mapping[int, int], actor: Actor, reason: str | None) -> None:
+    """Tell in the history how many voided sessions of which enrollments came back."""
+    _tell(session, queries.VOID_UNDONE, "sessions", given, actor, reason)
+
+
+def have_ended() -> ColumnElement[bool]:
+    """The lots of enrollments that ended early or were deleted: nothing could use what came back to them."""
+    ended = select(Enrollment.id).where(or_(Enrollment.deleted_at.is_not(None), Enrollment.status.in_(GONE)))
+    return and_(lots.c.enrollment_id.is_not(None), lots.c.enrollment_id.in_(ended))
+
+
+def _tell(
+    session: Session, verb: str, what: str, counts: Mapping[int, int], actor: Actor, reason: str | None
+) -> None:
     items = session.scalars(
-        select(Enrollment).where(Enrollment.id.in_(key_list(session, voided))).order_by(Enrollment.id)
+        select(Enrollment).where(Enrollment.id.in_(key_list(session, counts))).order_by(Enrollment.id)
     )
     for item in items:
         session.add(
             EnrollmentChange(
-                enrollment_id=item.id, client_id=item.client_id, verb=queries.VOID_BY_HAND, status_before=item.status,
-                status_after=item.status, actor_id=actor.user_id, reason=reason, details={"voided": voided[item.id]},
+                enrollment_id=item.id, client_id=item.client_id, verb=verb, status_before=item.status,
+                status_after=item.status, actor_id=actor.user_id, reason=reason, details={what: counts[item.id]},
             )
         )
     session.flush()
