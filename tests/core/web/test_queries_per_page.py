@@ -36,7 +36,8 @@ def _grow(session: Session, keys: Mapping[str, int], user_id: int, rows: int) ->
             session, club_id=head.club_id, team_member_id=head.team_member_id, household_id=head.household_id,
             relationship_to_head="child",
         )
-        factories.make_lot(session, client, event_type, batch_id=keys["BatchView"])
+        soon = clock.now().date() + dt.timedelta(days=5)
+        factories.make_lot(session, client, event_type, batch_id=keys["BatchView"], expires_on=soon)
         factories.make_lot(session, head, event_type)
         child = factories.make_participant(session, head)
         factories.make_booking(session, session.get_one(ScheduledSession, keys["SessionView"]), child)
@@ -60,7 +61,7 @@ def pages(keys: Mapping[str, int]) -> list[str]:
         *(f"/enrollment/{name}/list/" for name in (
             "clients", "lots", "ledger", "participants", "batches", "jobs", "households", "clubs", "team-members",
             "event-types", "charges", "payments", "sessions", "class-groups", "bookings", "closures",
-            "class-categories",
+            "class-categories", "expiring", "expiring-clients",
         )),
         "/enrollment/sessions/list/?_flt_0_period=all",
         f"/enrollment/sessions/show/{keys['SessionView']}",
