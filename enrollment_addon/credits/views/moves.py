@@ -67,8 +67,8 @@ class CreditMovesView(ExtendPages, PageView):
                 return self._done(client, told, made["batch_id"])
         return self._page(
             client, form, _("Transfer session credits of %(name)s", name=client.full_name),
-            _("Unspent credits change hands; they keep their origin and last day, but are for no certain participants any "
-              "more. Credits of an enrollment stay."),
+            _("Unspent credits change hands; they keep their origin and last day. A restriction to participants ends. "
+              "Credits of an enrollment stay."),
             _("Transfer credits"),
         )
 
