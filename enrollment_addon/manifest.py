@@ -114,6 +114,7 @@ MODULES: tuple[Module, ...] = (
                   TEAM_AREA, "fa-id-badge"),
             _menu(jobs_views.JobView, "Jobs", _l("Jobs"), "fa-tasks", "Team", TEAM_AREA, "fa-id-badge"),
             View(options.OptionsView),
+            View(health.HealthView),
             View(own_page.OwnPageView, "Enrollment My sessions", _l("My sessions and credits"), "fa-ticket"),
         ),
         apis=(

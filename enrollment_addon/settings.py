@@ -3,15 +3,21 @@
 An unknown or invalid setting stops the start: `SettingsError` says which one and what it takes.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from .core import clock, money
 
 PREFIX = "ENROLLMENT_"
 MODULES = ("people", "catalog", "credits", "billing", "schedule", "enrollments", "training")
 """The modules a host may switch on, lower ones first: each needs those before it."""
+
+BROKERS = ("redis", "rediss", "redis+socket", "sentinel", "amqp", "amqps", "pyamqp")
+"""What the URL of a broker starts with: Redis and RabbitMQ."""
 
 
 class SettingsError(RuntimeError):
@@ -31,7 +37,33 @@ def _flag(value: Any) -> bool:
 
 
 def _modules(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and bool(value) and set(value) <= set(MODULES)
+    return isinstance(value, (list, tuple)) and bool(value) and all(module in MODULES for module in value)
+
+
+def _broker(value: Any) -> bool:
+    """Empty, or the URL of a Redis or RabbitMQ; whether one answers there is for `health` to say."""
+    if value == "":
+        return True
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        return parts.scheme in BROKERS and bool(parts.netloc or parts.path) and (parts.port or 0) >= 0
+    except ValueError:
+        return False
+
+
+def _folder(value: Any) -> bool:
+    """Empty, or a folder that can be written to or made; made only when the first file is."""
+    if not isinstance(value, str):
+        return False
+    try:
+        there = next(path for path in (Path(value).absolute(), *Path(value).absolute().parents) if path.exists())
+    except (OSError, ValueError):
+        return False
+    return not value or (there.is_dir() and os.access(there, os.W_OK | os.X_OK))
+
+
+def _one_of(known: Callable[[], Collection[str]]) -> Any:
+    return lambda value: isinstance(value, str) and value in known()
 
 
 @dataclass(frozen=True)
@@ -43,7 +75,7 @@ class Settings:
     )
     broker_url: str = setting(
         "", "Celery broker; empty: jobs run in a worker thread of the web process",
-        lambda v: isinstance(v, str), "a URL such as redis://localhost:6379/0",
+        _broker, "a URL such as redis://localhost:6379/0",
     )
     worker: bool = setting(
         True, "whether this process may run jobs in a thread of its own (without a broker)", _flag, "True or False"
@@ -99,17 +131,17 @@ class Settings:
         "",
         "where finished exports are kept; empty: the instance folder of the application; several machines need a "
         "folder that they share",
-        lambda v: isinstance(v, str), "a path",
+        _folder, "a folder that can be written to",
     )
     export_days: int = setting(
         7, "finished exports are deleted after so many days, and all of them when a client is erased", _whole(1, 365),
         "a number from 1 to 365",
     )
     currency: str = setting(
-        "EUR", "currency proposed for a new club (ISO 4217)", lambda v: v in money.currencies(), "an ISO 4217 code"
+        "EUR", "currency proposed for a new club (ISO 4217)", _one_of(money.currencies), "an ISO 4217 code"
     )
     timezone: str = setting(
-        "UTC", "time zone proposed for a new club (IANA)", lambda v: v in clock.timezones(), "an IANA time zone"
+        "UTC", "time zone proposed for a new club (IANA)", _one_of(clock.timezones), "an IANA time zone"
     )
     metrics: bool = setting(False, "serve Prometheus metrics at /enrollment/metrics", _flag, "True or False")
 

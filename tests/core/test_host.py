@@ -96,6 +96,11 @@ def paths(app: Flask) -> set[str]:
         ({"ENROLLMENT_MODULES": ["people", "ghosts"]}, "a list out of people, catalog, credits, billing"),
         ({"ENROLLMENT_MODULES": ["people", "credits"]}, "credits needs catalog"),
         ({"ENROLLMENT_MODULES": ["catalog"]}, "catalog needs people"),
+        ({"ENROLLMENT_MODULES": [["people"]]}, "a list out of people, catalog, credits, billing"),
+        ({"ENROLLMENT_CURRENCY": ["EUR"]}, "an ISO 4217 code"),
+        ({"ENROLLMENT_BROKER_URL": "localhost:6379"}, "a URL such as redis://"),
+        ({"ENROLLMENT_BROKER_URL": "redis://localhost:port/0"}, "a URL such as redis://"),
+        ({"ENROLLMENT_EXPORT_FOLDER": "/dev/null/exports"}, "a folder that can be written to"),
         ({"SECRET_KEY": None}, "SECRET_KEY"),
     ],
 )
@@ -374,7 +379,7 @@ def test_init_gives_a_permission_that_is_new_in_a_version_once(
 def test_a_host_may_start_before_init_and_says_that_it_is_not_ready(
     host: MakeHost, new_database: Callable[..., str]
 ) -> None:
-    app = host(new_database(empty=True))
+    app = host(url := new_database(empty=True))
     answer = app.test_client().get("/api/v1/enrollment/health")
     assert answer.status_code == 503
     assert answer.json["result"] == {  # type: ignore[index]
@@ -384,7 +389,12 @@ def test_a_host_may_start_before_init_and_says_that_it_is_not_ready(
         "migrations": False,
         "broker": None,
     }
+    page = app.test_client().get("/enrollment/health")
+    assert (page.status_code, page.json) == (503, answer.json["result"])  # type: ignore[index]
     Command(app)("init")
+    assert app.test_client().get("/enrollment/health").status_code == 200
+    away = host(url, ENROLLMENT_BROKER_URL="redis://127.0.0.1:1/0").test_client().get("/enrollment/health")
+    assert (away.status_code, away.json["ready"], away.json["broker"]) == (200, True, False)  # type: ignore[index]
     assert app.test_client().get("/api/v1/enrollment/health").json["ready"] is True  # type: ignore[index]
 
 
