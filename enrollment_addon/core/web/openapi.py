@@ -48,7 +48,7 @@ def describe(api: Api, endpoint: Any, path: str, method: str) -> dict[str, Any]:
     keys = re.findall(r"{(\w+)}", path)
     if keys:
         refusals |= {404}
-    if method == "get" and spec.many:
+    if method == "get" and (spec.many or spec.query):
         refusals |= {422}
     described: dict[str, Any] = {
         "operationId": f"{api.endpoint}_{endpoint.__name__}",
