@@ -16,12 +16,16 @@ import click
 from alembic.util import CommandError
 from flask import Flask, current_app
 from flask.cli import AppGroup
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from .core import install
 from .core.db import unit_of_work
 from .core.errors import AddonError
 from .core.extension import Extension
 from .core.scope import SYSTEM
+
+MOST_COUNTED = 1_000_000
+"""Up to so many rows a list is counted for the bar that shows the progress of its export."""
 
 
 @click.group(cls=AppGroup)
@@ -36,7 +40,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Answer as JSON, 
 
 
 def refusing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: a refusal is told on standard error and ends with code 2."""
+    """Decorator: a refusal, and a database that is away, are told on standard error and end with code 2."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -47,6 +51,8 @@ def refusing(command: Callable[..., Any]) -> Callable[..., Any]:
             _refuse(f"{error.error_code}: {error.text()} {fields}".rstrip())
         except CommandError as error:
             _refuse(str(error))
+        except (OperationalError, InterfaceError) as error:
+            _refuse(f"The database cannot be used now: {error.orig}")
 
     return run
 
@@ -123,28 +129,36 @@ def _added(added: dict[str, int]) -> str:
 
 @database.command("upgrade")
 @click.argument("revision", default="head")
+@as_json
 @refusing
-def db_upgrade(revision: str) -> None:
+def db_upgrade(revision: str, as_json: bool) -> None:
     """Bring the tables to a revision (default: the newest)."""
     install.upgrade(_engine(), revision)
-    click.echo(f"at {install.current(_engine())}")
+    _say_revision(as_json, "at ")
+
+
+def _say_revision(machine: bool, before: str = "") -> None:
+    revision = install.current(_engine())
+    _say(machine, {"revision": revision, "newest": install.head()}, f"{before}{revision or 'base'}")
 
 
 @database.command("downgrade")
 @click.argument("revision")
 @click.option("--drop-data", is_flag=True, help="Also remove tables that hold data.")
+@as_json
 @refusing
-def db_downgrade(revision: str, drop_data: bool) -> None:
+def db_downgrade(revision: str, drop_data: bool, as_json: bool) -> None:
     """Go back to an earlier revision, keeping the data; "base" removes the add-on's tables."""
     install.downgrade(_engine(), revision, drop_data=drop_data)
-    click.echo(f"at {install.current(_engine()) or 'base'}")
+    _say_revision(as_json, "at ")
 
 
 @database.command("current")
+@as_json
 @refusing
-def db_current() -> None:
+def db_current(as_json: bool) -> None:
     """Which revision the database is at."""
-    click.echo(install.current(_engine()) or "base")
+    _say_revision(as_json)
 
 
 @database.command("check")
@@ -161,18 +175,21 @@ def db_check(as_json: bool) -> None:
 @click.option("--clients", type=click.IntRange(1, 1_000_000), default=1000, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same data.")
 @click.option("--if-empty", is_flag=True, help="Where there are clients already, only print the log-ins.")
+@as_json
 @working("credits")
-def demo(clients: int, seed: int, if_empty: bool) -> None:
+def demo(clients: int, seed: int, if_empty: bool, as_json: bool) -> None:
     """Fill an empty installation with realistic data, and print the log-ins."""
     from .demo import data, people
 
-    if not _has_clients():
+    made = 0 if _has_clients() else clients
+    if made:
         users = people.create_users()
-        with click.progressbar(length=clients, label="Demo data", file=sys.stderr) as bar:
+        with click.progressbar(length=clients, label="Demo data", file=sys.stderr, hidden=as_json) as bar:
             data.load(_session(), users=users, clients=clients, seed=seed, progress=bar.update)
     elif not if_empty:
         _refuse("There are clients already; the demo data is for an empty installation.")
-    click.echo(people.log_ins())
+    log_ins = [{"username": name, "password": people.PASSWORD, "role": what} for name, what in people.SHOWN]
+    _say(as_json, {"clients": made, "log_ins": log_ins}, people.log_ins())
 
 
 def _has_clients() -> bool:
@@ -294,15 +311,17 @@ def export(name: str, target: Path, query: str, as_json: bool) -> None:
     if target.suffix not in (".csv", ".xlsx"):
         _refuse("The file's name ends with .csv or .xlsx.")
     view, count = views[name], 0
-    view.export_count(query, 0)  # what cannot be read is refused before there is a file
+    total, _more = view.export_count(query, MOST_COUNTED)  # what cannot be read is refused before there is a file
+    bar = click.progressbar(length=total, label=str(target), file=sys.stderr, hidden=as_json)
 
     def rows() -> Any:
         nonlocal count
         for row in rows_of(view, query):
             count += 1
+            bar.update(1)
             yield row
 
-    with target.open("wb") as file:
+    with target.open("wb") as file, bar:
         if target.suffix == ".csv":
             file.writelines(line.encode() for line in csv_lines(view.export_header(), rows()))
         else:

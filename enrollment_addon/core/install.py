@@ -17,12 +17,22 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Connection, Engine, Table, inspect, select, text
+from sqlalchemy import Connection, Engine, Table, inspect, literal, select, text
 
 from .db import metadata, write_lock
 from .errors import Conflict
 
 VERSION_TABLE = "enrollment_alembic_version"
+PREFIX = "enrollment_"
+BOOKKEEPING = frozenset({"enrollment_write_lock", "enrollment_installed_permission"})
+"""Tables whose rows the installation writes by itself: not data of anybody."""
+OLDEST = {"PostgreSQL": (13,), "MariaDB": (10, 6), "MySQL": (8,)}
+"""The oldest versions of databases that the add-on works with."""
+
+
+class DatabaseTooOld(Conflict):
+    code = "database_too_old"
+    message = _l("%(name)s %(found)s is too old: %(needed)s or newer is needed.")
 
 
 class DataWouldBeLost(Conflict):
@@ -30,19 +40,54 @@ class DataWouldBeLost(Conflict):
     message = _l("Nothing was removed, because these tables hold data: %(tables)s.")
 
 
+def refuse_old(name: str, found: tuple[int, ...]) -> None:
+    """Raises: DatabaseTooOld for a version that the add-on was not made for."""
+    needed = OLDEST.get(name, ())
+    if found[: len(needed)] < needed:
+        raise DatabaseTooOld(name=name, found=_dotted(found), needed=_dotted(needed))
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _refuse_old_server(connection: Connection) -> None:
+    dialect = connection.dialect
+    name = "MariaDB" if getattr(dialect, "is_mariadb", False) else {"postgresql": "PostgreSQL", "mysql": "MySQL"}.get(
+        dialect.name, dialect.name
+    )
+    refuse_old(name, tuple(part for part in dialect.server_version_info or () if isinstance(part, int)))
+
+
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the tables to a revision. Two deployments that upgrade at once take turns."""
+    """Bring the tables to a revision. Two deployments that upgrade at once take turns. Raises: DatabaseTooOld."""
     with _turn(engine) as connection:
+        _refuse_old_server(connection)
         command.upgrade(_config(connection), revision)
 
 
 def downgrade(engine: Engine, revision: str, *, drop_data: bool = False) -> None:
     """Bring the tables back to an earlier revision, with their data; "base" removes the add-on's tables.
 
-    `drop_data`: also those that hold data. Raises: DataWouldBeLost when one does and that was not said.
+    `drop_data`: also those that hold data. Raises: DataWouldBeLost when one does and that was not said; all of
+    them are asked before the first step, since MariaDB keeps each step that was done.
     """
     with _turn(engine) as connection:
+        if revision == "base" and not drop_data:
+            held = [table.name for table in _ours(connection) if _holds_rows(connection, table)]
+            if held:
+                raise DataWouldBeLost(tables=", ".join(held))
         command.downgrade(_config(connection, drop_data=drop_data), revision)
+
+
+def _ours(connection: Connection) -> list[Table]:
+    """The add-on's tables that are there, but for its own bookkeeping."""
+    there = set(inspect(connection).get_table_names()) - BOOKKEEPING
+    return [table for name, table in sorted(metadata.tables.items()) if name in there and name.startswith(PREFIX)]
+
+
+def _holds_rows(connection: Connection, table: Table) -> bool:
+    return connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None
 
 
 def current(engine: Engine) -> str | None:
@@ -68,9 +113,10 @@ def check(engine: Engine) -> list[str]:
     """Every difference between the database and the models, in words; empty when there is none.
 
     Compares tables, columns, types, keys, indexes, names of CHECKs and triggers, and the write lock's row.
-    The caller has imported the models of all domains.
+    The caller has imported the models of all domains. Raises: DatabaseTooOld.
     """
     with engine.connect() as connection:
+        _refuse_old_server(connection)
         found = _revision(connection)
         said = [] if found == head() else [f"the database is at revision {found}, the add-on needs {head()}"]
         present = {name for name in inspect(connection).get_table_names() if name in metadata.tables}

@@ -93,7 +93,7 @@ def test_init_makes_the_tables_and_tells_what_each_role_got(bare: Desk) -> None:
     told = bare.command("init", "--json")
     added = json.loads(told.stdout)["added"]
     assert set(added) == set(roles.ROLES)
-    assert added[roles.OWNER] > added[roles.MANAGER] > added[roles.TEAM] > added[roles.CLIENT] == 0
+    assert added[roles.OWNER] > added[roles.MANAGER] > added[roles.TEAM] > added[roles.CLIENT] == 2
     assert bare.command("db", "current").stdout.strip() == install.head()
     assert bare.command("db", "check").stdout.strip() == "The database and the models agree."
 
@@ -108,9 +108,27 @@ def test_before_init_commands_say_what_to_do(bare: Desk, command: list[str]) -> 
 def test_the_tables_go_down_and_up_again(bare: Desk) -> None:
     assert bare.command("db", "current").stdout.strip() == "base"
     assert install.head() in bare.command("db", "upgrade").stdout
+    for command in (["current"], ["downgrade", "0007"], ["upgrade"]):
+        told = json.loads(bare.command("db", *command, "--json").stdout)
+        assert told == {"revision": told["revision"], "newest": install.head()}
+        assert (told["revision"] == install.head()) == (command != ["downgrade", "0007"])
     assert "at base" in bare.command("db", "downgrade", "base").stdout
     assert "needs" in bare.command("db", "check", code=1).stdout
     assert "0099" in bare.command("db", "upgrade", "0099_unheard_of", code=2).stderr
+
+
+@pytest.mark.databases("sqlite")
+def test_a_database_that_is_away_is_said(bare: Desk) -> None:
+    with bare.app.app_context():
+        engine = bare.app.extensions["sqlalchemy"].engine
+    engine.dispose()
+    file = Path(engine.url.database)
+    file.unlink()
+    file.mkdir()
+    for command in (["db", "current"], ["init"], ["run-due"]):
+        assert "The database cannot be used now" in bare.command(*command, code=2).stderr
+    file.rmdir()
+    file.touch()
 
 
 @pytest.mark.databases("sqlite")
