@@ -1,8 +1,10 @@
 """What the REST of named records has in common: names in the languages of their readers."""
 
+from typing import Any
+
 from marshmallow import fields
 
-STAMPS = {"created_at": "2026-03-02T09:30:00+00:00", "updated_at": "2026-03-02T09:30:00+00:00"}
+STAMPS: dict[str, Any] = {"created_at": "2026-03-02T09:30:00+00:00", "updated_at": "2026-03-02T09:30:00+00:00"}
 """In the example of a record."""
 
 
