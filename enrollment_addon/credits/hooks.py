@@ -19,14 +19,19 @@ from .models import lots, something_left
 
 @dataclass(frozen=True)
 class Told:
-    """A record in words. `url` is asked for by pages only, and gives nothing where the reader may not open it.
+    """A record in words: what it is, when, for whom. `url` is asked for by pages only, and gives nothing where the
+    reader may not open it.
 
     `forfeited`: credits that this booking used up are lost without a session.
     """
 
-    label: str
+    parts: Sequence[str]
     url: Callable[[], str | None]
     forfeited: bool = False
+
+    @property
+    def label(self) -> str:
+        return " · ".join(self.parts)
 
 
 Teller = Callable[[Session, Collection[int]], Mapping[int, Told]]

@@ -81,7 +81,7 @@ def _told(item: Enrollment) -> Told:
         readable = access.may("read", "EnrollmentEnrollment")
         return url_for("EnrollmentView.show", pk=item.id) if readable else None
 
-    return Told(views.named(item), url)
+    return Told((views.named(item),), url)
 
 
 PART = ClientPart(card=card, own=own, tell=tell, records={"enrollment": "EnrollmentEnrollment"})

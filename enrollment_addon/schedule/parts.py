@@ -100,7 +100,7 @@ def _told(booking: Booking) -> Told:
         return url_for("SessionView.show", pk=booking.session_id) if readable else None
 
     words = (booking.session.label, when(booking.session), booking.participant.name)
-    return Told(" · ".join(words), url, forfeited=booking.state in _WITHOUT_A_SESSION)
+    return Told(words, url, forfeited=booking.state in _WITHOUT_A_SESSION)
 
 
 _WITHOUT_A_SESSION = (BookingState.no_show, BookingState.late_cancel, BookingState.cancelled)

@@ -67,7 +67,7 @@ def test_every_entry_leads_to_what_it_belongs_to(
     giver, taker = studio.clients[0], studio.clients[20]
     told = rows(ana, giver)
     assert f'href="/enrollment/sessions/show/{made["session"]}"' in told
-    assert "Yoga class · Mar 6, 2026" in told
+    assert "<bdi>Yoga class</bdi> · <bdi>Mar 6, 2026" in told
     assert told.count("Forfeited") == 1, "the credit of the cancelled booking is lost, in words"
     assert f'href="/enrollment/enrollments/show/{made["enrollment"]}"' in told
     assert "Spring yoga" in told

@@ -19,7 +19,7 @@ from ..models import EntryKind
 from .common import ROWS, grace_mark, number_of
 
 Link = Mapping[str, Any]
-"""A `label`, and a `url` unless there is nothing to open."""
+"""A `label` (also in `parts`, where they read in both directions), and a `url` unless there is nothing to open."""
 
 
 def explanation(session: Session, client: Client, url: Callable[..., str], *, own: bool = False) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _badge(lot: queries.LotRow) -> dict[str, Any] | None:
 
 
 def _link(told: hooks.Told) -> Link:
-    return {"label": told.label, "url": told.url()}
+    return {"label": told.label, "parts": told.parts, "url": told.url()}
 
 
 def _entry(

@@ -218,7 +218,10 @@ def _booking(entry: CreditEntry) -> hooks.Told | None:
 
 def _booking_link(entry: CreditEntry) -> Any:
     booking = _booking(entry)
-    return linked(booking.label, booking.url()) if booking else ""
+    if booking is None:
+        return ""
+    what, when = (Markup("<bdi>{}</bdi>").format(part) for part in booking.parts[:2])
+    return linked(Markup("{} · {}").format(what, when), booking.url())
 
 
 def _change(name: str) -> Callable[[CreditEntry], Any]:
