@@ -58,6 +58,7 @@ def pages(app: Flask, studio: Studio) -> dict[str, list[str]]:
         *team, f"/enrollment/clients/merge/{one}", f"/enrollment/clients/merge/{one}?other_id={studio.clients[1]}",
         f"/enrollment/clients/erase/{one}", f"/enrollment/clients/delete/{one}",
         f"/enrollment/batches/show/{batch}", f"/enrollment/batches/undo/{batch}", "/enrollment/lots/void/1",
+        "/enrollment/lots/extend/1",
         "/enrollment/clubs/add", f"/enrollment/clubs/show/{studio.uptown}", "/enrollment/team-members/add",
         "/enrollment/event-types/add", f"/enrollment/event-types/edit/{studio.yoga}", "/enrollment/team-permissions/",
         "/enrollment/imports/list/", "/enrollment/imports/add", "/enrollment/imports/columns/1",
