@@ -6,6 +6,7 @@ from typing import Any
 from babel import Locale
 from flask import current_app, request
 from flask_appbuilder.models.sqla.interface import SQLAInterface
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 from sqlalchemy import Select, String, cast
@@ -368,3 +369,7 @@ class ClientView(ClientPages, RecordView):
 
     def remove(self, item: Client) -> None:
         service.delete_client(self.session, id=item.id, actor=self.actor)
+
+    def goes_along(self, item: Client) -> Any:
+        names = [participant.name for participant in item.participants]
+        return _("Their participants are deleted with them: %(names)s.", names=", ".join(names)) if names else ""

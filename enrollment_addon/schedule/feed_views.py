@@ -12,7 +12,7 @@ from wtforms.fields.choices import SelectChoice
 from ..core.errors import InvalidInput
 from ..core.web.access import anyone, verb
 from ..core.web.api import key_of
-from ..core.web.forms import REQUIRED, Form, Reference
+from ..core.web.forms import REQUIRED, Flag, Form, Reference
 from ..core.web.views import PageView, form_status, notice
 from . import feeds
 from .feeds import FeedKind
@@ -34,6 +34,7 @@ class FeedForm(Form):
     team_member_id = Reference(_l("Team member"), source="team_members")
     client_id = Reference(_l("Client"), source="clients")
     class_group_id = Reference(_l("Class group"), source="class_groups")
+    replace = Flag(_l("End the link that is in use and make a new one"))
 
     def target(self) -> tuple[FeedKind, int]:
         """Raises: InvalidInput when nobody was chosen."""
@@ -76,6 +77,10 @@ class FeedView(PageView):
 
     def _rotate(self, form: FeedForm) -> str:
         kind, target_id = form.target()
+        if feeds.has_feed(self.session, kind=kind, target_id=target_id) and not form.replace.data:
+            raise InvalidInput(
+                fields={"replace": _l("There is a link to this calendar. Programs that read it would get nothing.")}
+            )
         return feeds.rotate_feed(self.session, kind=kind, target_id=target_id, actor=self.actor)
 
 

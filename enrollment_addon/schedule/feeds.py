@@ -62,6 +62,11 @@ def rotate_feed(session: Session, *, kind: FeedKind, target_id: int, actor: Acto
     return secret
 
 
+def has_feed(session: Session, *, kind: FeedKind, target_id: int) -> bool:
+    """Whether there is a link to this calendar already, in reach or not: a new one would end it."""
+    return session.execute(select(_feeds.c.id).where(_column(kind) == target_id)).first() is not None
+
+
 def end_feed(session: Session, *, feed_id: int, actor: Actor) -> None:
     """Let a link stop working. Raises: NotFound."""
     feed = require(session, CalendarFeed, feed_id)

@@ -345,18 +345,23 @@
         one(".enr-btn.primary", bar).focus();
       });
     }
-    wireRowKeys(rows, bar);
+    moveWith(rows);
+    rows.forEach((row) => row.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      if (bar.classList.contains("on")) one(".enr-btn.primary", bar).focus();
+      event.preventDefault();
+    }));
     window.addEventListener("pageshow", show);
     show();
   }
 
-  /** In the column of ticks: up and down move, Enter goes to the verbs. */
-  function wireRowKeys(rows, bar) {
-    rows.forEach((row, at) => row.addEventListener("keydown", (event) => {
-      const next = { ArrowDown: rows[at + 1], ArrowUp: rows[at - 1], Home: rows[0], End: rows[rows.length - 1] }[event.key];
-      if (next) next.focus();
-      if (event.key === "Enter" && bar.classList.contains("on")) one(".enr-btn.primary", bar).focus();
-      if (next || event.key === "Enter") event.preventDefault();
+  /** Up and down, Home and End move among these: the ticks of a list, or the links of its rows. */
+  function moveWith(items) {
+    items.forEach((item, at) => item.addEventListener("keydown", (event) => {
+      const next = { ArrowDown: items[at + 1], ArrowUp: items[at - 1], Home: items[0], End: items[items.length - 1] }[event.key];
+      if (!next) return;
+      next.focus();
+      event.preventDefault();
     }));
   }
 
@@ -470,6 +475,7 @@
   wireFilters();
   wireSearchKey();
   wireSelection();
+  moveWith(all("[data-enr-rows] .as-title > a"));
   wireJob();
   wireShare();
   wireProposal();

@@ -63,6 +63,12 @@ def test_the_main_job_without_a_mouse(open_as: Callable[..., Page], app: Flask, 
     expect(page.get_by_text("1 client got session credits.")).to_be_visible()
     assert balances(app) == {studio.clients[7]: 2}
 
+    page.goto("/enrollment/clubs/list/")  # a list without ticks: the links of its rows are walked
+    _tab_to(page, page.get_by_role("link", name="Downtown", exact=True))
+    for key in ("ArrowDown", "ArrowUp", "End", "Enter"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("heading", name="Uptown")).to_be_visible()
+
 
 def _tab_to(page: Page, target: Any) -> None:
     for _ in range(80):

@@ -57,9 +57,9 @@ def plan(app: Flask, studio: Studio) -> dict[str, int]:
         return keys
 
 
-def make_link(http: FlaskClient, kind: str, key: int) -> str:
+def make_link(http: FlaskClient, kind: str, key: int, **more: str) -> str:
     page = http.get(LINKS)
-    answer = http.post(LINKS, data={"csrf_token": csrf_token(page.text), "kind": kind, f"{kind}_id": key})
+    answer = http.post(LINKS, data={"csrf_token": csrf_token(page.text), "kind": kind, f"{kind}_id": key, **more})
     assert answer.status_code == 200, answer.text
     found = re.search(r'href="http://localhost(/enrollment/calendar/[\w-]{40,}\.ics)"', answer.text)
     assert found
@@ -152,8 +152,13 @@ def test_a_new_link_ends_the_old_one_and_only_its_maker_ever_sees_it(
     app: Flask, ana: FlaskClient, jonas: FlaskClient, studio: Studio, plan: dict[str, int]
 ) -> None:
     old = make_link(ana, "client", studio.clients[0])
-    new = make_link(jonas, "client", studio.clients[0])
     http = app.test_client()
+    typed = {"csrf_token": csrf_token(jonas.get(LINKS).text), "kind": "client", "client_id": studio.clients[0]}
+    asked = jonas.post(LINKS, data=typed)
+    assert asked.status_code == 422
+    assert "There is a link to this calendar." in asked.text
+    assert http.get(old).status_code == 200, "it goes on until somebody says that it shall end"
+    new = make_link(jonas, "client", studio.clients[0], replace="y")
     assert [http.get(link).status_code for link in (old, new)] == [404, 200]
     secret = new.rsplit("/", 1)[1].removesuffix(".ics")
     assert secret not in ana.get(LINKS).text

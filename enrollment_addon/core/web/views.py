@@ -234,8 +234,19 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
             item = self.find(pk)
         page = self.render_template(
             "enrollment_addon/undo.html", title=_("Delete %(record)s?", record=name),
-            sentence=_("This cannot be undone."), facts=[], form=form, crumbs=self.crumbs(),
+            sentence=" ".join(str(part) for part in (self.goes_along(item), _("This cannot be undone.")) if part),
+            facts=self._identified(item), form=form, crumbs=self.crumbs(),
             action_url=request.path, cancel_url=self.show_url(item), submit_label=_("Delete %(record)s", record=name),
             danger=True, idempotency_key=None,
         )
         return page, form_status()
+
+    def goes_along(self, item: Any) -> Any:
+        """What is deleted together with a record, as a sentence; most have nothing like that."""
+        return ""
+
+    def _identified(self, item: Any) -> Sequence[dict[str, Any]]:
+        """Which record it is: what the list says of it beside its name."""
+        self.prepare([item])
+        told = [(column.label, column.shown(item)) for column in self.shown_columns if column.phone != "title"]
+        return [{"label": label, "value": value} for label, value in told if value not in (None, "")]
