@@ -40,6 +40,14 @@ check: $(BIN)/.dev ## Style, types, imports, security, templates, dead code, cat
 	$(BIN)/vulture enrollment_addon migrations --min-confidence 80 --ignore-names instances,attr
 	$(BIN)/pytest tests/architecture/test_catalogs.py
 
+.PHONY: lowest
+lowest: system ## The tests on SQLite with the lowest versions that setup.cfg allows, in a place of their own (TESTS=path)
+	$(PYTHON) -m venv --clear build/lowest
+	build/lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	build/lowest/bin/uv pip install --quiet --python build/lowest/bin/python --resolution lowest-direct --editable '.[test]'
+	cd build && lowest/bin/python -c 'import enrollment_addon.manager; from enrollment_addon.core import install; install.head()'
+	build/lowest/bin/python -m pytest -n 2 --timeout 600 -k 'not postgresql and not mariadb' $(TESTS)
+
 .PHONY: bench
 bench: $(BIN)/.test ## The promised speeds, measured side by side (BENCHMARKS="grant spending")
 	$(BIN)/python -m benchmarks $(BENCHMARKS)
