@@ -32,6 +32,7 @@ from .schemas import (
     GrantAnswer,
     GrantInput,
     GrantJobAnswer,
+    GrantPreviewAnswer,
     LotSchema,
     MoveJobAnswer,
     TransferAnswer,
@@ -45,6 +46,8 @@ from .schemas import (
 from .views import BatchView, ExpiringView, LotView
 from .views.expiring import WINDOWS
 
+PLANNED = ("event_type_id", "quantity", "expires_on", "expires_in", "unit_value")
+"""What of a grant decides whom it serves and until when; the rest is checked by the grant itself."""
 LONGEST_SEARCH = 100
 """As much of a search as lists look at."""
 
@@ -89,12 +92,17 @@ class CreditsApi(Api):
     class_permission_name = "EnrollmentCredits"
     openapi_spec_tag = "Session credits"
 
-    @operation("/grant", "POST", summary="Add session credits to clients, now or as a background job",
+    @operation("/grant", "POST", summary="Add session credits to clients; with preview only say whom it would serve",
                permission="add_session_credits", menu=MENU, body=GrantInput,
-               answers={201: GrantAnswer, 202: GrantJobAnswer}, refusals=(404, 409), idempotent=True)
+               answers={200: GrantPreviewAnswer, 201: GrantAnswer, 202: GrantJobAnswer}, refusals=(404, 409),
+               idempotent=True)
     def grant(self, data: dict[str, Any]) -> Any:
         settings = current_app.extensions["enrollment"].settings
         clients = chosen_by(data, "client_ids", "ClientView")
+        if data.pop("preview"):
+            asked = {name: value for name, value in data.items() if name in PLANNED}
+            plan = service.plan_grant(self.session, clients=clients, actor=self.actor, **asked)
+            return self.result(GrantPreviewAnswer().dump(plan))
         made = self.work(
             lambda: service.grant_credits(
                 self.session, clients=clients, actor=self.actor, idempotency_key=idempotency_key(),

@@ -45,6 +45,7 @@ class GrantInput(Input):
         metadata={"description": "Restricts the credits of a single client to these participants"},
     )
     note = fields.String(allow_none=True)
+    preview = Flag(load_default=False, metadata={"description": "Only say whom it would serve; nothing is written"})
 
 
 class SkippedSchema(Schema):
@@ -59,6 +60,23 @@ class GrantAnswer(Schema):
 
     batch_id = fields.Integer(required=True)
     granted = fields.Integer(required=True)
+    skipped = fields.List(fields.Nested(SkippedSchema), required=True)
+    skipped_count = fields.Integer(required=True)
+
+
+class GrantPreviewAnswer(Schema):
+    example = {
+        "clients": 1, "credits": 10, "expires_on": ["2026-09-02"], "currency": "EUR", "skipped_count": 1,
+        "skipped": [{"client_id": 8, "reason": "archived"}],
+    }
+
+    clients = fields.Integer(required=True)
+    credits = fields.Integer(required=True)
+    expires_on = fields.List(
+        fields.Date(), required=True, attribute="expires",
+        metadata={"description": "The last days, by the clocks of the clients' clubs; none when they never expire"},
+    )
+    currency = fields.String(required=True, allow_none=True, metadata={"description": "null: the clubs' differ"})
     skipped = fields.List(fields.Nested(SkippedSchema), required=True)
     skipped_count = fields.Integer(required=True)
 

@@ -42,13 +42,19 @@ def available(owner: Caller, client_id: int) -> int:
 
 def test_credits_are_given_looked_at_and_taken_back(owner: Caller, town: Town, swimmers: list[int]) -> None:
     today = clock.today(ZONE)
-    made = owner.made(
-        "/credits/grant",
-        {
-            "client_ids": [*swimmers[:4], swimmers[7], 4_711], "event_type_id": town.yoga, "quantity": 10,
-            "expires_in": {"weeks": 2}, "priority": 10, "unit_value": "15.50", "shared": True, "note": "Spring",
-        },
-    )
+    asked = {
+        "client_ids": [*swimmers[:4], swimmers[7], 4_711], "event_type_id": town.yoga, "quantity": 10,
+        "expires_in": {"weeks": 2}, "priority": 10, "unit_value": "15.50", "shared": True, "note": "Spring",
+    }
+    planned = owner.post("/credits/grant", {**asked, "preview": True})
+    assert planned.status_code == 200
+    last_day = (today + dt.timedelta(weeks=2)).isoformat()
+    made = owner.made("/credits/grant", asked)
+    assert planned.get_json()["result"] == {
+        "clients": 4, "credits": 40, "expires_on": [last_day], "currency": "EUR", "skipped": made["skipped"],
+        "skipped_count": made["skipped_count"],
+    }
+    assert available(owner, swimmers[0]) == 10, "the preview gave nothing"
     assert made["granted"] == 4
     assert made["skipped"] == [
         {"client_id": swimmers[7], "reason": "archived"}, {"client_id": 4_711, "reason": "not_found"},
