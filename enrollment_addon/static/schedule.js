@@ -37,8 +37,18 @@
     url.searchParams.set("end", range.endStr.slice(0, 10));
     fetch(url, { headers: { Accept: "application/json" }, credentials: "same-origin" })
       .then(answerOf)
-      .then((events) => { complain(""); done(events); })
+      .then((events) => { complain(""); done(events); wake(events); })
       .catch((error) => { complain(error.message); failed(error); });
+  }
+
+  /** Week and day begin at six, or at the hour of the first session that is earlier or goes past midnight. */
+  function wake(events) {
+    const hour = events.reduce((first, { start, end }) => {
+      const overnight = end.slice(0, 10) > start.slice(0, 10) && end.slice(11, 16) !== "00:00";
+      return Math.min(first, overnight ? 0 : Number(start.slice(11, 13)));
+    }, 6);
+    const begins = String(hour).padStart(2, "0") + ":00:00";
+    if (calendar.getOption("slotMinTime") !== begins) calendar.setOption("slotMinTime", begins);
   }
 
   /** View, day and filters stay in the address, so that it can be kept, shared and come back to. */
@@ -107,6 +117,7 @@
     },
     height: "auto",  // nothing scrolls within the page, where no keyboard would reach it
     allDaySlot: false,
+    slotMinTime: "06:00:00",
     dayMaxEvents: 4,
     eventMaxStack: 3,
     navLinks: true,
