@@ -174,8 +174,8 @@ MODULES: tuple[Module, ...] = (
             View(credits_views.OwnCreditsView),
         ),
         apis=(
-            credits_api.CreditsApi, credits_api.LotApi, credits_api.ExpiringApi, credits_api.ClientCreditsApi,
-            credits_api.BatchApi, import_api.ImportApi,
+            credits_api.CreditsApi, credits_api.LotApi, credits_api.LedgerApi, credits_api.ExpiringApi,
+            credits_api.ClientCreditsApi, credits_api.BatchApi, import_api.ImportApi,
         ),
     ),
     Module(

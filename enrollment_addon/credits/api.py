@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flask import current_app, request
+from flask import current_app, g, request
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, select
 from sqlalchemy.orm import selectinload
@@ -19,7 +19,7 @@ from ..core.web.records import LIST_QUERY, readable
 from ..core.web.views import RecordView
 from . import queries, service
 from .labels import BATCH_KINDS
-from .models import CreditLot
+from .models import CreditEntry, CreditLot
 from .schemas import (
     BatchSchema,
     ClientCreditsSchema,
@@ -33,6 +33,7 @@ from .schemas import (
     GrantInput,
     GrantJobAnswer,
     GrantPreviewAnswer,
+    LedgerSchema,
     LotSchema,
     MoveJobAnswer,
     TransferAnswer,
@@ -43,7 +44,7 @@ from .schemas import (
     VoidAnswer,
     VoidInput,
 )
-from .views import BatchView, ExpiringView, LotView
+from .views import BatchView, EntryView, ExpiringView, LotView
 from .views.expiring import WINDOWS
 
 PLANNED = ("event_type_id", "quantity", "expires_on", "expires_in", "unit_value")
@@ -188,6 +189,29 @@ class LotApi(readable(LotSchema)):  # type: ignore[misc]
     filters = LotView.filters
     load = (selectinload(CreditLot.participants),)
     orders = {"expires_on": (CreditLot.expires_on,), "available": (CreditLot.available,)}
+
+
+class LedgerApi(RecordApi):
+    """The ledger: every change of every lot, read only; one lot's with running sums is at the lot."""
+
+    resource = "credits/ledger"
+    model = CreditEntry
+    schema = LedgerSchema
+    class_permission_name = "EnrollmentCredits"
+    openapi_spec_tag = "Session credits"
+    filters = EntryView.filters
+
+    def prepare(self, items: Sequence[CreditEntry]) -> None:
+        g.enrollment_doers = queries.names_of(self.session, {entry.actor_id for entry in items})
+
+    def dump(self, item: CreditEntry) -> Any:
+        columns = {column.key: getattr(item, column.key) for column in CreditEntry.__table__.columns}
+        return self.schema().dump({**columns, "who": g.enrollment_doers.get(item.actor_id)})
+
+    @operation("/", summary="The entries of all lots in order", permission="read", answers={200: LedgerSchema},
+               many=True, query=LIST_QUERY)
+    def get_list(self) -> Any:
+        return self.listing()
 
 
 class ExpiringApi(RecordApi):

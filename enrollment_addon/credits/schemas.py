@@ -357,6 +357,29 @@ class EntrySchema(Schema):
     )
 
 
+class LedgerSchema(Schema):
+    example = {
+        "id": 9001, "client_id": 7, "event_type_id": 4, "lot_id": 501, "kind": "grant", "available_change": 10,
+        "reserved_change": 0, "at": "2026-03-02T09:30:00+00:00", "who": "Ana Ruiz", "reason": None,
+        "booking_id": None, "reversal_of_id": None, "member_id": None, "batch_id": None,
+    }
+
+    id = fields.Integer(required=True)
+    client_id = fields.Integer(required=True)
+    event_type_id = fields.Integer(required=True)
+    lot_id = fields.Integer(required=True)
+    kind = fields.String(required=True)
+    available_change = fields.Integer(required=True)
+    reserved_change = fields.Integer(required=True)
+    at = fields.AwareDateTime(required=True)
+    who = fields.String(required=True, allow_none=True, metadata={"description": "null: the system"})
+    reason = fields.String(required=True, allow_none=True)
+    booking_id = fields.Integer(required=True, allow_none=True)
+    reversal_of_id = fields.Integer(required=True, allow_none=True)
+    member_id = fields.Integer(required=True, allow_none=True)
+    batch_id = fields.Integer(required=True, allow_none=True)
+
+
 class BatchSchema(Schema):
     example = {
         "id": 31, "kind": "credits.grant", "state": "done", "note": "Spring offer", "total": 40, "done": 40,

@@ -75,6 +75,9 @@ def test_credits_are_given_looked_at_and_taken_back(owner: Caller, town: Town, s
     entries = owner.result(f"/credits/lots/{lot['id']}/entries")
     assert [(e["kind"], e["available_change"], e["who"]) for e in entries] == [("grant", 10, "Olga Test")]
     assert dt.datetime.fromisoformat(entries[0]["at"]).utcoffset() is not None
+    ledger = owner.result("/credits/ledger", q=f"(filters:!((col:lot_id,opr:eq,value:{lot['id']})))")
+    told = ("id", "kind", "available_change", "at", "who", "batch_id")
+    assert [[e[name] for name in told] for e in ledger] == [[e[name] for name in told] for e in entries]
 
     voided = owner.post("/credits/void", {"lot_ids": [lot["id"]], "reason": "Sold by mistake"})
     assert voided.get_json()["result"]["voided"] == 10
