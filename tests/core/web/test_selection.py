@@ -85,12 +85,12 @@ def test_forged_lots_are_not_taken_back(world: World, session: Session, as_user:
     assert nora.post(VOID, {"action": "void_session_credits", "rowid": foreign}).status_code == 404
     page = nora.post(VOID, {"action": "void_session_credits", "rowid": f"{own},{foreign}"})
     assert "Take back 10 credits" in content(page), "only what is in reach is counted"
-    for keys in (str(foreign), f"{own},{foreign}", f"{own},99999", "99999", "", "x"):
+    for keys in (str(foreign), f"{foreign},99999", "99999", "", "x"):
         refused = nora.post("/enrollment/lots/take-back", {"rowid": keys, "reason": "Because"})
         assert refused.status_code in (404, 422), keys
     session.rollback()
     assert session.scalars(select(CreditLot.available)).all() == [10, 10]
-    taken = nora.post("/enrollment/lots/take-back", {"rowid": own, "reason": "Because"})
+    taken = nora.post("/enrollment/lots/take-back", {"rowid": f"{own},{foreign},99999", "reason": "Because"})
     assert taken.status_code == 302
     session.rollback()
     assert session.get_one(CreditLot, own).available == 0
