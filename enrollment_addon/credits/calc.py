@@ -10,6 +10,9 @@ from typing import Any
 UNITS = {"days": 3660, "weeks": 523, "months": 120}
 """The units a period of validity may have, and the most of each (ten years)."""
 
+USUAL_PRIORITY = 50
+"""Lots with a lower number burn first, those with a higher one last."""
+
 
 @dataclass(frozen=True)
 class Change:

@@ -9,6 +9,7 @@ from wtforms.fields.choices import SelectChoice
 
 from ..core.errors import InvalidInput
 from ..core.web import forms
+from .calc import USUAL_PRIORITY
 from .labels import EXPIRIES, PERIODS
 
 
@@ -74,7 +75,7 @@ class GrantForm(forms.Form):
 
     def extras(self) -> dict[str, Any]:
         """What the preview does not depend on."""
-        priority = 50 if self.priority.data is None else self.priority.data
+        priority = USUAL_PRIORITY if self.priority.data is None else self.priority.data
         return {
             "priority": priority, "shared": self.shared.data, "member_cap": self.member_cap.data,
             "participant_ids": self.participant_ids.keys(), "note": self.note.data or None,

@@ -23,6 +23,7 @@ from ..core import clock
 from ..core.db import Base, Key, UtcDateTime, one_of
 from ..core.scope import scoped
 from ..people.calc import ERASED
+from .calc import USUAL_PRIORITY
 
 if TYPE_CHECKING:
     from ..catalog.models import EventType
@@ -114,7 +115,7 @@ class CreditLot(Base):
     granted_at: Mapped[dt.datetime] = mapped_column(UtcDateTime, default=clock.now)
     expires_on: Mapped[dt.date | None]
     origin: Mapped[Origin] = mapped_column(String(20), default=Origin.manual)
-    priority: Mapped[int] = mapped_column(default=50)
+    priority: Mapped[int] = mapped_column(default=USUAL_PRIORITY)
     shared: Mapped[bool] = mapped_column(default=False)
     unit_value: Mapped[int] = mapped_column(Key, default=0)
     currency: Mapped[str] = mapped_column(String(3))

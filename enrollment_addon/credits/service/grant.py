@@ -19,6 +19,7 @@ from ...core.db import idempotent
 from ...core.errors import InvalidInput
 from ...core.scope import Actor
 from ...jobs.service import queue_job
+from ..calc import USUAL_PRIORITY
 from .grant_chunk import grant_chunk
 from .lots import check_participants
 from .selection import Selection, fingerprint, select_clients
@@ -67,7 +68,7 @@ def plan_grant(
         quantity=quantity,
         expires_on=expires_on,
         expires_in=expires_in,
-        priority=50,
+        priority=USUAL_PRIORITY,
         unit_value=unit_value,
         note=None,
     )
@@ -109,7 +110,7 @@ def grant_credits(
     quantity: int,
     expires_on: dt.date | None = None,
     expires_in: Mapping[str, int] | None = None,
-    priority: int = 50,
+    priority: int = USUAL_PRIORITY,
     unit_value: str = "0",
     shared: bool = False,
     member_cap: int | None = None,

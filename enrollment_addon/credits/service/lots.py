@@ -13,7 +13,7 @@ from ...core.db import Key, key_list
 from ...core.errors import InvalidInput, NotFound
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Participant
-from ..calc import SpendableLot, take_last
+from ..calc import USUAL_PRIORITY, SpendableLot, take_last
 from ..errors import NotEnoughCredits
 from ..models import EntryKind, Origin, entries, lot_participants, lots
 from .ledger import (
@@ -68,7 +68,7 @@ def open_lot(
     currency: str,
     enrollment_id: int | None = None,
     participant_ids: Sequence[int] = (),
-    priority: int = 50,
+    priority: int = USUAL_PRIORITY,
     shared: bool = False,
     note: str | None = None,
     reason: str | None = None,

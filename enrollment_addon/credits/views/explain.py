@@ -14,6 +14,7 @@ from ...core.batches import Batch
 from ...core.web import access, render
 from ...people.models import Client
 from .. import hooks, labels, queries
+from ..calc import USUAL_PRIORITY
 from ..forms import AsOfForm
 from ..models import EntryKind
 from .common import ROWS, grace_mark, number_of
@@ -115,7 +116,9 @@ def _lot(
     batches: Collection[int],
 ) -> dict[str, Any]:
     lot = explained.lot
-    facts = [dict(labels.ORIGINS)[lot.origin], _("priority %(number)s", number=lot.priority)]
+    facts = [dict(labels.ORIGINS)[lot.origin]]
+    if lot.priority != USUAL_PRIORITY:
+        facts.append(_("priority %(number)s", number=lot.priority))
     if lot.unit_value:
         facts.append(_("%(amount)s each", amount=render.amount(lot.unit_value, lot.currency)))
     if lot.shared:
