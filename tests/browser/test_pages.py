@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
@@ -22,6 +22,18 @@ from tests.scenarios.conftest import Studio
 pytestmark = pytest.mark.databases("sqlite")
 
 SERIOUS = ("serious", "critical")
+POLICY = {
+    "Content-Security-Policy-Report-Only":
+    "default-src 'self'; script-src 'self' 'nonce-n0nce'; style-src 'self'; img-src 'self' data:"
+}
+NOTE_VIOLATIONS = """
+    window.violations = [];
+    document.addEventListener('securitypolicyviolation', e => {
+        if (e.sourceFile.includes('/enrollment/static/') || (e.target.closest && e.target.closest('.enr')))
+            window.violations.push(`${e.violatedDirective} ${e.sourceFile}:${e.lineNumber} ${e.sample}`);
+    });
+"""
+"""What a strict policy would stop in our part of a page or in our scripts; the host's own frame is the host's."""
 ONE_DAY = dt.timedelta(days=1)
 
 
@@ -123,6 +135,13 @@ def test_every_page(
     open_as: Callable[..., Page], pages: dict[str, list[str]], username: str, language: str, width: int
 ) -> None:
     page = open_as(username, language=language, width=width)
+
+    def strict(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, headers={**answer.headers, **POLICY})
+
+    page.add_init_script(NOTE_VIOLATIONS)
+    page.route(lambda url: "/enrollment/" in url and "/static/" not in url, strict)
     axe = Axe()
     for url in pages[username]:
         page.goto(url)
@@ -131,9 +150,12 @@ def test_every_page(
         assert html.get_attribute("dir") == ("rtl" if language == "ar" else "ltr"), url
         wide = page.evaluate("document.scrollingElement.scrollWidth")
         assert wide <= width, f"{url} scrolls sideways: {wide}"
+        assert page.evaluate("window.violations") == [], url
         if username == "ana":  # the others see a part of her pages
             found = [v for v in axe.run(page).response["violations"] if v["impact"] in SERIOUS]
             assert not found, f"{url}: " + "; ".join(f"{v['id']} {v['nodes'][0]['html'][:200]}" for v in found)
+    page.evaluate("document.querySelector('.enr').insertAdjacentHTML('beforeend', '<p style=\"color: red\">')")
+    page.wait_for_function("window.violations.length === 1")  # the policy is in force, and told of
 
 
 def test_targets_are_large_enough_for_fingers(
