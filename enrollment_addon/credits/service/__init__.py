@@ -4,6 +4,7 @@ from .booking import consume_credits, release_credits, reserve_credits, restore_
 from .check import Finding, check_ledger
 from .grant import GrantPlan, grant_credits, plan_grant
 from .grant_chunk import Chunk, grant_chunk, grant_skipped
+from .ledger import change_balance
 from .lot_batches import extend_lots, lot_chunk, serve_skipped_lot, void_lots
 from .lot_choice import ExtensionPlan, plan_extension
 from .lots import hold_lots, move_restriction, open_lot, shift_expiry, take_back
@@ -21,6 +22,7 @@ __all__ = [
     "GrantPlan",
     "Swept",
     "UndoPlan",
+    "change_balance",
     "check_ledger",
     "consume_credits",
     "convert_credits",

@@ -1,11 +1,10 @@
 """Booking with a credit of the client's own in two statements, where the database can (PostgreSQL).
 
 It is the way that nearly every booking goes, and everybody else who books the session waits meanwhile. The first
-statement locks the session and the client's balance, the second one sees what others have committed before,
-checks and writes. What it does not book, for whatever reason, goes the long way, which says why.
+statement locks the session and takes from the client's balance, the second one sees what others have committed
+before, checks and writes. What it does not book, for whatever reason, goes the long way, which says why.
 """
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +17,7 @@ from ...core.audit import event_row, log_event
 from ...core.compiled import is_possible, run_compiled
 from ...core.db import require
 from ...core.scope import Actor
-from ...credits.service import TAKING
+from ...credits.service import TAKING, change_balance
 from ...people.models import Client
 from ..calc import BY_CREDIT, BookingState, PayWith
 from ..models import Booking, ScheduledSession
@@ -27,27 +26,28 @@ from .pay import Guards
 _hold = text(
     """
     WITH held AS (
-        SELECT event_type_id, club_id, starts_at FROM enrollment_session WHERE id = :session_id FOR UPDATE
+        SELECT here.event_type_id, here.starts_at, club.timezone, participant.id AS participant_id
+        FROM enrollment_session AS here
+        JOIN enrollment_club AS club ON club.id = here.club_id
+        JOIN enrollment_participant AS participant
+            ON participant.client_id = :client_id
+            AND (participant.id = :participant_id OR (:themself AND participant.kind = 'self'))
+        WHERE here.id = :session_id AND here.starts_at > :at
+        FOR UPDATE OF here
     ),
-    purse AS (
-        SELECT balance.available FROM held
-        JOIN enrollment_credit_balance AS balance
-            ON balance.client_id = :client_id AND balance.event_type_id = held.event_type_id
-        WHERE balance.available > 0
-        FOR NO KEY UPDATE OF balance
+    guarded AS (
+        UPDATE enrollment_credit_balance AS balance
+        SET available = balance.available - 1, reserved = balance.reserved + 1
+        FROM held
+        WHERE balance.client_id = :client_id AND balance.event_type_id = held.event_type_id AND balance.available > 0
+        RETURNING balance.event_type_id
     )
-    SELECT held.starts_at, club.timezone, (SELECT available FROM purse) IS NOT NULL AS has_credit,
-        participant.id AS participant_id,
-        ARRAY(
-            SELECT DISTINCT lot.enrollment_id FROM enrollment_credit_lot AS lot
-            WHERE lot.client_id = :client_id AND lot.event_type_id = held.event_type_id AND lot.available > 0
-                AND lot.enrollment_id IS NOT NULL AND NOT lot.held
-        ) AS enrollments
-    FROM held
-    JOIN enrollment_club AS club ON club.id = held.club_id
-    JOIN enrollment_participant AS participant
-        ON participant.client_id = :client_id
-        AND (participant.id = :participant_id OR (:themself AND participant.kind = 'self'))
+    SELECT held.*, ARRAY(
+        SELECT lot.enrollment_id FROM enrollment_credit_lot AS lot
+        WHERE lot.client_id = :client_id AND lot.event_type_id = held.event_type_id AND lot.available > 0
+            AND lot.enrollment_id IS NOT NULL AND NOT lot.held
+    ) AS enrollments
+    FROM held JOIN guarded ON guarded.event_type_id = held.event_type_id
     """
 )
 
@@ -91,13 +91,7 @@ _book = text(
             CASE WHEN chosen.enrollment_id IS NULL THEN 'lot' ELSE 'enrollment' END, chosen.enrollment_id, chosen.id,
             CAST(:amount AS bigint), wish.actor_id, wish.at, wish.at
         FROM wish JOIN chosen ON chosen.booking_id = wish.booking_id
-        RETURNING id, participant_id, pays, enrollment_id, lot_id
-    ),
-    paid AS (
-        UPDATE enrollment_credit_balance AS balance
-        SET available = balance.available - wish.quantity, reserved = balance.reserved + wish.quantity
-        FROM wish JOIN chosen ON chosen.booking_id = wish.booking_id
-        WHERE balance.client_id = wish.client_id AND balance.event_type_id = wish.event_type_id
+        RETURNING id
     ),
     told AS (
         INSERT INTO enrollment_audit_event (at, actor_id, verb, record, record_id, client_id, details)
@@ -134,31 +128,26 @@ def book_at_once(session: Session, asked: Asked, actor: Actor) -> Booking | None
         require(session, ScheduledSession, asked.session_id)
     keys = {"session_id": asked.session_id, "client_id": asked.client_id, "participant_id": asked.participant_id}
     now = clock.now()
-    held = run_compiled(connection, _hold, {**keys, "themself": asked.participant_id is None}).first()
-    if held is None or not held.has_credit or held.starts_at <= now:
+    held = run_compiled(connection, _hold, {**keys, "themself": asked.participant_id is None, "at": now}).first()
+    if held is None:
         return None
     day = held.starts_at.astimezone(ZoneInfo(held.timezone)).date()
     guards = Guards(session, asked.client_id, held.participant_id, day)
     details: dict[str, Any] = {"session_id": asked.session_id, "state": BookingState.booked}
-    event = event_row(actor=actor, verb="book", record="booking", client_id=asked.client_id, **details)
+    told: dict[str, Any] = {
+        "actor": actor, "verb": "book", "record": "booking", "client_id": asked.client_id, **details
+    }
     parameters = {
-        **keys, **event, "participant_id": held.participant_id, "confirm_overlap": asked.confirm_overlap,
-        "enrollments": [key for key in held.enrollments if guards.let_pay(key)], "lot_id": wish.lot_id,
+        **keys, **event_row(**told), "participant_id": held.participant_id, "confirm_overlap": asked.confirm_overlap,
+        "enrollments": [key for key in set(held.enrollments) if guards.let_pay(key)], "lot_id": wish.lot_id,
         "amount": wish.amount, "day": day,
     }
-    row = run_compiled(connection, _book, parameters).first()
-    if row is None:
+    booking_id = run_compiled(connection, _book, parameters).scalar()
+    if booking_id is None:
+        change_balance(session, asked.client_id, held.event_type_id, available=1, reserved=-1)
         return None
-    log_event(actor=actor, verb="book", record="booking", record_id=row.id, client_id=asked.client_id, **details)
-    return _loaded(session, row, asked, actor, event["at"])
-
-
-def _loaded(session: Session, row: Any, asked: Asked, actor: Actor, at: dt.datetime) -> Booking:
-    """The booking as an object of the session, without reading it again."""
-    booking = Booking(
-        **row._mapping, client_id=asked.client_id, session_id=asked.session_id, state=BookingState.booked, live=True,
-        amount=asked.pay_with.amount, created_by_id=actor.user_id, created_at=at, updated_at=at,
-    )
+    log_event(record_id=booking_id, **told)
+    booking = Booking(id=booking_id)
     make_transient_to_detached(booking)
     session.add(booking)
     return booking
