@@ -41,8 +41,11 @@ def _modules(value: Any) -> bool:
 
 
 def _broker(value: Any) -> bool:
-    """Empty, or the URL of a Redis or RabbitMQ; whether one answers there is for `health` to say."""
-    if value == "":
+    """Empty, or the URL of a Redis or RabbitMQ; whether one answers there is for `health` to say.
+
+    `memory://` is Celery's broker within one process, for the tests of a host.
+    """
+    if value in ("", "memory://"):
         return True
     try:
         parts = urlsplit(value if isinstance(value, str) else "")

@@ -266,7 +266,11 @@
       event.preventDefault();
       refresh(true);
     });
-    previewed = typed();  // the page comes with its preview
+    // The page comes with the preview of what it came with; somebody may have typed before this script was there.
+    const typedIn = (field) => field.name && field.type !== "hidden" && "defaultValue" in field
+      && (field.value !== field.defaultValue || field.checked !== field.defaultChecked);
+    if ([...form.elements].some(typedIn)) stale();
+    else previewed = typed();
   }
 
   /* ---- Lists ---- */
