@@ -203,17 +203,18 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
     def edit(self, pk: str) -> Any:
         item = self.find(pk)
         title = _("Edit %(record)s", record=item)
+        form = self.trimmed(self.edit_form(obj=item) if request.method == "GET" else self.edit_form())
+        for field in form:
+            if isinstance(field, forms.Choice):
+                field.admit(getattr(item, field.name, None))
         if request.method == "GET":
-            form = self.trimmed(self.edit_form(obj=item))
             self.fill(form, item)
-        else:
-            form = self.trimmed(self.edit_form())
-            if form.validate():
-                ok, _item = self.attempt(form, lambda: self.update(item, **self.typed_in(form)))
-                if ok:
-                    notice(_("Your changes to %(record)s were saved.", record=item))
-                    return redirect(self.show_url(item))
-                item = self.find(pk)
+        elif form.validate():
+            ok, _item = self.attempt(form, lambda: self.update(item, **self.typed_in(form)))
+            if ok:
+                notice(_("Your changes to %(record)s were saved.", record=item))
+                return redirect(self.show_url(item))
+            item = self.find(pk)
         page = self.form_page(
             form, title=title, subtitle="", crumbs=self.crumbs(), submit_label=_("Save changes"),
             cancel_url=self.show_url(item),

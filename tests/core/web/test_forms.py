@@ -91,7 +91,7 @@ def test_a_form_that_is_opened_and_saved_changes_nothing(
     app: Flask, world: World, session: Session, as_user: AsUser
 ) -> None:
     ann = session.get_one(Client, world.ann)
-    ann.tags, ann.notes, ann.birth_date, ann.locale = ["vip", "new"], "First\nSecond <b>", dt.date(1990, 2, 3), "de"
+    ann.tags, ann.notes, ann.birth_date, ann.locale = ["vip", "new"], "First\nSecond <b>", dt.date(1990, 2, 3), "pl"
     ann.phone = "+49301234567"
     event_type = session.get_one(EventType, world.own["EventTypeView"])
     event_type.active, event_type.colour = False, "#1f6feb"
