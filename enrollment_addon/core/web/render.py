@@ -21,8 +21,18 @@ def locale_name() -> str:
     return str(get_locale() or "en")
 
 
+def direction() -> str:
+    """ltr or rtl, as the reader's language is written."""
+    return Locale.parse(locale_name()).text_direction
+
+
+def _apart(text: str) -> str:
+    """Where text runs right to left, keep a date together beside a name in Latin letters (Unicode isolates)."""
+    return f"\u2068{text}\u2069" if direction() == "rtl" else text
+
+
 def date(value: dt.date | None, pattern: str = "medium") -> str:
-    return format_date(value, pattern, locale=locale_name()) if value else ""
+    return _apart(format_date(value, pattern, locale=locale_name())) if value else ""
 
 
 def use_timezone(name: str) -> None:
@@ -44,7 +54,7 @@ def moment(value: dt.datetime | None, timezone: str | None = None, pattern: str 
     here, locale = zone(timezone), locale_name()
     day = format_date(value.astimezone(here), pattern, locale=locale)
     time = format_time(value, "short", tzinfo=here, locale=locale)
-    return str(get_datetime_format("medium", locale=locale)).format(time, day).replace("'", "")
+    return _apart(str(get_datetime_format("medium", locale=locale)).format(time, day).replace("'", ""))
 
 
 def number(value: Any) -> str:
@@ -65,7 +75,7 @@ class Page:
 
     @property
     def dir(self) -> str:
-        return Locale.parse(locale_name()).text_direction
+        return direction()
 
     @property
     def csrf_token(self) -> str:
