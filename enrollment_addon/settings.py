@@ -90,7 +90,7 @@ class Settings:
         10_000, "clients per transaction of a bulk grant", _whole(1, 100_000), "a number from 1 to 100000"
     )
     sweep_chunk: int = setting(
-        1_000, "rows per transaction of work beside live bookings", _whole(1, 20_000), "a number from 1 to 20000"
+        1_250, "rows per transaction of work beside live bookings", _whole(1, 20_000), "a number from 1 to 20000"
     )
     job_lease_seconds: int = setting(
         30, "a running job whose worker has been silent this long is taken over", _whole(2, 3600),
