@@ -93,6 +93,19 @@ class Slice:
     count: int
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """What one transaction of a batch did, in targets, and whether it was the last."""
+
+    done: int
+    skipped: int
+    finished: bool
+
+
+Serve = Callable[[Any, Slice], int]
+"""Does the verb of a batch, whose locked row it gets, to a slice of its targets; how many of them were served."""
+
+
 def lock_batch(session: Session, batch_id: int) -> Any:
     """The batch's row, locked: one worker at a time writes a chunk of it."""
     return session.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).one()
@@ -130,6 +143,32 @@ def next_slice(session: Session, batch_id: int, *, after: int, size: int) -> Sli
     return Slice(after, row[0], row[1]) if row[1] else None
 
 
+def in_slice(batch_id: int, part: Slice) -> ColumnElement[bool]:
+    """The clause over `targets` for those of a slice."""
+    return (targets.c.batch_id == batch_id) & (targets.c.key > part.after) & (targets.c.key <= part.upto)
+
+
+def serve_chunk(session: Session, batch_id: int, *, size: int, serve: Serve) -> Chunk:
+    """Serve the next `size` targets of an open batch, in key order, and move its cursor; with the last it is done.
+
+    Targets that `serve` leaves out count as skipped. A batch that is no longer open (done, or undone after its job
+    was cancelled) is finished.
+    """
+    batch = lock_batch(session, batch_id)
+    if batch.state != BatchState.open:
+        return Chunk(0, 0, finished=True)
+    part = next_slice(session, batch_id, after=batch.cursor, size=size)
+    done, skipped = 0, 0
+    if part is not None:
+        done = serve(batch, part)
+        skipped = part.count - done
+        advance(session, batch_id, part, done=done)
+    finished = part is None or part.count < size
+    if finished:
+        session.execute(update(batches).where(batches.c.id == batch_id).values(state=BatchState.done))
+    return Chunk(done, skipped, finished)
+
+
 def advance(session: Session, batch_id: int, part: Slice, *, done: int) -> None:
     """Move the cursor behind a slice whose rows were just written, in the same transaction.
 
@@ -153,17 +192,14 @@ def skip_target(session: Session, batch_id: int) -> int | None:
     return part.upto
 
 
-def still_wanted(session: Session, batch_id: int) -> Any:
-    """The batch's row, locked, for a target that was skipped; None when the batch was undone meanwhile."""
+def serve_skipped(session: Session, batch_id: int, key: int, serve: Serve) -> bool:
+    """Serve a target that was skipped at its turn; False when it is not to be served any more.
+
+    A batch that was undone meanwhile serves nobody.
+    """
     batch = lock_batch(session, batch_id)
-    return batch if batch.state in (BatchState.open, BatchState.done) else None
-
-
-def only(key: int) -> Slice:
-    """The slice of one target."""
-    return Slice(key - 1, key, 1)
-
-
-def count_later(session: Session, batch_id: int, *, done: int) -> None:
-    """Count targets that were skipped at their turn and served since."""
+    if batch.state not in (BatchState.open, BatchState.done):
+        return False
+    done = serve(batch, Slice(key - 1, key, 1))
     session.execute(update(batches).where(batches.c.id == batch_id).values(done=batches.c.done + done))
+    return done == 1

@@ -5,12 +5,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ..core.batches import batches, skip_target
+from ..core.batches import Chunk, batches
 from ..core.scope import actor_of
 from ..jobs.models import Job
-from ..jobs.runner import Items, Step, job_items
+from ..jobs.runner import Items, Step, job_items, skip_batch_target
 from . import service
-from .service import Chunk
 from .service.grant import KIND as GRANT
 from .service.lot_batches import EXTEND, VOID
 from .service.undo import KIND as UNDO
@@ -42,11 +41,6 @@ def _lot_again(session: Session, job: Job, key: Any) -> bool:
     return service.serve_skipped_lot(
         session, batch_id=job.input["batch_id"], lot_id=key, actor=actor_of(session)
     )
-
-
-def _skip_target(session: Session, job: Job) -> tuple[int, Step] | None:
-    key = skip_target(session, job.input["batch_id"])
-    return (key, Step()) if key is not None else None
 
 
 def undo_step(session: Session, job: Job, most: int) -> Step:
@@ -106,8 +100,8 @@ def _step(chunk: Chunk, result: dict[str, int]) -> Step:
     )
 
 
-job_items(GRANT, Items(grant_step, _skip_target, _grant_again))
-job_items(EXTEND, Items(lot_step, _skip_target, _lot_again))
-job_items(VOID, Items(lot_step, _skip_target, _lot_again))
+job_items(GRANT, Items(grant_step, skip_batch_target, _grant_again))
+job_items(EXTEND, Items(lot_step, skip_batch_target, _lot_again))
+job_items(VOID, Items(lot_step, skip_batch_target, _lot_again))
 job_items(UNDO, Items(undo_step, _skip_undo, _undo_again))
 job_items(EXPIRE, Items(expire_step, _skip_lot, _expire_again))

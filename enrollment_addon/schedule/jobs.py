@@ -5,10 +5,10 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from ..core.batches import batches, skip_target
+from ..core.batches import batches
 from ..core.scope import actor_of
 from ..jobs.models import Job
-from ..jobs.runner import Items, Step, job_items
+from ..jobs.runner import Items, Step, job_items, skip_batch_target
 from . import service
 from .models import ClassGroup
 from .service.close import KIND as CLOSE
@@ -74,11 +74,6 @@ def close_step(session: Session, job: Job, most: int) -> Step:
     return Step(done=chunk.done, finished=chunk.finished, result={"batch_id": batch_id})
 
 
-def _skip_closing(session: Session, job: Job) -> tuple[int, Step] | None:
-    key = skip_target(session, job.input["batch_id"])
-    return (key, Step()) if key is not None else None
-
-
 def _close_again(session: Session, job: Job, key: Any) -> bool:
     return service.close_skipped(
         session, batch_id=job.input["batch_id"], session_id=key, actor=actor_of(session)
@@ -106,5 +101,5 @@ def _reopen_again(session: Session, job: Job, key: Any) -> bool:
 
 job_items(HORIZON, Items(horizon_step, _skip_group, _group_again, size=GROUPS_AT_ONCE))
 job_items(HOLDS, Items(holds_step, _skip_queue, _queue_again, size=1))
-job_items(CLOSE, Items(close_step, _skip_closing, _close_again, size=SESSIONS_AT_ONCE))
+job_items(CLOSE, Items(close_step, skip_batch_target, _close_again, size=SESSIONS_AT_ONCE))
 job_items(REOPEN, Items(reopen_step, _skip_reopening, _reopen_again, size=1))

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from enrollment_addon.core import scope
+from enrollment_addon.core.batches import Chunk
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import IdempotencyMismatch, InvalidInput, NotFound
 from enrollment_addon.core.scope import SYSTEM, Actor, Reach
@@ -97,7 +98,7 @@ def test_an_unfinished_grant_cannot_be_undone_until_its_job_has_stopped(studio, 
     assert studio.undo(batch_id)["taken_back"] == 4
     with unit_of_work(studio.session):
         later = service.grant_chunk(studio.session, batch_id=batch_id, size=2, actor=SYSTEM)
-    assert later == service.Chunk(0, 0, finished=True)
+    assert later == Chunk(0, 0, finished=True)
     assert [studio.balance(client) for client in clients] == [(0, 0, 0), (0, 0, 0), None, None, None]
     assert sound()
 

@@ -3,7 +3,7 @@
 from .booking import consume_credits, release_credits, reserve_credits, restore_credits
 from .check import Finding, check_ledger
 from .grant import GrantPlan, grant_credits, plan_grant
-from .grant_chunk import Chunk, grant_chunk, grant_skipped
+from .grant_chunk import grant_chunk, grant_skipped
 from .ledger import change_balance
 from .lot_batches import extend_lots, lot_chunk, serve_skipped_lot, void_lots
 from .lot_choice import ExtensionPlan, plan_extension
@@ -16,7 +16,6 @@ from .undo import UNDOABLE, UndoPlan, is_undoable, skip_undo, undo_batch, undo_c
 __all__ = [
     "TAKING",
     "UNDOABLE",
-    "Chunk",
     "ExtensionPlan",
     "Finding",
     "GrantPlan",

@@ -4,7 +4,7 @@ Who is archived, erased, moved out of reach or gone by the time of the chunk is 
 served.
 """
 
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Date, case, cast, insert, literal, null, select, update
@@ -13,18 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ...core import clock
-from ...core.batches import (
-    BatchState,
-    Slice,
-    advance,
-    batches,
-    count_later,
-    lock_batch,
-    next_slice,
-    only,
-    still_wanted,
-    targets,
-)
+from ...core.batches import Chunk, Slice, batches, in_slice, serve_chunk, serve_skipped, targets
 from ...core.db import UtcDateTime, dialect_of
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Club
@@ -37,46 +26,17 @@ clients_table: Any = Client.__table__
 clubs_table: Any = Club.__table__
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """What one transaction of a batch did, and whether it was the last."""
-
-    done: int
-    skipped: int
-    finished: bool
-
-
 def grant_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> Chunk:
-    """Write the next `size` clients of an open batch: lots, entries, balances and the cursor.
-
-    A batch that is no longer open (done, or undone after its job was cancelled) is finished.
-    """
-    batch = lock_batch(session, batch_id)
-    if batch.state != BatchState.open:
-        return Chunk(0, 0, finished=True)
-    part = next_slice(session, batch_id, after=batch.cursor, size=size)
-    if part is None:
-        _close(session, batch_id)
-        return Chunk(0, 0, finished=True)
-    done = _write(session, batch, part, actor)
-    advance(session, batch_id, part, done=done)
-    finished = part.count < size
-    if finished:
-        _close(session, batch_id)
-    return Chunk(done, part.count - done, finished)
+    """Write the next `size` clients of an open batch: lots, entries, balances and the cursor."""
+    return serve_chunk(session, batch_id, size=size, serve=partial(_write, session, actor))
 
 
 def grant_skipped(session: Session, *, batch_id: int, client_id: int, actor: Actor) -> bool:
     """Give a client theirs whom the batch skipped; False when they are not to get it any more."""
-    batch = still_wanted(session, batch_id)
-    if batch is None:
-        return False
-    done = _write(session, batch, only(client_id), actor)
-    count_later(session, batch_id, done=done)
-    return done == 1
+    return serve_skipped(session, batch_id, client_id, partial(_write, session, actor))
 
 
-def _write(session: Session, batch: Any, part: Slice, actor: Actor) -> int:
+def _write(session: Session, actor: Actor, batch: Any, part: Slice) -> int:
     """The lots, entries and balances of a slice; how many clients got theirs. The others are noted."""
     terms = Terms.from_input(batch.input)
     done = _insert_lots(session, batch, part, terms, actor)
@@ -87,10 +47,6 @@ def _write(session: Session, batch: Any, part: Slice, actor: Actor) -> int:
     if done < part.count:
         _note_missed(session, batch, part, actor)
     return done
-
-
-def _close(session: Session, batch_id: int) -> None:
-    session.execute(update(batches).where(batches.c.id == batch_id).values(state=BatchState.done))
 
 
 def _insert_lots(session: Session, batch: Any, part: Slice, terms: Terms, actor: Actor) -> int:
@@ -116,9 +72,7 @@ def _insert_lots(session: Session, batch: Any, part: Slice, terms: Terms, actor:
         )
         .select_from(targets.join(clients_table, client.id == targets.c.key).join(clubs_table))
         .where(
-            targets.c.batch_id == batch.id,
-            targets.c.key > part.after,
-            targets.c.key <= part.upto,
+            in_slice(batch.id, part),
             client.archived.is_(False),
             client.erased_at.is_(None),
             reach_of(actor),
@@ -246,12 +200,7 @@ def _note_missed(session: Session, batch: Any, part: Slice, actor: Actor) -> Non
     rows = session.execute(
         select(targets.c.key, client.id, client.archived, client.erased_at)
         .select_from(targets.outerjoin(clients_table, (client.id == targets.c.key) & reach_of(actor)))
-        .where(
-            targets.c.batch_id == batch.id,
-            targets.c.key > part.after,
-            targets.c.key <= part.upto,
-            targets.c.key.not_in(served),
-        )
+        .where(in_slice(batch.id, part), targets.c.key.not_in(served))
         .order_by(targets.c.key)
     ).all()
     left_out = dict(batch.input["left_out"])

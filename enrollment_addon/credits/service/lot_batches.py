@@ -7,6 +7,7 @@ with nothing left, or out of reach by the time of their chunk, are left out and 
 import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select, update
@@ -15,16 +16,13 @@ from sqlalchemy.orm import Session
 from ...core import audit
 from ...core.batches import (
     Batch,
-    BatchState,
+    Chunk,
     Slice,
-    advance,
     batches,
-    count_later,
-    lock_batch,
-    next_slice,
-    only,
+    in_slice,
     open_batch,
-    still_wanted,
+    serve_chunk,
+    serve_skipped,
     targets,
 )
 from ...core.db import idempotent, key_list
@@ -33,7 +31,6 @@ from ...jobs.service import queue_job
 from ...people.models import Client
 from ..errors import NothingExpires, NothingToExtend
 from ..models import EntryKind, lots
-from .grant_chunk import Chunk
 from .ledger import lock_balances, move_expiry, require_reason, retire
 from .lot_choice import Choice, Lots, NewDay, check_new_day, choose_lots, in_use, told_plan
 from .selection import fingerprint
@@ -42,6 +39,7 @@ EXTEND = "credits.extend"
 VOID = "credits.void"
 
 clients_table: Any = Client.__table__
+
 
 def extend_lots(
     session: Session,
@@ -122,39 +120,21 @@ def void_lots(
 
 def lot_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> Chunk:
     """Serve the next `size` lots of an open batch, together with its cursor."""
-    batch = lock_batch(session, batch_id)
-    if batch.state != BatchState.open:
-        return Chunk(0, 0, finished=True)
-    part = next_slice(session, batch_id, after=batch.cursor, size=size)
-    done, missed = 0, 0
-    if part is not None:
-        done = _serve_slice(session, batch, part, actor)
-        missed = part.count - done
-        advance(session, batch_id, part, done=done)
-    finished = part is None or part.count < size
-    if finished:
-        session.execute(update(batches).where(batches.c.id == batch_id).values(state=BatchState.done))
-    return Chunk(done, missed, finished)
+    return serve_chunk(session, batch_id, size=size, serve=partial(_serve_slice, session, actor))
 
 
 def serve_skipped_lot(session: Session, *, batch_id: int, lot_id: int, actor: Actor) -> bool:
     """Serve a lot that the batch skipped; False when there is nothing to be done to it any more."""
-    batch = still_wanted(session, batch_id)
-    if batch is None:
-        return False
-    done = _serve_slice(session, batch, only(lot_id), actor)
-    count_later(session, batch_id, done=done)
-    return done == 1
+    return serve_skipped(session, batch_id, lot_id, partial(_serve_slice, session, actor))
 
 
-def _serve_slice(session: Session, batch: Any, part: Slice, actor: Actor) -> int:
+def _serve_slice(session: Session, actor: Actor, batch: Any, part: Slice) -> int:
     """Do the verb to the lots of a slice that are in reach, and note the credits; how many lots had something left."""
     keys = (
         select(lots.c.id)
         .join_from(lots, clients_table)
         .join(targets, targets.c.key == lots.c.id)
-        .where(targets.c.batch_id == batch.id, targets.c.key > part.after, targets.c.key <= part.upto)
-        .where(reach_of(actor))
+        .where(in_slice(batch.id, part), reach_of(actor))
     )
     found = list(session.execute(keys).scalars())
     lock_balances(session, found)

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select, update
 from sqlalchemy.orm import Session
 
 from ...core import audit, clock
-from ...core.batches import Batch, BatchState, batches, lock_batch
+from ...core.batches import Batch, BatchState, Chunk, batches, lock_batch
 from ...core.db import idempotent
 from ...core.errors import NotFound
 from ...core.scope import Actor, clause_for, reach_of
@@ -19,7 +19,6 @@ from ..errors import BatchStateConflict, NotUndoable, OutOfReach
 from ..labels import BATCH_KINDS, BATCH_STATES
 from ..models import EntryKind, entries, lots
 from .grant import KIND as GRANT
-from .grant_chunk import Chunk
 from .ledger import lock_balances, require_reason, retire
 from .undo_moves import UNDO_MOVES, Undone, UndoPlan
 

@@ -7,26 +7,17 @@ sessions carry the batch that closed them, `ClosureEffect` what happened to lots
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select, case, func, insert, select, update
+from sqlalchemy import Select, case, func, insert, select
 from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.audit import record_event
-from ...core.batches import (
-    BatchState,
-    advance,
-    batches,
-    count_later,
-    lock_batch,
-    next_slice,
-    open_batch,
-    still_wanted,
-    targets,
-)
+from ...core.batches import Chunk, Slice, in_slice, open_batch, serve_chunk, serve_skipped, targets
 from ...core.db import idempotent, key_list, require
 from ...core.errors import InvalidInput, NotFound
 from ...core.fields import clean, date, flag, key, reason_of, text, whole
@@ -60,14 +51,6 @@ class ClosurePlan:
     waiting: int
     clients: int
     credits: int
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """How many sessions one step served, and whether it was the last."""
-
-    done: int
-    finished: bool
 
 
 def _days(value: Any) -> int:
@@ -203,39 +186,23 @@ def cancel_session(session: Session, *, session_id: int, reason: str, actor: Act
 
 def close_chunk(session: Session, *, batch_id: int, actor: Actor, size: int = SESSIONS_AT_ONCE) -> Chunk:
     """Close the next sessions of a batch, in key order, together with its cursor."""
-    batch = lock_batch(session, batch_id)
-    if batch.state != BatchState.open:
-        return Chunk(0, finished=True)
-    part = next_slice(session, batch_id, after=batch.cursor, size=size)
-    if part is None:
-        session.execute(update(batches).where(batches.c.id == batch_id).values(state=BatchState.done))
-        return Chunk(0, finished=True)
-    keys = session.execute(
-        select(targets.c.key).where(
-            targets.c.batch_id == batch_id, targets.c.key > part.after, targets.c.key <= part.upto
-        )
-    ).scalars()
-    _close_all(session, batch, list(keys), actor)
-    advance(session, batch_id, part, done=part.count)
-    return Chunk(part.count, finished=False)
+    return serve_chunk(session, batch_id, size=size, serve=partial(_close_slice, session, actor))
 
 
 def close_skipped(session: Session, *, batch_id: int, session_id: int, actor: Actor) -> bool:
     """Close a session that the batch skipped; False when the closure was undone meanwhile."""
-    batch = still_wanted(session, batch_id)
-    if batch is None:
-        return False
-    _close_all(session, batch, [session_id], actor)
-    count_later(session, batch_id, done=1)
-    return True
+    return serve_skipped(session, batch_id, session_id, partial(_close_slice, session, actor))
 
 
-def _close_all(session: Session, batch: Any, keys: Sequence[int], actor: Actor) -> None:
+def _close_slice(session: Session, actor: Actor, batch: Any, part: Slice) -> int:
+    """Close the sessions of a slice that are still to take place; all of the slice counts as served."""
+    keys = session.execute(select(targets.c.key).where(in_slice(batch.id, part))).scalars()
     with for_everybody(session, actor) as wide:
-        held = lock_sessions(session, keys)
+        held = lock_sessions(session, list(keys))
         for item, rows in _locked_bookings(session, held):
             if item.status == SessionStatus.scheduled:
                 _close(session, item, rows, batch.id, batch.input, wide)
+    return part.count
 
 
 def _locked_bookings(
