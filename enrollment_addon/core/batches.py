@@ -16,7 +16,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from . import clock
 from .db import Base, Document, Key, UtcDateTime, one_of, user_key
-from .scope import Actor, scoped, started_by
+from .errors import NotFound
+from .scope import Actor, clause_for, scoped, started_by
 
 BatchReach = Callable[[Actor], ColumnElement[bool]]
 """The clause over `Batch` for those of a domain's batches that an actor reaches without having started them."""
@@ -104,6 +105,16 @@ class Chunk:
 
 Serve = Callable[[Any, Slice], int]
 """Does the verb of a batch, whose locked row it gets, to a slice of its targets; how many of them were served."""
+
+
+def visible_batch(session: Session, batch_id: int, *, kinds: Iterable[str], actor: Actor) -> Any:
+    """The row of a batch of these kinds that the actor may see. Raises: NotFound."""
+    row = session.execute(
+        select(batches).where(batches.c.id == batch_id, batches.c.kind.in_(kinds), clause_for(Batch, actor))
+    ).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
 
 
 def lock_batch(session: Session, batch_id: int) -> Any:
@@ -203,3 +214,25 @@ def serve_skipped(session: Session, batch_id: int, key: int, serve: Serve) -> bo
     done = serve(batch, Slice(key - 1, key, 1))
     session.execute(update(batches).where(batches.c.id == batch_id).values(done=batches.c.done + done))
     return done == 1
+
+
+def begin_undo(session: Session, batch_id: int, *, reason: str, actor: Actor, result: Mapping[str, int]) -> None:
+    """Let a locked batch be undone; `result` is what its chunks count up."""
+    session.execute(
+        update(batches)
+        .where(batches.c.id == batch_id)
+        .values(state=BatchState.undoing, undo_reason=reason, undone_by_id=actor.user_id, undo_result=result)
+    )
+
+
+def advance_undo(
+    session: Session, batch_id: int, *, cursor: int | None = None, result: Mapping[str, int] | None = None,
+    finished: bool = False,
+) -> None:
+    """Note how far an undo has come, in the transaction that took something back; None leaves a value as it was."""
+    values: dict[str, Any] = {"state": BatchState.undone, "undone_at": clock.now()} if finished else {}
+    if cursor is not None:
+        values["undo_cursor"] = cursor
+    if result is not None:
+        values["undo_result"] = result
+    session.execute(update(batches).where(batches.c.id == batch_id).values(**values))

@@ -5,16 +5,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.audit import record_event
-from ...core.batches import Batch, BatchState, batches, lock_batch
+from ...core.batches import BatchState, advance_undo, batches, begin_undo, lock_batch, visible_batch
 from ...core.db import idempotent
-from ...core.errors import AddonError, NotFound
+from ...core.errors import AddonError
 from ...core.fields import reason_of
-from ...core.scope import Actor, clause_for
+from ...core.scope import Actor
 from ...credits.errors import NotEnoughCredits
 from ...credits.labels import BATCH_STATES
 from ...credits.models import lots
@@ -48,19 +48,9 @@ class ReopenPlan:
     busy: int
 
 
-def visible_closure(session: Session, batch_id: int, actor: Actor) -> Any:
-    """The row of a closure that the actor may see. Raises: NotFound."""
-    row = session.execute(
-        select(batches).where(batches.c.id == batch_id, batches.c.kind == KIND, clause_for(Batch, actor))
-    ).one_or_none()
-    if row is None:
-        raise NotFound
-    return row
-
-
 def reopen_plan(session: Session, *, batch_id: int, actor: Actor) -> ReopenPlan:
     """Say what an undo would do now; writes nothing. Raises: NotFound, ClosureStateConflict."""
-    _require_done(visible_closure(session, batch_id, actor))
+    _require_done(visible_batch(session, batch_id, kinds=[KIND], actor=actor))
     connection = session.connection()
     closed = sessions.c.closed_by_id == batch_id
     count, over = connection.execute(
@@ -87,15 +77,11 @@ def undo_closure(
     reason = reason_of(reason)
 
     def do() -> dict[str, Any]:
-        visible_closure(session, batch_id, actor)
+        visible_batch(session, batch_id, kinds=[KIND], actor=actor)
         batch = lock_batch(session, batch_id)
         _require_done(batch)
-        session.execute(
-            update(batches).where(batches.c.id == batch_id).values(
-                state=BatchState.undoing, undo_reason=reason, undone_by_id=actor.user_id,
-                undo_result={"taken_back": 0, "kept_spent": 0, "clients": batch.input["clients"], "overlaps": 0},
-            )
-        )
+        nothing = {"taken_back": 0, "kept_spent": 0, "clients": batch.input["clients"], "overlaps": 0}
+        begin_undo(session, batch_id, reason=reason, actor=actor, result=nothing)
         job_id = None
         if batch.input["booked"] > threshold:
             job_id = queue_job(
@@ -128,14 +114,10 @@ def reopen_chunk(session: Session, *, batch_id: int, actor: Actor) -> bool:
     if session_id is None:
         with for_everybody(session, actor) as wide:
             _undo_effects(session, batch_id, batch.undo_reason, wide)
-        session.execute(
-            update(batches).where(batches.c.id == batch_id).values(state=BatchState.undone, undone_at=clock.now())
-        )
+        advance_undo(session, batch_id, finished=True)
         return True
     result = _reopen_one(session, batch, session_id, actor)
-    session.execute(
-        update(batches).where(batches.c.id == batch_id).values(undo_cursor=session_id, undo_result=result)
-    )
+    advance_undo(session, batch_id, cursor=session_id, result=result)
     return False
 
 
@@ -144,7 +126,7 @@ def skip_reopening(session: Session, *, batch_id: int) -> int | None:
     batch = lock_batch(session, batch_id)
     session_id = _next_closed(session, batch) if batch.state == BatchState.undoing else None
     if session_id is not None:
-        session.execute(update(batches).where(batches.c.id == batch_id).values(undo_cursor=session_id))
+        advance_undo(session, batch_id, cursor=session_id)
     return session_id
 
 
@@ -155,7 +137,7 @@ def reopen_skipped(session: Session, *, batch_id: int, session_id: int, actor: A
     if session.connection().execute(mine).first() is None:
         return False
     result = _reopen_one(session, batch, session_id, actor)
-    session.execute(update(batches).where(batches.c.id == batch_id).values(undo_result=result))
+    advance_undo(session, batch_id, result=result)
     return True
 
 
