@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Select, case, func, select, update
+from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
-from ...core import audit, clock
-from ...core.batches import Batch, BatchState, Chunk, batches, lock_batch
+from ...core import audit
+from ...core.batches import BatchState, Chunk, advance_undo, begin_undo, lock_batch, visible_batch
 from ...core.db import idempotent
 from ...core.errors import NotFound
-from ...core.scope import Actor, clause_for, reach_of
+from ...core.scope import Actor, reach_of
 from ...jobs.models import ENDED, Job, JobState
 from ...jobs.service import queue_job
 from ...people.models import Client
@@ -34,7 +34,7 @@ def undo_plan(session: Session, *, batch_id: int, actor: Actor) -> UndoPlan:
 
     Raises: NotFound, BatchStateConflict, NotUndoable, OutOfReach.
     """
-    batch = _visible(session, batch_id, actor)
+    batch = visible_batch(session, batch_id, kinds=BATCH_KINDS, actor=actor)
     _require_undoable(session, batch)
     _require_reach(session, batch, actor)
     if batch.kind != GRANT:
@@ -74,20 +74,12 @@ def undo_batch(
     reason = require_reason(reason)
 
     def do() -> dict[str, Any]:
-        _visible(session, batch_id, actor)
+        visible_batch(session, batch_id, kinds=BATCH_KINDS, actor=actor)
         batch = lock_batch(session, batch_id)
         _require_undoable(session, batch)
         _require_reach(session, batch, actor)
-        session.execute(
-            update(batches)
-            .where(batches.c.id == batch_id)
-            .values(
-                state=BatchState.undoing,
-                undo_reason=reason,
-                undone_by_id=actor.user_id,
-                undo_result={"taken_back": 0, "kept_spent": 0, "clients": 0},
-            )
-        )
+        nothing = {"taken_back": 0, "kept_spent": 0, "clients": 0}
+        begin_undo(session, batch_id, reason=reason, actor=actor, result=nothing)
         job_id = None
         if batch.done > threshold:
             job_id = queue_job(
@@ -131,7 +123,9 @@ def undo_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> C
     ).all()
     result = _take_back(session, batch, [row.id for row in page], actor)
     finished = len(page) < size
-    _advance(session, batch, result, page[-1].client_id if page else None, finished=finished)
+    advance_undo(
+        session, batch_id, cursor=page[-1].client_id if page else None, result=result, finished=finished
+    )
     return Chunk(len(page), 0, finished)
 
 
@@ -157,7 +151,7 @@ def skip_undo(session: Session, *, batch_id: int, actor: Actor) -> int | None:
     rest = query.where(column > batch.undo_cursor).with_only_columns(func.min(column), maintain_column_froms=True)
     key: int | None = session.execute(rest).scalar_one()
     if key is not None:
-        _advance(session, batch, batch.undo_result, key, finished=False)
+        advance_undo(session, batch_id, cursor=key)
     return key
 
 
@@ -172,26 +166,18 @@ def undo_skipped(session: Session, *, batch_id: int, key: int, actor: Actor) -> 
         if undone.cursor != key:
             raise NotFound
         result, done = _with(batch.undo_result, undone), True
-    _advance(session, batch, result, None, finished=False)
+    advance_undo(session, batch_id, result=result)
     return done
 
 
 def _undo_moves(session: Session, batch: Any, size: int, actor: Actor) -> Chunk:
     """The next `size` lots of a batch of moves or new last days."""
     undone = UNDO_MOVES[batch.kind].undo(session, batch, batch.undo_cursor, size, actor)
-    _advance(session, batch, _with(batch.undo_result, undone), undone.cursor, finished=undone.lots < size)
-    return Chunk(undone.lots, 0, undone.lots < size)
-
-
-def _advance(
-    session: Session, batch: Any, result: Mapping[str, int], cursor: int | None, *, finished: bool
-) -> None:
-    values: dict[str, Any] = {"undo_result": result}
-    if cursor is not None:
-        values["undo_cursor"] = cursor
-    if finished:
-        values |= {"state": BatchState.undone, "undone_at": clock.now()}
-    session.execute(update(batches).where(batches.c.id == batch.id).values(**values))
+    finished = undone.lots < size
+    advance_undo(
+        session, batch.id, cursor=undone.cursor, result=_with(batch.undo_result, undone), finished=finished
+    )
+    return Chunk(undone.lots, 0, finished)
 
 
 def _total(column: Any) -> ColumnElement[Any]:
@@ -226,16 +212,6 @@ def _require_reach(session: Session, batch: Any, actor: Actor) -> None:
     strangers = session.execute(clients).scalar_one() - session.execute(reached).scalar_one()
     if strangers:
         raise OutOfReach(count=strangers)
-
-
-def _visible(session: Session, batch_id: int, actor: Actor) -> Any:
-    """The batch's row. Raises: NotFound when there is none that the actor may see."""
-    row = session.execute(
-        select(batches).where(batches.c.id == batch_id, batches.c.kind.in_(BATCH_KINDS), clause_for(Batch, actor))
-    ).one_or_none()
-    if row is None:
-        raise NotFound
-    return row
 
 
 def is_undoable(session: Session, batch: Any) -> bool:
