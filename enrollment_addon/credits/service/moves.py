@@ -5,11 +5,12 @@ that were made; each arrival names the entry by which its (first) credits left.
 """
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from ...catalog.models import EventType
@@ -28,6 +29,9 @@ from .terms import MOST_CREDITS
 
 TRANSFER = "credits.transfer"
 CONVERT = "credits.convert"
+CONVERT_MANY = "credits.convert_many"
+MOVED_AT_ONCE = 100
+"""Lots or clients in one transaction of a job: each takes a dozen statements, and bookings wait meanwhile."""
 MOST_IN_RATIO = 100
 
 clients_table: Any = Client.__table__
@@ -65,19 +69,14 @@ def transfer_credits(
         _check_quantity(quantity)
         if from_client_id == to_client_id:
             raise InvalidInput(fields={"to_client_id": _l("Please choose another client.")})
-        _require_open(session, to_client_id, actor)
+        require_open(session, to_client_id, actor)
         _event_type(session, event_type_id, "event_type_id")
         today = _today_of(session, from_client_id, actor)
         open_balances(session, [(client, event_type_id) for client in (from_client_id, to_client_id)])
-        rows = _unspent(session, from_client_id, event_type_id)
+        rows = unspent(session, [from_client_id], event_type_id)
         takes = _enough((as_lot(row) for row in rows.values()), quantity, today)
         batch = _open(session, TRANSFER, asked, takes, reason, actor)
-        left_by = _leave(session, rows, takes, batch.id, reason, actor)
-        for take in takes:
-            _arrive(
-                session, rows[take.lot_id], take.quantity, client_id=to_client_id, event_type_id=event_type_id,
-                left_by=left_by[take.lot_id], batch_id=batch.id, reason=reason, actor=actor,
-            )
+        hand_over(session, rows, takes, to_client_id=to_client_id, batch_id=batch.id, reason=reason, actor=actor)
         _note(session, "transfer_credits", from_client_id, batch.id, reason, actor, to_client_id=to_client_id,
               event_type_id=event_type_id, credits=quantity)
         return {"batch_id": batch.id, "transferred": quantity}
@@ -117,35 +116,70 @@ def convert_credits(
     }
 
     def do() -> dict[str, Any]:
-        _require_open(session, client_id, actor)
-        used = _check_ratio(quantity, give, get)
-        if from_event_type_id == to_event_type_id:
-            raise InvalidInput(fields={"to_event_type_id": _l("Please choose another event type.")})
-        _event_type(session, from_event_type_id, "from_event_type_id")
-        if not _event_type(session, to_event_type_id, "to_event_type_id").active:
-            raise InvalidInput(fields={"to_event_type_id": _l("Please choose an active event type.")})
+        require_open(session, client_id, actor, "client_id")
+        used = whole_steps(quantity, give, get)
+        check_event_types(session, from_event_type_id, to_event_type_id)
         today = _today_of(session, client_id, actor)
         open_balances(session, [(client_id, key) for key in (from_event_type_id, to_event_type_id)])
-        rows = _unspent(session, client_id, from_event_type_id)
-        persons = _participants(session, rows)
+        rows = unspent(session, [client_id], from_event_type_id)
+        persons = participants_of(session, rows)
         takes = _steps(rows, persons, used, give, today)
-        made = convert([_portion(rows[take.lot_id], take) for take in takes], give, get)
         batch = _open(session, CONVERT, asked, takes, reason, actor)
-        left_by = _leave(session, rows, takes, batch.id, reason, actor)
-        for portion in made:
-            arrived = _arrive(
-                session, rows[portion.lot_id], portion.quantity, client_id=client_id,
-                event_type_id=to_event_type_id, left_by=left_by[portion.lot_id], batch_id=batch.id, reason=reason,
-                actor=actor, expires_on=portion.expires_on, unit_value=portion.unit_value,
-            )
-            restrict(session, [arrived], persons[portion.lot_id])
-        received = sum(portion.quantity for portion in made)
+        received = make_of(session, rows, persons, takes, batch_id=batch.id, asked=asked, reason=reason, actor=actor)
         _note(session, "convert_credits", client_id, batch.id, reason, actor, converted=used, received=received,
               event_type_id=from_event_type_id, to_event_type_id=to_event_type_id)
         return {"batch_id": batch.id, "converted": used, "received": received, "left": quantity - used}
 
     told = {**asked, "actor": actor.user_id, "reason": reason}
     return idempotent(session, key=idempotency_key, verb="convert_credits", asked=told, do=do)
+
+
+def hand_over(
+    session: Session,
+    rows: Mapping[int, Any],
+    takes: Sequence[Take],
+    *,
+    to_client_id: int,
+    batch_id: int,
+    reason: str,
+    actor: Actor,
+) -> None:
+    """Let credits leave lots (rows by key) and arrive with another client; the caller holds all their balances."""
+    left_by = _leave(session, rows, takes, batch_id, reason, actor)
+    for take in takes:
+        lot = rows[take.lot_id]
+        _arrive(
+            session, lot, take.quantity, client_id=to_client_id, event_type_id=lot.event_type_id,
+            left_by=left_by[take.lot_id], batch_id=batch_id, reason=reason, actor=actor,
+        )
+
+
+def make_of(
+    session: Session,
+    rows: Mapping[int, Any],
+    persons: Mapping[int, Sequence[int]],
+    takes: Sequence[Take],
+    *,
+    batch_id: int,
+    asked: Mapping[str, Any],
+    reason: str,
+    actor: Actor,
+) -> int:
+    """Make credits of another event type of what leaves lots of one client, whose balances the caller holds.
+
+    `persons`: whom each lot is restricted to. How many credits came out.
+    """
+    made = convert([_portion(rows[take.lot_id], take) for take in takes], asked["give"], asked["get"])
+    left_by = _leave(session, rows, takes, batch_id, reason, actor)
+    for portion in made:
+        lot = rows[portion.lot_id]
+        arrived = _arrive(
+            session, lot, portion.quantity, client_id=lot.client_id, event_type_id=asked["to_event_type_id"],
+            left_by=left_by[portion.lot_id], batch_id=batch_id, reason=reason, actor=actor,
+            expires_on=portion.expires_on, unit_value=portion.unit_value,
+        )
+        restrict(session, [arrived], persons[portion.lot_id])
+    return sum(portion.quantity for portion in made)
 
 
 def _arrive(
@@ -172,18 +206,20 @@ def _arrive(
 def _leave(
     session: Session, rows: Mapping[int, Any], takes: Sequence[Take], batch_id: int, reason: str, actor: Actor
 ) -> dict[int, int]:
-    """Take credits out of lots of one balance; by lot, the key of the entry they left by."""
-    lot = rows[takes[0].lot_id]
+    """Take credits out of lots; by lot, the key of the entry they left by."""
     moves = [
         Move(
-            take.lot_id, lot.client_id, lot.event_type_id, EntryKind.transfer_out, take.quantity, reason=reason,
-            batch_id=batch_id,
+            take.lot_id, rows[take.lot_id].client_id, rows[take.lot_id].event_type_id, EntryKind.transfer_out,
+            take.quantity, reason=reason, batch_id=batch_id,
         )
         for take in takes
     ]
     post(session, moves, actor=actor)
-    total = sum(take.quantity for take in takes)
-    change_balance(session, lot.client_id, lot.event_type_id, available=-total)
+    left: Counter[tuple[int, int]] = Counter()
+    for move in moves:
+        left[move.client_id, move.event_type_id] += move.quantity
+    for (client_id, event_type_id), total in sorted(left.items()):
+        change_balance(session, client_id, event_type_id, available=-total)
     return _exits(session, batch_id, [take.lot_id for take in takes])
 
 
@@ -200,16 +236,16 @@ def _exits(session: Session, batch_id: int, lot_ids: Sequence[int]) -> dict[int,
     return {row[0]: row[1] for row in found}
 
 
-def _unspent(session: Session, client_id: int, event_type_id: int) -> dict[int, Any]:
-    """The lots that credits can leave, by key."""
+free = and_(lots.c.held.is_(False), lots.c.enrollment_id.is_(None))
+"""Lots that credits can leave: neither on hold nor of an enrollment."""
+
+
+def unspent(session: Session, client_ids: Sequence[int], event_type_id: int) -> dict[int, Any]:
+    """The lots of these clients that credits can leave, by key."""
     found = session.execute(
-        select(lots).where(
-            lots.c.client_id == client_id,
-            lots.c.event_type_id == event_type_id,
-            something_left,
-            lots.c.held.is_(False),
-            lots.c.enrollment_id.is_(None),
-        )
+        select(lots)
+        .where(lots.c.client_id.in_(client_ids), lots.c.event_type_id == event_type_id, something_left, free)
+        .order_by(lots.c.id)
     )
     return {row.id: row for row in found}
 
@@ -222,7 +258,7 @@ def _enough(found: Iterable[SpendableLot], quantity: int, today: dt.date) -> lis
     return takes
 
 
-def _participants(session: Session, lot_ids: Iterable[int]) -> dict[int, tuple[int, ...]]:
+def participants_of(session: Session, lot_ids: Iterable[int]) -> dict[int, tuple[int, ...]]:
     """Whom each lot is restricted to, in the order of their keys."""
     result: dict[int, tuple[int, ...]] = dict.fromkeys(lot_ids, ())
     found = session.execute(
@@ -244,12 +280,16 @@ def _steps(
     """
     found = [as_lot(row) for row in rows.values()]
     _enough(found, quantity, today)
-    alike = {key: (row.currency, persons[key]) for key, row in rows.items()}
-    takes = burn_steps(found, quantity, today, give=give, alike=alike)
+    takes = burn_steps(found, quantity, today, give=give, alike=alike_in(rows, persons))
     whole = sum(take.quantity for take in takes)
     if whole < quantity:
         raise MixedLots(count=whole)
     return takes
+
+
+def alike_in(rows: Mapping[int, Any], persons: Mapping[int, Any]) -> dict[int, Any]:
+    """By lot, what its credits have in common with those that may be put together with them."""
+    return {key: (row.currency, persons[key]) for key, row in rows.items()}
 
 
 def _portion(lot: Any, take: Take) -> Portion:
@@ -272,9 +312,18 @@ def _check_quantity(quantity: Any) -> None:
         raise InvalidInput(fields={"quantity": _l("Please enter a whole number from 1 to 1000.")})
 
 
-def _check_ratio(quantity: int, give: int, get: int) -> int:
+def whole_steps(quantity: int, give: int, get: int) -> int:
     """How many of the quantity whole steps use. Raises: InvalidInput."""
     _check_quantity(quantity)
+    check_ratio(give, get)
+    used = quantity // give * give
+    if not used:
+        raise InvalidInput(fields={"quantity": _l("This is too little for one whole credit.")})
+    return used
+
+
+def check_ratio(give: int, get: int) -> None:
+    """Raises: InvalidInput."""
     wrong = {
         name: _l("Please enter a whole number from 1 to 100.")
         for name, number in (("give", give), ("get", get))
@@ -282,10 +331,6 @@ def _check_ratio(quantity: int, give: int, get: int) -> int:
     }
     if wrong:
         raise InvalidInput(fields=wrong)
-    used = quantity // give * give
-    if not used:
-        raise InvalidInput(fields={"quantity": _l("This is too little for one whole credit.")})
-    return used
 
 
 def _event_type(session: Session, key: int, name: str) -> EventType:
@@ -295,8 +340,17 @@ def _event_type(session: Session, key: int, name: str) -> EventType:
     return found
 
 
-def _require_open(session: Session, client_id: int, actor: Actor) -> None:
-    """Raises: NotFound out of reach, InvalidInput for a client who may not get credits."""
+def check_event_types(session: Session, from_event_type_id: int, to_event_type_id: int) -> None:
+    """Raises: InvalidInput unless they are two, and the second can be used."""
+    if from_event_type_id == to_event_type_id:
+        raise InvalidInput(fields={"to_event_type_id": _l("Please choose another event type.")})
+    _event_type(session, from_event_type_id, "from_event_type_id")
+    if not _event_type(session, to_event_type_id, "to_event_type_id").active:
+        raise InvalidInput(fields={"to_event_type_id": _l("Please choose an active event type.")})
+
+
+def require_open(session: Session, client_id: int, actor: Actor, name: str = "to_client_id") -> None:
+    """Raises: NotFound out of reach, InvalidInput (of the field `name`) for a client who may not get credits."""
     client = clients_table.c
     row = session.execute(
         select(client.archived, client.erased_at).where(client.id == client_id, reach_of(actor))
@@ -304,7 +358,7 @@ def _require_open(session: Session, client_id: int, actor: Actor) -> None:
     if row is None:
         raise NotFound
     if row.archived or row.erased_at is not None:
-        raise InvalidInput(fields={"to_client_id": _l("This client is archived.")})
+        raise InvalidInput(fields={name: _l("This client is archived.")})
 
 
 def _today_of(session: Session, client_id: int, actor: Actor) -> dt.date:

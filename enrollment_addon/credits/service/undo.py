@@ -20,10 +20,18 @@ from ..labels import BATCH_KINDS, BATCH_STATES
 from ..models import EntryKind, entries, lots
 from .grant import KIND as GRANT
 from .ledger import lock_balances, require_reason, retire
-from .undo_moves import UNDO_MOVES, Undone, UndoPlan
+from .lot_batches import EXTEND, VOID
+from .moves import CONVERT, CONVERT_MANY, TRANSFER
+from .undo_lots import EXTENSION, VOIDING
+from .undo_moves import CONVERSION, TRANSFERRING
+from .undo_parts import Undone, UndoPlan, UndoWay
 
 KIND = "credits.undo"
-UNDOABLE = (GRANT, *UNDO_MOVES)
+WAYS: Mapping[str, UndoWay] = {
+    TRANSFER: TRANSFERRING, CONVERT: CONVERSION, CONVERT_MANY: CONVERSION, EXTEND: EXTENSION, VOID: VOIDING,
+}
+"""How what is no grant is undone. Whether the person reaches all of it is asked once, before the first chunk."""
+UNDOABLE = (GRANT, *WAYS)
 """The kinds of batches that can be undone."""
 
 clients_table: Any = Client.__table__
@@ -38,7 +46,7 @@ def undo_plan(session: Session, *, batch_id: int, actor: Actor) -> UndoPlan:
     _require_undoable(session, batch)
     _require_reach(session, batch, actor)
     if batch.kind != GRANT:
-        return UNDO_MOVES[batch.kind].plan(session, batch)
+        return WAYS[batch.kind].plan(session, batch)
     spent = lots.c.used + lots.c.reserved
     row = session.execute(
         _granted(batch).with_only_columns(
@@ -140,14 +148,15 @@ def _take_back(session: Session, batch: Any, keys: Sequence[int], actor: Actor) 
 
 
 def skip_undo(session: Session, *, batch_id: int, actor: Actor) -> int | None:
-    """Go past the next client (of a grant) or lot (of new last days); its key, None without one."""
+    """Go past the next client (of a grant or conversion) or lot; its key, None without one."""
     batch = lock_batch(session, batch_id)
     if batch.state != BatchState.undoing:
         return None
-    one_by_one = _granted if batch.kind == GRANT else UNDO_MOVES[batch.kind].lots
-    if one_by_one is None:  # all of it is one item
-        return None
-    column, query = lots.c.client_id if batch.kind == GRANT else lots.c.id, one_by_one(batch)
+    if batch.kind == GRANT:
+        column: ColumnElement[int] = lots.c.client_id
+        query = _granted(batch)
+    else:
+        column, query = WAYS[batch.kind].key, WAYS[batch.kind].concerns(batch)
     rest = query.where(column > batch.undo_cursor).with_only_columns(func.min(column), maintain_column_froms=True)
     key: int | None = session.execute(rest).scalar_one()
     if key is not None:
@@ -162,7 +171,7 @@ def undo_skipped(session: Session, *, batch_id: int, key: int, actor: Actor) -> 
         found = session.execute(_granted(batch).where(lots.c.client_id == key)).all()
         result, done = _take_back(session, batch, [row.id for row in found], actor), bool(found)
     else:
-        undone = UNDO_MOVES[batch.kind].undo(session, batch, key - 1, 1, actor)
+        undone = WAYS[batch.kind].undo(session, batch, key - 1, 1, actor)
         if undone.cursor != key:
             raise NotFound
         result, done = _with(batch.undo_result, undone), True
@@ -172,7 +181,9 @@ def undo_skipped(session: Session, *, batch_id: int, key: int, actor: Actor) -> 
 
 def _undo_moves(session: Session, batch: Any, size: int, actor: Actor) -> Chunk:
     """The next `size` lots of a batch of moves or new last days."""
-    undone = UNDO_MOVES[batch.kind].undo(session, batch, batch.undo_cursor, size, actor)
+    way = WAYS[batch.kind]
+    size = min(size, way.most or size)
+    undone = way.undo(session, batch, batch.undo_cursor, size, actor)
     finished = undone.lots < size
     advance_undo(
         session, batch.id, cursor=undone.cursor, result=_with(batch.undo_result, undone), finished=finished

@@ -1,104 +1,32 @@
-"""Undoing a transfer, a conversion, new last days or a void, as far as nothing later depends on it.
+"""Undoing a transfer or a conversion, as far as nothing later depends on it.
 
 Credits go back to the very lots they left, by entries that name those they take back: an entry is never taken
 out of the ledger. Of a conversion only whole steps go back.
 """
 
-import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import Session
 
-from ...core import clock
-from ...core.batches import BatchState, batches
-from ...core.db import UtcDateTime, key_list
+from ...core.db import key_list
 from ...core.scope import SYSTEM, Actor
-from ...people.models import Client
 from ..calc import Arrival, Take, give_back
 from ..errors import NotUndoable
-from ..hooks import credits_given_back, is_closed
-from ..models import EntryKind, balances, entries, lots
-from ..queries import is_over
-from .ledger import (
-    Move,
-    add_to_balances,
-    change_balance,
-    lock_balances,
-    locked_lots,
-    move_expiry,
-    open_balances,
-    post,
-    reached_lots,
-)
-from .lot_batches import EXTEND, VOID
-from .moves import CONVERT, TRANSFER
+from ..models import EntryKind, entries, lots
+from .ledger import Move, change_balance, open_balances, post, reached_lots
+from .moves import CONVERT, CONVERT_MANY, MOVED_AT_ONCE
+from .undo_parts import Undone, UndoPlan, UndoWay, clients_table, is_gone, lapses
 
-clients_table: Any = Client.__table__
+PLANNED_AT_ONCE = 1_000
+"""So many items of a transfer or conversion are looked at together for a preview."""
 
 _left = and_(entries.c.kind == EntryKind.transfer_out, entries.c.reversal_of_id.is_(None))
 """The entries by which credits left their lots; an undo's name what they take back."""
-_void = and_(entries.c.kind == EntryKind.void, entries.c.reversal_of_id.is_(None))
-
-is_gone = or_(clients_table.c.erased_at.is_not(None), clients_table.c.merged_into_id.is_not(None))
-"""Clients to whom nothing can be given back."""
-
-_came, _giving = entries.alias(), batches.alias()
-_is_withdrawn = (
-    select(_giving.c.id)
-    .join_from(_came, _giving, _giving.c.id == func.coalesce(_came.c.batch_id, lots.c.batch_id))
-    .where(
-        _came.c.lot_id == lots.c.id, _came.c.kind.in_((EntryKind.grant, EntryKind.transfer_in)),
-        _giving.c.state.in_((BatchState.undoing, BatchState.undone)),
-    )
-    .correlate(lots)
-    .exists()
-)
-"""Lots whose own grant, transfer or conversion was undone: what that found voided must not come back after it."""
-
-
-@dataclass(frozen=True)
-class UndoPlan:
-    """What an undo would do, in credits; `clients` got some, `clients_spent` of them used or booked some.
-
-    `taken_back` is what the undo moves: of a void it is given back. `kept_spent` includes the `reserved` ones of
-    bookings. What expired or was voided is in neither number. `lapsed` of those moved are past their last day
-    then and expire with the next sweep. `closed` stay voided: their client was merged or erased, their enrollment
-    has ended early, or what gave them was undone itself.
-    """
-
-    clients: int
-    credits: int
-    taken_back: int
-    kept_spent: int
-    clients_spent: int
-    reserved: int
-    lapsed: int = 0
-    closed: int = 0
-
-
-@dataclass(frozen=True)
-class Undone:
-    """What one chunk took back; `cursor` is the last lot it looked at, of `lots` lots."""
-
-    lots: int
-    clients: int
-    taken_back: int
-    kept_spent: int
-    cursor: int | None
-
-
-@dataclass(frozen=True)
-class UndoMoves:
-    """How a kind of batch is undone: its preview, a chunk behind a cursor, and its lots unless all is one item."""
-
-    plan: Callable[[Session, Any], UndoPlan]
-    undo: Callable[[Session, Any, int, int, Actor], Undone]
-    lots: Callable[[Any], Select[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,78 +39,154 @@ class _Return:
     origins: Mapping[int, int]
 
 
-def _returns(session: Session, batch: Any) -> tuple[list[_Return], dict[int, Any]]:
-    """What can go back of a transfer or conversion, and the entries by which credits had left, by key.
+@dataclass(frozen=True)
+class _Returns:
+    """What can go back of some items; `origins` are the lots that credits had left, by the entry they left by.
 
-    Raises: NotUndoable when the two sides do not match (a repaired batch) or the giver was merged or erased.
+    `closed` credits cannot: their giver was merged or erased, or the two sides do not match (a repaired batch).
     """
-    give, get = (batch.input["give"], batch.input["get"]) if batch.kind == CONVERT else (1, 1)
-    rows = session.execute(
-        select(entries.c.id, entries.c.lot_id, entries.c.kind, entries.c.available_change)
-        .where(entries.c.batch_id == batch.id, or_(entries.c.kind == EntryKind.transfer_in, _left))
-        .order_by(entries.c.id)
-    ).all()
-    known = {lot.id: lot for lot in reached_lots(session, {row.lot_id for row in rows}, SYSTEM)}
-    came = [row for row in rows if row.kind == EntryKind.transfer_in]
-    left = {row.lot_id: row for row in rows if row.kind == EntryKind.transfer_out}
-    steps = sum(row.available_change // get * give for row in came)
-    if steps != -sum(row.available_change for row in left.values()):
-        raise NotUndoable
-    givers = {known[key].client_id for key in left}
-    if session.execute(select(clients_table.c.id).where(clients_table.c.id.in_(givers), is_gone)).first():
-        raise NotUndoable(_l("The client these credits came from was merged or erased."))
-    backs = give_back(
-        [Take(row.lot_id, -row.available_change) for row in left.values()],
-        [Arrival(row.available_change, known[row.lot_id].available) for row in came], give, get,
+
+    found: list[_Return]
+    origins: dict[int, Any]
+    closed: int
+
+
+def _gave(batch: Any) -> Select[Any]:
+    """The lots that credits left."""
+    return (
+        select(lots.c.id, lots.c.client_id)
+        .join_from(entries, lots, lots.c.id == entries.c.lot_id)
+        .where(entries.c.batch_id == batch.id, _left)
     )
-    found = [
-        _Return(
-            known[row.lot_id], row.id, sum(take.quantity for take in takes) // give * get,
-            {left[take.lot_id].id: take.quantity for take in takes},
+
+
+def _converts(batch: Any) -> bool:
+    return batch.kind in (CONVERT, CONVERT_MANY)
+
+
+def _page(session: Session, batch: Any, after: int, size: int) -> list[int]:
+    """The next items behind a cursor: clients who converted, or lots of a transfer."""
+    key = lots.c.client_id if _converts(batch) else lots.c.id
+    rest = _gave(batch).where(key > after).with_only_columns(key, maintain_column_froms=True)
+    return list(session.execute(rest.distinct().order_by(key).limit(size)).scalars())
+
+
+def _of_one(batch: Any) -> bool:
+    """Whether a single client gave: then all of it goes back as far as it is there, or nothing does."""
+    return "client_id" in batch.input or "from_client_id" in batch.input
+
+
+def _both_sides(session: Session, batch: Any, items: Sequence[int]) -> Iterator[tuple[list[Any], list[Any]]]:
+    """The entries by which credits left, and those by which they came, of each conversion or single lot."""
+    keys, gone = key_list(session, items), entries.alias()
+    if _converts(batch):
+        chosen: ColumnElement[bool] = entries.c.client_id.in_(keys)
+    else:
+        departed = select(gone.c.id).where(
+            gone.c.batch_id == batch.id, gone.c.kind == EntryKind.transfer_out, gone.c.lot_id.in_(keys)
         )
-        for row, takes in zip(came, backs, strict=True)
-    ]
-    return found, {row.id: known[row.lot_id] for row in left.values()}
+        chosen = or_(entries.c.lot_id.in_(keys), entries.c.reversal_of_id.in_(departed))
+    rows = session.execute(
+        select(*(entries.c[name] for name in ("id", "client_id", "lot_id", "kind", "available_change",
+                                               "reversal_of_id")))
+        .where(entries.c.batch_id == batch.id, or_(entries.c.kind == EntryKind.transfer_in, _left), chosen)
+        .order_by(entries.c.id)
+    )
+    deeds: dict[int, tuple[list[Any], list[Any]]] = {}
+    for row in rows:
+        came = row.kind == EntryKind.transfer_in
+        deed = row.client_id if _converts(batch) else row.reversal_of_id if came else row.id
+        deeds.setdefault(deed, ([], []))[came].append(row)
+    yield from deeds.values()
+
+
+def _returns(session: Session, batch: Any, items: Sequence[int]) -> _Returns:
+    """What can go back of some items of a transfer or conversion.
+
+    Raises: NotUndoable when it is all of one client and cannot go back.
+    """
+    give, get = (batch.input["give"], batch.input["get"]) if _converts(batch) else (1, 1)
+    deeds = list(_both_sides(session, batch, items))
+    known = {
+        lot.id: lot
+        for lot in reached_lots(session, {row.lot_id for deed in deeds for side in deed for row in side}, SYSTEM)
+    }
+    givers = {known[row.lot_id].client_id for left, _came in deeds for row in left}
+    gone = set(session.execute(
+        select(clients_table.c.id).where(clients_table.c.id.in_(key_list(session, givers)), is_gone)
+    ).scalars())
+    found: list[_Return] = []
+    origins: dict[int, Any] = {}
+    closed = 0
+    for left, came in deeds:
+        matches = sum(row.available_change // get * give for row in came) == -sum(row.available_change for row in left)
+        if not matches or known[left[0].lot_id].client_id in gone:
+            if _of_one(batch):
+                raise NotUndoable(
+                    _l("The client these credits came from was merged or erased.") if matches else None
+                )
+            closed += sum(row.available_change for row in came)
+            continue
+        backs = give_back(
+            [Take(row.lot_id, -row.available_change) for row in left],
+            [Arrival(row.available_change, known[row.lot_id].available) for row in came], give, get,
+        )
+        by_lot = {row.lot_id: row.id for row in left}
+        found += [
+            _Return(
+                known[row.lot_id], row.id, sum(take.quantity for take in takes) // give * get,
+                {by_lot[take.lot_id]: take.quantity for take in takes},
+            )
+            for row, takes in zip(came, backs, strict=True)
+        ]
+        origins |= {row.id: known[row.lot_id] for row in left}
+    return _Returns(found, origins, closed)
 
 
 def _plan_move(session: Session, batch: Any) -> UndoPlan:
-    found, origins = _returns(session, batch)
-    kept = [item.lot.used + item.lot.reserved for item in found]
-    over = set(session.execute(
-        select(lots.c.id)
-        .join_from(lots, clients_table)
-        .where(lots.c.id.in_({lot.id for lot in origins.values()}), _lapses(session, lots.c.expires_on))
-    ).scalars())
-    return UndoPlan(
-        clients=len({item.lot.client_id for item in found}),
-        credits=sum(item.lot.quantity for item in found),
-        taken_back=sum(item.back for item in found),
-        kept_spent=sum(kept),
-        clients_spent=len({item.lot.client_id for item in found if item.lot.used + item.lot.reserved}),
-        reserved=sum(item.lot.reserved for item in found),
-        lapsed=sum(
-            count for item in found for key, count in item.origins.items() if origins[key].id in over
-        ),
-    )
-
-
-def _lapses(session: Session, day: ColumnElement[Any]) -> ColumnElement[bool]:
-    """The clause over lots and their clients that with this last day the nightly sweep takes them."""
-    return and_(lots.c.held.is_(False), is_over(session, day))
+    """Page by page, because a batch may be of any size."""
+    after = 0
+    sums: Counter[str] = Counter()
+    clients: set[int] = set()
+    spenders: set[int] = set()
+    while items := _page(session, batch, after, PLANNED_AT_ONCE):
+        after = items[-1]
+        these = _returns(session, batch, items)
+        over = set(session.execute(
+            select(lots.c.id)
+            .join_from(lots, clients_table)
+            .where(
+                lots.c.id.in_(key_list(session, {lot.id for lot in these.origins.values()})),
+                lapses(session, lots.c.expires_on),
+            )
+        ).scalars())
+        sums["closed"] += these.closed
+        sums["credits"] += these.closed
+        for item in these.found:
+            kept = item.lot.used + item.lot.reserved
+            clients.add(item.lot.client_id)
+            if kept:
+                spenders.add(item.lot.client_id)
+            sums += Counter(
+                credits=item.lot.quantity, taken_back=item.back, kept_spent=kept, reserved=item.lot.reserved,
+                lapsed=sum(count for key, count in item.origins.items() if these.origins[key].id in over),
+            )
+    names = ("credits", "taken_back", "kept_spent", "reserved", "lapsed", "closed")
+    return UndoPlan(clients=len(clients), clients_spent=len(spenders), **{name: sums[name] for name in names})
 
 
 def _undo_move(session: Session, batch: Any, after: int, size: int, actor: Actor) -> Undone:
-    """All of it at once: a transfer or conversion is one client's."""
-    found, origins = _returns(session, batch)
-    touched = [*(item.lot for item in found), *origins.values()]
+    items = _page(session, batch, after, size)
+    before = _returns(session, batch, items)
+    touched = [*(item.lot for item in before.found), *before.origins.values()]
     open_balances(session, {(lot.client_id, lot.event_type_id) for lot in touched})
-    found, origins = _returns(session, batch)
+    now = _returns(session, batch, items)
     moves = []
-    for item in found:
+    for item in now.found:
         if item.back:
             moves.append(_out(item.lot, item.back, batch, reversal_of_id=item.came_by))
             # The very lots they left take them back, with all their terms: an exit that is less than nothing.
-            moves += [_out(origins[key], -count, batch, reversal_of_id=key) for key, count in item.origins.items()]
+            moves += [_out(now.origins[key], -count, batch, reversal_of_id=key) for key, count in item.origins.items()]
     if moves:
         post(session, moves, actor=actor)
     changes: Counter[tuple[int, int]] = Counter()
@@ -190,12 +194,14 @@ def _undo_move(session: Session, batch: Any, after: int, size: int, actor: Actor
         changes[move.client_id, move.event_type_id] -= move.quantity
     for (client_id, event_type_id), change in sorted(changes.items()):
         change_balance(session, client_id, event_type_id, available=change)
+    receivers = len({item.lot.client_id for item in now.found})
     return Undone(
-        lots=0,
-        clients=len({item.lot.client_id for item in found}),
-        taken_back=sum(item.back for item in found),
-        kept_spent=sum(item.lot.used + item.lot.reserved for item in found),
-        cursor=None,
+        lots=len(items),
+        # All lots of a transfer are one receiver's, who counts with the first of them.
+        clients=receivers if _converts(batch) or not after else 0,
+        taken_back=sum(item.back for item in now.found),
+        kept_spent=sum(item.lot.used + item.lot.reserved for item in now.found),
+        cursor=items[-1] if items else None,
     )
 
 
@@ -206,153 +212,5 @@ def _out(lot: Any, quantity: int, batch: Any, *, reversal_of_id: int) -> Move:
     )
 
 
-def _extended(batch: Any) -> Select[Any]:
-    """The lots that the batch gave another last day, with the days before and after."""
-    return (
-        select(lots.c.id, entries.c.old_expires_on, entries.c.new_expires_on)
-        .join_from(entries, lots, lots.c.id == entries.c.lot_id)
-        .join(clients_table, clients_table.c.id == lots.c.client_id)
-        .where(entries.c.batch_id == batch.id, entries.c.kind == EntryKind.extend)
-    )
-
-
-def _plan_extension(session: Session, batch: Any) -> UndoPlan:
-    spent = lots.c.used + lots.c.reserved
-    unchanged = lots.c.expires_on.is_not_distinct_from(entries.c.new_expires_on)
-    lapses = and_(unchanged, _lapses(session, entries.c.old_expires_on))
-    spenders = case((spent > 0, lots.c.client_id))
-    row = session.execute(
-        _extended(batch).with_only_columns(
-            func.count(lots.c.client_id.distinct()),
-            *(
-                func.coalesce(func.sum(column), 0)
-                for column in (lots.c.available + spent, case((unchanged, lots.c.available), else_=0), spent)
-            ),
-            func.count(spenders.distinct()),
-            func.coalesce(func.sum(lots.c.reserved), 0),
-            func.coalesce(func.sum(case((lapses, lots.c.available), else_=0)), 0),
-            maintain_column_froms=True,
-        )
-    ).one()
-    return UndoPlan(*(int(value) for value in row))
-
-
-def _undo_extension(session: Session, batch: Any, after: int, size: int, actor: Actor) -> Undone:
-    page = session.execute(
-        _extended(batch).where(lots.c.id > after).order_by(lots.c.id).limit(size)
-    ).all()
-    before: dict[int, dt.date | None] = {row.id: row.old_expires_on for row in page}
-    given = {row.id: row.new_expires_on for row in page}
-    rows = locked_lots(session, before, SYSTEM)
-    back = [row for row in rows if row.expires_on == given[row.id] and row.available + row.reserved]
-    move_expiry(session, back, lambda row: before[row.id], actor=actor, reason=batch.undo_reason)
-    return Undone(
-        lots=len(page),
-        clients=len({row.client_id for row in rows}),
-        taken_back=sum(row.available for row in back),
-        kept_spent=sum(row.used + row.reserved for row in rows),
-        cursor=page[-1].id if page else None,
-    )
-
-
-def _voided(batch: Any) -> Select[Any]:
-    """The lots of which the batch voided the rest."""
-    return (
-        select(
-            lots.c.id, lots.c.client_id, lots.c.event_type_id, lots.c.enrollment_id,
-            (-entries.c.available_change).label("credits"),
-        )
-        .join_from(entries, lots, lots.c.id == entries.c.lot_id)
-        .join(clients_table, clients_table.c.id == lots.c.client_id)
-        .where(entries.c.batch_id == batch.id, _void)
-    )
-
-
-def _plan_void(session: Session, batch: Any) -> UndoPlan:
-    opens = ~or_(is_gone, _is_withdrawn, is_closed())
-    credits = -entries.c.available_change
-    row = session.execute(
-        _voided(batch).with_only_columns(
-            func.count(lots.c.client_id.distinct()),
-            *(
-                func.coalesce(func.sum(column), 0)
-                for column in (
-                    credits, case((opens, credits), else_=0), literal(0), literal(0), literal(0),
-                    case((and_(opens, _lapses(session, lots.c.expires_on)), credits), else_=0),
-                    case((opens, 0), else_=credits),
-                )
-            ),
-            maintain_column_froms=True,
-        )
-    ).one()
-    return UndoPlan(*(int(value) for value in row))
-
-
-def _undo_void(session: Session, batch: Any, after: int, size: int, actor: Actor) -> Undone:
-    page = session.execute(_voided(batch).where(lots.c.id > after).order_by(lots.c.id).limit(size)).all()
-    lock_balances(session, [row.id for row in page])
-    opens = session.execute(
-        _voided(batch).where(
-            lots.c.id.in_(key_list(session, (row.id for row in page))), ~or_(is_gone, _is_withdrawn, is_closed())
-        )
-    ).all()
-    credits = _give_back(session, batch, opens, actor) if opens else 0
-    given: Counter[int] = Counter()
-    for row in opens:
-        if row.enrollment_id is not None:
-            given[row.enrollment_id] += row.credits
-    credits_given_back(session, given, actor, batch.undo_reason)
-    return Undone(
-        lots=len(page), clients=len({row.client_id for row in page}), taken_back=credits, kept_spent=0,
-        cursor=page[-1].id if page else None,
-    )
-
-
-def _give_back(session: Session, batch: Any, rows: Sequence[Any], actor: Actor) -> int:
-    """Give what the batch voided of these lots, whose balances are locked, back to them; how many credits.
-
-    Set-based; each entry names the one it takes back.
-    """
-    of_batch = and_(entries.c.batch_id == batch.id, _void)
-    chosen = entries.c.lot_id.in_(key_list(session, (row.id for row in rows)))
-    told = {
-        "lot_id": entries.c.lot_id,
-        "client_id": entries.c.client_id,
-        "event_type_id": entries.c.event_type_id,
-        "kind": literal(EntryKind.void.value),
-        "available_change": -entries.c.available_change,
-        "reserved_change": literal(0),
-        "at": literal(clock.now(), UtcDateTime()),
-        "actor_id": literal(actor.user_id, entries.c.actor_id.type),
-        "reason": literal(batch.undo_reason, entries.c.reason.type),
-        "turn": literal(0),
-        "reversal_of_id": entries.c.id,
-        "batch_id": literal(batch.id, entries.c.batch_id.type),
-    }
-    given = select(*told.values()).where(of_batch, chosen).order_by(entries.c.id)
-    session.execute(insert(entries).from_select([*told], given, include_defaults=False))
-    of_lot = select(-func.sum(entries.c.available_change)).where(of_batch, entries.c.lot_id == lots.c.id)
-    of_balance = select(-func.sum(entries.c.available_change)).where(
-        of_batch, chosen, entries.c.client_id == balances.c.client_id,
-        entries.c.event_type_id == balances.c.event_type_id,
-    )
-    add_to_balances(
-        session, {(row.client_id, row.event_type_id) for row in rows}, func.coalesce(of_balance.scalar_subquery(), 0)
-    )
-    back = of_lot.scalar_subquery()
-    session.execute(
-        update(lots)
-        .where(lots.c.id.in_(key_list(session, (row.id for row in rows))))
-        .values(available=lots.c.available + back, voided=lots.c.voided - back)
-    )
-    total = select(func.sum(-entries.c.available_change)).where(of_batch, chosen)
-    return int(session.execute(total).scalar_one())
-
-
-UNDO_MOVES: Mapping[str, UndoMoves] = {
-    TRANSFER: UndoMoves(_plan_move, _undo_move),
-    CONVERT: UndoMoves(_plan_move, _undo_move),
-    EXTEND: UndoMoves(_plan_extension, _undo_extension, _extended),
-    VOID: UndoMoves(_plan_void, _undo_void, _voided),
-}
-"""By kind of batch. Whether the person reaches all of it is asked once, before the first chunk."""
+TRANSFERRING = UndoWay(_plan_move, _undo_move, _gave, most=MOVED_AT_ONCE)
+CONVERSION = UndoWay(_plan_move, _undo_move, _gave, lots.c.client_id, most=MOVED_AT_ONCE)
