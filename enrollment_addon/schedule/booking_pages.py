@@ -1,5 +1,6 @@
 """The forms around bookings: whom or what to book, what pays, appointments, cancelling."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import redirect, request, url_for
@@ -16,7 +17,7 @@ from ..core.web.api import key_of, new_key
 from ..core.web.views import form_status, notice, posted_key
 from ..people.models import Client
 from . import queries, service
-from .errors import Overlap
+from .errors import Overlap, PlaceTaken
 from .forms import (
     AppointmentForm,
     BookingForm,
@@ -93,7 +94,10 @@ class BookingPages:
     @expose("/book/<pk>", methods=["GET", "POST"])
     @verb("book_sessions")
     def book(self, pk: str) -> Any:
-        """Who of the client takes part and what pays; then the booking."""
+        """Who of the client takes part and what pays; then the booking.
+
+        Who was told of a free place that is gone by now is told so, and goes on the waitlist only if they ask again.
+        """
         item = self.find(pk)  # type: ignore[attr-defined]
         client = self._client(request.args.get("client_id", ""))
         walk_in = bool(request.args.get("walk_in"))
@@ -103,21 +107,24 @@ class BookingPages:
         form.offer(client.id, item.event_type_id)
         if request.method == "GET":
             form.prefer(request.args)
-        name, label, session_id = client.full_name, item.label, item.id
+        name, label, session_id, gone = client.full_name, item.label, item.id, False
         if request.method == "POST" and form.validate():
             ok, made = self.attempt(form, lambda: self._book(form, item, client.id, walk_in))  # type: ignore[attr-defined]
             if ok:
                 self.tell(_booked_text(made, name, label))
                 return redirect(url_for("SessionView.show", pk=session_id))
+            gone = isinstance(made, PlaceTaken)
             item, client = self.find(pk), self._client(client_id_of(request.args))  # type: ignore[attr-defined]
         title = _("Walk-in: %(name)s", name=name) if walk_in else _("Book %(name)s", name=name)
         free = item.capacity - queries.taken_of(self.session, [item.id]).get(item.id, queries.Taken()).taken
+        waits = gone or (free <= 0 and not walk_in)
         places = (
-            ngettext("%(num)s place is free", "%(num)s places are free", free) if free > 0
-            else _("full: the booking goes on the waitlist")
+            _("full: the booking goes on the waitlist") if waits
+            else ngettext("%(num)s place is free", "%(num)s places are free", max(0, free))
         )
         return self._form(
-            form, title, f"{label} · {when(item)} · {places}", _("Book"), url_for("SessionView.show", pk=pk)
+            form, title, f"{label} · {when(item)} · {places}", _("Put on the waitlist") if waits else _("Book"),
+            url_for("SessionView.show", pk=pk), hidden=[("waitlist", "1")] if waits else [],
         )
 
     def _book(self, form: BookingForm, item: ScheduledSession, client_id: int, walk_in: bool) -> Booking:
@@ -127,7 +134,9 @@ class BookingPages:
         }
         if walk_in:
             return service.walk_in(self.session, **asked)
-        return service.book(self.session, confirm_overlap=form.confirm_overlap.data, **asked)
+        return service.book(
+            self.session, confirm_overlap=form.confirm_overlap.data, queue="waitlist" in request.form, **asked
+        )
 
     @expose("/appointment/<pk>", methods=["GET", "POST"])
     @verb("book_sessions")
@@ -215,12 +224,15 @@ class BookingPages:
         self.tell(_("%(name)s has a place now.", name=name))
         return redirect(back)
 
-    def _form(self, form: forms.Form, title: str, subtitle: str, submit_label: str, cancel_url: str) -> Any:
+    def _form(
+        self, form: forms.Form, title: str, subtitle: str, submit_label: str, cancel_url: str,
+        hidden: Sequence[tuple[str, str]] = (),
+    ) -> Any:
         fields = [name for name in form._fields if name != "csrf_token"]
         page = self.form_page(  # type: ignore[attr-defined]
             form, fields=fields, title=title, subtitle=subtitle, crumbs=self.crumbs(),  # type: ignore[attr-defined]
             submit_label=submit_label, cancel_url=cancel_url,
-            hidden=[("idempotency_key", request.form.get("idempotency_key") or new_key())],
+            hidden=[("idempotency_key", request.form.get("idempotency_key") or new_key()), *hidden],
         )
         return page, form_status()
 

@@ -54,6 +54,12 @@ class CapacityExceeded(Conflict):
     message = _l("There is no free place in this session.")
 
 
+class PlaceTaken(CapacityExceeded):
+    """The session was not full when a place in it was asked for."""
+
+    message = _l("The last place has just been taken. Book again to put %(name)s on the waitlist.")
+
+
 class BookingStateConflict(Conflict):
     code = "state_conflict"
     message = _l("This booking is “%(state)s”; possible from there: %(possible)s.")

@@ -18,10 +18,12 @@ from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits.service import check_ledger
 from enrollment_addon.enrollments import queries, service
 from enrollment_addon.enrollments.calc import Refund
-from enrollment_addon.enrollments.errors import PausedThatDay
+from enrollment_addon.enrollments.errors import NotBookable, PausedThatDay
 from enrollment_addon.enrollments.models import Enrollment
 from enrollment_addon.schedule import service as schedule
+from enrollment_addon.schedule.calc import Pays, PayWith
 from enrollment_addon.schedule.models import Booking
+from tests import factories
 from tests.enrollments.conftest import LIMITS, NOW, book, figures
 
 pytestmark = pytest.mark.databases("postgresql")
@@ -105,6 +107,57 @@ def test_nobody_books_a_day_of_a_pause_that_is_being_entered(
         guest = meanwhile(lambda other: book(other, other.get_one(Enrollment, key), 3))
     assert isinstance(guest.end(), PausedThatDay)
     assert session.query(Booking).count() == 0
+
+
+def test_nobody_joins_a_queue_with_an_enrollment_that_is_being_cancelled(
+    session: Session, sold: Enrollment, meanwhile: Callable[[Callable[[Session], Any]], Other]
+) -> None:
+    key, owner, participant = sold.id, sold.client_id, sold.participant_id
+    lot = queries.lot_ids(session, key)[0]
+    guest = factories.make_participant(session, factories.make_client(session, club=sold.club))
+    free = PayWith(Pays.nothing)
+    full = book(session, sold, 3, client_id=guest.client_id, participant_id=guest.id, pay_with=free).session
+    full.capacity, full_id = 1, full.id
+    session.commit()
+
+    def join(other: Session, wish: PayWith) -> None:
+        schedule.book(
+            other, client_id=owner, participant_id=participant, session_id=full_id, pay_with=wish, actor=SYSTEM
+        )
+
+    with unit_of_work(session):
+        service.cancel_enrollment(session, enrollment_id=key, refund=Refund.none, actor=SYSTEM)
+        first = meanwhile(lambda other: join(other, PayWith(Pays.enrollment, enrollment_id=key)))
+        second = meanwhile(lambda other: join(other, PayWith(Pays.lot, lot_id=lot)))
+    assert isinstance(first.end(), NotBookable)
+    assert isinstance(second.end(), NotBookable)
+    assert session.query(Booking).count() == 1
+
+
+def test_a_freed_place_is_paid_by_a_parent_whose_credits_somebody_is_using(
+    session: Session, sold: Enrollment, meanwhile: Callable[[Callable[[Session], Any]], Other]
+) -> None:
+    """Whoever frees the place waits for the parent's balance instead of being told to try again."""
+    parent = factories.make_client(session, club=sold.club)
+    child = factories.make_client(session, club=sold.club)
+    factories.make_household(session, parent, child)
+    assert sold.event_type
+    factories.make_lot(session, parent, sold.event_type, quantity=2, shared=True)
+    factories.make_lot(session, child, sold.event_type, quantity=1, expires_on=NOW.date())
+    first = book(session, sold, 3)
+    first.session.capacity = 1
+    waiting = schedule.book(
+        session, client_id=child.id, participant_id=factories.make_participant(session, child).id,
+        session_id=first.session_id, actor=SYSTEM,
+    )
+    key, parent_id, event_type_id, waits_id = first.id, parent.id, sold.event_type.id, waiting.id
+    session.commit()
+    with unit_of_work(session):
+        schedule.lock_accounts(session, [parent_id], [event_type_id])
+        desk = meanwhile(lambda other: schedule.cancel_booking(other, booking_id=key, actor=SYSTEM))
+    assert desk.end() is None
+    assert session.get_one(Booking, waits_id, populate_existing=True).state == "booked"
+    assert list(check_ledger(session)) == []
 
 
 def test_a_payment_that_is_being_taken_is_refunded_with_the_rest(

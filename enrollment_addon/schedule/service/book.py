@@ -3,22 +3,32 @@
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.audit import record_event
 from ...core.db import idempotent, require
 from ...core.scope import Actor
+from ...credits.models import lots
 from ..calc import AUTO, BookingState, PayWith, SessionStatus
-from ..errors import AlreadyBooked, CapacityExceeded, Overlap, SessionCancelled, SessionNotBegun, SessionOver
-from ..hooks import after_attendance
+from ..errors import (
+    AlreadyBooked,
+    CapacityExceeded,
+    Overlap,
+    PlaceTaken,
+    SessionCancelled,
+    SessionNotBegun,
+    SessionOver,
+)
+from ..hooks import after_attendance, enrollment_guard
 from ..models import Booking
 from .appointments import settle_appointment
 from .at_once import Asked, book_at_once
 from .opening import Opening, opened
 from .overlaps import refuse_place_overlap, shown
 from .pay import pay, set_state, use_up
-from .places import locked_session
+from .places import lock_accounts, locked_session
 from .waitlist import serve
 
 
@@ -31,14 +41,16 @@ def book(
     participant_id: int | None = None,
     pay_with: PayWith = AUTO,
     confirm_overlap: bool = False,
+    queue: bool = True,
     idempotency_key: str | None = None,
 ) -> Booking:
     """Book a participant (the client themself unless named) into a session; a full one queues them.
 
     What pays is reserved or charged now; whoever queues pays when their turn comes. `confirm_overlap`: a
-    double booking of the participant is meant. An appointment that went with its booking comes back.
-    Raises: NotFound, SessionCancelled, SessionOver, AlreadyBooked, Overlap, ClientClosed, ClientArchived, what
-    paying says, IdempotencyMismatch.
+    double booking of the participant is meant. Without `queue` only a place will do: whoever asks believes that
+    one is free. An appointment that went with its booking comes back.
+    Raises: NotFound, SessionCancelled, SessionOver, AlreadyBooked, Overlap, PlaceTaken, ClientClosed,
+    ClientArchived, what paying says, IdempotencyMismatch.
     """
 
     asked = Asked(client_id, participant_id, session_id, pay_with, confirm_overlap)
@@ -50,6 +62,8 @@ def book(
         opening = _checked(session, asked, actor)
         if opening.starts_at <= clock.now():
             raise SessionOver
+        if opening.is_full and not queue:
+            raise PlaceTaken(name=opening.name)
         return (_queue if opening.is_full else _place)(session, opening, pay_with, actor)
 
     return _once(session, "book", asked, do, actor, idempotency_key)
@@ -140,10 +154,20 @@ def _place(session: Session, opening: Opening, wish: PayWith, actor: Actor) -> B
 
 
 def _queue(session: Session, opening: Opening, wish: PayWith, actor: Actor) -> Booking:
-    """Write a booking that waits for a place, with what shall pay for it then."""
+    """Write a booking that waits for a place, with what shall pay for it then.
+
+    An enrollment that shall pay must be able to: its end would find the booking only if it is written before.
+    """
+    enrollment_id = wish.enrollment_id
+    if wish.lot_id is not None:
+        of_lot = select(lots.c.enrollment_id).where(lots.c.id == wish.lot_id)
+        enrollment_id = session.connection().execute(of_lot).scalar()
+    if enrollment_id is not None:
+        lock_accounts(session, [opening.client_id], [opening.event_type_id])
+        enrollment_guard(session, enrollment_id, opening.client_id, opening.participant_id, opening.day)
     booking = Booking(
         **_values(opening, BookingState.waitlisted, wish, actor), queued_at=clock.now(), pays=wish.pays,
-        enrollment_id=wish.enrollment_id, lot_id=wish.lot_id,
+        enrollment_id=enrollment_id, lot_id=wish.lot_id,
     )
     session.add(booking)
     session.flush()

@@ -18,8 +18,8 @@ from ...core import clock
 from ...core.db import key_list, require
 from ...core.errors import NotFound
 from ...core.scope import Actor, Reach, acting_as
-from ...credits.models import balances
-from ...people.models import Club
+from ...credits.models import balances, lots
+from ...people.models import Client, Club
 from ..calc import NEXT, TAKING_A_PLACE, BookingState, SessionStatus
 from ..errors import BookingStateConflict, SessionCancelled
 from ..labels import BOOKING_STATES
@@ -27,6 +27,7 @@ from ..models import Booking, ClassGroup, ScheduledSession
 
 Placed = TypeVar("Placed", ScheduledSession, ClassGroup)
 bookings: Table = Booking.__table__  # type: ignore[assignment]
+clients: Table = Client.__table__  # type: ignore[assignment]
 sessions: Table = ScheduledSession.__table__  # type: ignore[assignment]
 
 
@@ -94,13 +95,23 @@ def lock_sessions(session: Session, keys: Iterable[int]) -> list[ScheduledSessio
 
 
 def lock_accounts(session: Session, client_ids: Iterable[int], event_type_ids: Iterable[int]) -> None:
-    """Lock the balances that a verb may touch, in key order, so that two verbs never wait for each other."""
+    """Lock the balances that a verb may touch, in key order, so that two verbs never wait for each other.
+
+    These are the clients' own and those of whoever shares credits with them in their household.
+    """
+    wanted, types = set(client_ids), sorted(set(event_type_ids))
+    own, sharer = clients.alias(), clients.alias()
+    sharing = (
+        select(lots.c.client_id)
+        .join(sharer, sharer.c.id == lots.c.client_id)
+        .join(own, own.c.household_id == sharer.c.household_id)
+        .where(own.c.id.in_(key_list(session, wanted)), lots.c.event_type_id.in_(types), lots.c.shared.is_(True))
+        .distinct()
+    )
+    wanted.update(session.connection().execute(sharing).scalars())
     session.execute(
         select(balances.c.client_id)
-        .where(
-            balances.c.client_id.in_(key_list(session, client_ids)),
-            balances.c.event_type_id.in_(sorted(set(event_type_ids))),
-        )
+        .where(balances.c.client_id.in_(key_list(session, wanted)), balances.c.event_type_id.in_(types))
         .order_by(balances.c.client_id, balances.c.event_type_id)
         .with_for_update(of=balances)
     ).all()

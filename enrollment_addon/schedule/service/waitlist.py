@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...core import clock
@@ -13,7 +13,6 @@ from ...core.db import idempotent, require
 from ...core.errors import AddonError
 from ...core.scope import Actor
 from ...credits.models import balances, lots, something_left
-from ...people.models import Client
 from ..calc import BY_CREDIT, TAKING_A_PLACE, BookingState, SessionStatus
 from ..errors import CapacityExceeded, SessionOver
 from ..hooks import policy
@@ -22,6 +21,7 @@ from .overlaps import booked_elsewhere, refuse_booked_elsewhere
 from .pay import note, pay, set_state, wish_of
 from .places import (
     bookings,
+    clients,
     for_everybody,
     lock_accounts,
     locked_booking,
@@ -32,8 +32,6 @@ from .places import (
     sessions,
     state_conflict,
 )
-
-clients: Table = Client.__table__  # type: ignore[assignment]
 
 
 def promote(session: Session, item: ScheduledSession, *, actor: Actor, spare: int | None = None) -> list[int]:
