@@ -24,8 +24,10 @@ class SettingsError(RuntimeError):
     """The host's configuration cannot be used; the application must not start."""
 
 
-def setting(default: Any, meaning: str, check: Any, takes: str) -> Any:
-    return field(default=default, metadata={"meaning": meaning, "check": check, "takes": takes})
+def setting(default: Any, meaning: str, check: Any, takes: str, *, secret: bool = False) -> Any:
+    """A `secret` one stands in no message and no representation."""
+    known = {"meaning": meaning, "check": check, "takes": takes, "secret": secret}
+    return field(default=default, metadata=known, repr=not secret)
 
 
 def _whole(low: int, high: int) -> Any:
@@ -52,6 +54,11 @@ def _broker(value: Any) -> bool:
         return parts.scheme in BROKERS and bool(parts.netloc or parts.path) and (parts.port or 0) >= 0
     except ValueError:
         return False
+
+
+def _begins(*starts: str) -> Any:
+    """Empty, or text without spaces that begins like this."""
+    return lambda v: isinstance(v, str) and (not v or (v.startswith(starts) and not any(c.isspace() for c in v)))
 
 
 def _folder(value: Any) -> bool:
@@ -146,6 +153,18 @@ class Settings:
     timezone: str = setting(
         "UTC", "time zone proposed for a new club (IANA)", _one_of(clock.timezones), "an IANA time zone"
     )
+    stripe_key: str = setting(
+        "", "secret key of the account at Stripe that takes money online; empty: online payment is off",
+        _begins("sk_", "rk_"), "a secret or restricted key: sk_… or rk_…", secret=True,
+    )
+    stripe_webhook_secret: str = setting(
+        "", "what Stripe signs its events with; empty: online payment is off", _begins("whsec_"),
+        "the signing secret of the webhook endpoint: whsec_…", secret=True,
+    )
+    stripe_url: str = setting(
+        "", "address of Stripe's interface; empty: Stripe's own", _begins("https://", "http://"),
+        "a URL such as https://stripe.example.org",
+    )
     metrics: bool = setting(False, "serve Prometheus metrics at /enrollment/metrics", _flag, "True or False")
 
 
@@ -161,7 +180,8 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
             raise SettingsError(f"{key} is not a setting of enrollment_addon. Known: {', '.join(sorted(known))}.")
         entry, value = known[key], config[key]
         if not entry.metadata["check"](value):
-            raise SettingsError(f"{key} = {value!r} cannot be used: it takes {entry.metadata['takes']}.")
+            shown = key if entry.metadata["secret"] else f"{key} = {value!r}"
+            raise SettingsError(f"{shown} cannot be used: it takes {entry.metadata['takes']}.")
         values[entry.name] = tuple(value) if entry.name == "modules" else value
     settings = Settings(**values)
     for position, module in enumerate(MODULES):
