@@ -77,13 +77,6 @@ def totals_of(session: Session, chosen: Sequence[int] | Select[Any]) -> Totals:
     return Totals(*(int(value) for value in row))
 
 
-def facts_of(sums: Totals) -> list[dict[str, Any]]:
-    return [
-        {"label": _("Lots"), "value": render.number(sums.lots)},
-        {"label": _("Clients"), "value": render.number(sums.clients)},
-    ]
-
-
 def sizes() -> dict[str, Any]:
     """How a verb on many lots is cut."""
     return {"threshold": settings().job_threshold, "chunk": settings().sweep_chunk}

@@ -15,13 +15,12 @@ from sqlalchemy.orm import joinedload
 from ...core import money
 from ...core.web import access, render
 from ...core.web.filters import Filter
-from ...core.web.views import Column, ListAction, RecordView, Selection
+from ...core.web.views import Column, RecordView
 from ...people.models import Client
 from .. import queries
-from ..forms import ExtendForm
 from ..models import CreditLot
-from .common import explained, linked, totals_of
-from .extend import ExtendPages, extend_form
+from .common import explained, linked
+from .extend import EXTEND_SELECTED, ExtendPages
 from .lots import last_day
 
 WINDOWS = (("30", _l("30 days")), ("60", _l("60 days")), ("90", _l("90 days")))
@@ -46,10 +45,6 @@ def _sum(days: str, label: Any, url: str) -> Markup:
     values = [render.amount(row.value, row.currency) for row in sums if row.value]
     told = ngettext("%(num)s credit", "%(num)s credits", credits)
     return linked(_("%(time)s: %(what)s", time=label, what=", ".join([told, *values])), url)
-
-
-def _extend_selected(view: RecordView, selection: Selection) -> Any:
-    return view.extend_page(selection)  # type: ignore[attr-defined]
 
 
 class ExpiringView(ExtendPages, RecordView):
@@ -84,7 +79,7 @@ class ExpiringView(ExtendPages, RecordView):
         Filter("client_id", _l("Client"), "reference", CreditLot.client_id, source="clients"),
         Filter("event_type_id", _l("Event type"), "reference", CreditLot.event_type_id, source="event_types"),
     )
-    actions_on_list = (ListAction("extend_credit_expiry", _l("Extend credit expiry"), _extend_selected),)
+    actions_on_list = (EXTEND_SELECTED,)
     default_order = (CreditLot.expires_on,)
 
     def base_query(self) -> Select[Any]:
@@ -99,15 +94,3 @@ class ExpiringView(ExtendPages, RecordView):
 
     def show_url(self, item: CreditLot) -> str:
         return url_for("CreditsView.explain", pk=item.client_id, event_type_id=item.event_type_id)
-
-    def lots_of(self, selection: Selection) -> Any:
-        return self.selected(selection)
-
-    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200, **more: Any) -> Any:
-        return extend_form(
-            self, totals_of(self.session, self.selected(selection)), form, status, hidden=selection.hidden(),
-            action_url=url_for("ExpiringView.new_last_day"), cancel_url=url_for("ExpiringView.list"), **more,
-        )
-
-    def after_extension(self, selection: Selection, batch_id: int) -> str:
-        return url_for("ExpiringView.list")

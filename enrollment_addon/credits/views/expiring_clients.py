@@ -10,14 +10,13 @@ from sqlalchemy import Select, select
 
 from ...core.web import access, lists, render
 from ...core.web.filters import Applied, Filter
-from ...core.web.views import Column, ListAction, RecordView, Selection
+from ...core.web.views import Column, RecordView, Selection
 from ...people.models import Client
 from .. import queries
-from ..forms import ExtendForm
 from ..models import CreditLot
-from .common import explained, totals_of
+from .common import explained
 from .expiring import WIDEST, WINDOWS, overview
-from .extend import ExtendPages, extend_form
+from .extend import EXTEND_SELECTED, ExtendPages
 
 
 def _forfeit(client: Client) -> queries.ClientForfeit | None:
@@ -41,10 +40,6 @@ def _value(client: Client) -> str:
 def _losing(days: int) -> Select[Any]:
     """The keys of clients of whom something expires within so many days."""
     return select(CreditLot.client_id).where(queries.expiring_within(access.current_session(), days))
-
-
-def _extend_selected(view: RecordView, selection: Selection) -> Any:
-    return view.extend_page(selection)  # type: ignore[attr-defined]
 
 
 class ExpiringClientsView(ExtendPages, RecordView):
@@ -72,7 +67,7 @@ class ExpiringClientsView(ExtendPages, RecordView):
         Filter("club_id", _l("Club"), "reference", Client.club_id, source="clubs"),
         Filter("team_member_id", _l("Team member"), "reference", Client.team_member_id, source="team_members"),
     )
-    actions_on_list = (ListAction("extend_credit_expiry", _l("Extend credit expiry"), _extend_selected),)
+    actions_on_list = (EXTEND_SELECTED,)
     default_order = (Client.last_name, Client.first_name)
 
     def base_query(self) -> Select[Any]:
@@ -105,16 +100,8 @@ class ExpiringClientsView(ExtendPages, RecordView):
             queries.expiring_within(self.session, int(_within())),
         )
 
-    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200, **more: Any) -> Any:
-        return extend_form(
-            self, totals_of(self.session, self.lots_of(selection)), form, status,
-            hidden=[*selection.hidden(), ("within", _within())],
-            action_url=url_for("ExpiringClientsView.new_last_day"), cancel_url=url_for("ExpiringClientsView.list"),
-            **more,
-        )
-
-    def after_extension(self, selection: Selection, batch_id: int) -> str:
-        return url_for("ExpiringClientsView.list")
+    def carried(self, selection: Selection) -> Sequence[tuple[str, Any]]:
+        return [*super().carried(selection), ("within", _within())]
 
 
 def _within() -> str:

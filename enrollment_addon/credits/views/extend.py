@@ -1,40 +1,57 @@
-"""The pages that give chosen lots a new last day, for the three views from which they can be chosen."""
+"""The pages that give chosen lots a new last day, for the views from which they can be chosen."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from flask import redirect, request, url_for
+from flask import request, url_for
 from flask_appbuilder.baseviews import expose
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from ...core.web import render
 from ...core.web.access import verb
-from ...core.web.api import new_key
-from ...core.web.views import Selection, notice, posted_key, posted_selection
+from ...core.web.views import ListAction, Selection, posted_key, posted_selection
 from .. import service
 from ..forms import ExtendForm
-from .common import Totals, facts_of, sizes
+from .common import sizes, totals_of
+from .lot_pages import LotPages
 
 
-class ExtendPages:
-    """Mixin of a view: it says which lots a selection means, shows the page that asks, and where to go afterwards."""
+class ExtendPages(LotPages):
+    """Mixin of a view whose lots can get a new last day."""
 
-    session: Any
-    actor: Any
-    attempt: Any
+    def extend_page(
+        self, selection: Selection, form: ExtendForm | None = None, status: int = 200,
+        plan: service.ExtensionPlan | None = None,
+    ) -> Any:
+        """Say whose credits get a new last day, and ask for it and the reason.
 
-    def lots_of(self, selection: Selection) -> Any:
-        """The keys of the lots, or a query of them."""
-        raise AssertionError("every view says what its rows are")
-
-    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200, **more: Any) -> Any:
-        """Say whose credits get a new last day, and ask for it and the reason: `extend_form` with its addresses."""
-        raise AssertionError("every view says where it is")
-
-    def after_extension(self, selection: Selection, batch_id: int) -> str:
-        """The page that follows when it was done at once."""
-        raise AssertionError("every view says where it leads")
+        With a `plan` once more, because it shortens some.
+        """
+        sums = totals_of(self.session, self.lots_of(selection))
+        sentence = _(
+            "What has expired, been spent or taken back stays so. The change and its reason are kept in the ledger and "
+            "can be undone."
+        )
+        if plan is not None:
+            sentence = ngettext(
+                "%(num)s of %(lots)s lots would expire earlier than now. Choose another day, or send it again if you "
+                "mean it.",
+                "%(num)s of %(lots)s lots would expire earlier than now. Choose another day, or send it again if you "
+                "mean it.",
+                plan.shortened, lots=render.number(plan.lots),
+            )
+        page = self.ask(
+            "enrollment_addon/extend.html", form or ExtendForm(formdata=None), sums, selection,
+            title=_("Extend credit expiry"), sentence=sentence,
+            facts=[{"label": _("Available"), "value": render.number(sums.available)}],
+            action_url=url_for(f"{self.endpoint}.new_last_day"), danger=plan is not None,
+            hidden=[("shortened", plan.shortened)] if plan is not None else [],
+            submit_label=ngettext(
+                "Set the last day of %(num)s credit", "Set the last day of %(num)s credits", sums.available
+            ),
+        )
+        return page, status
 
     @expose("/new-last-day", methods=["POST"])
     @verb("extend_credit_expiry")
@@ -62,42 +79,11 @@ class ExtendPages:
         )
         if not ok:
             return self.extend_page(selection, form, result.http_status)
-        if result["job_id"] is not None:
-            notice(_("The last days are being changed in the background."))
-            return redirect(url_for("JobView.show", pk=result["job_id"]))
-        notice(
-            ngettext("%(num)s lot has a new last day.", "%(num)s lots have a new last day.", result["extended"]),
-            url_for("BatchView.show", pk=result["batch_id"]), _("Show or undo"),
-        )
-        return redirect(self.after_extension(selection, result["batch_id"]))
+        done = ngettext("%(num)s lot has a new last day.", "%(num)s lots have a new last day.", result["extended"])
+        return self.told(selection, result, done, _("The last days are being changed in the background."))
 
 
-def extend_form(
-    view: Any, sums: Totals, form: ExtendForm | None, status: int, *, action_url: str, cancel_url: str,
-    hidden: Sequence[tuple[str, Any]], plan: service.ExtensionPlan | None = None,
-) -> Any:
-    """The page that asks for the new last day of chosen lots; with a `plan` once more, because it shortens some."""
-    sentence = _(
-        "What has expired, been spent or taken back stays so. The change and its reason are kept in the ledger and "
-        "can be undone."
-    )
-    if plan is not None:
-        hidden = [*hidden, ("shortened", plan.shortened)]
-        sentence = ngettext(
-            "%(num)s of %(lots)s lots would expire earlier than now. Choose another day, or send it again if you "
-            "mean it.",
-            "%(num)s of %(lots)s lots would expire earlier than now. Choose another day, or send it again if you "
-            "mean it.",
-            plan.shortened, lots=render.number(plan.lots),
-        )
-    page = view.render_template(
-        "enrollment_addon/extend.html", title=_("Extend credit expiry"), form=form or ExtendForm(formdata=None),
-        sentence=sentence,
-        facts=[*facts_of(sums), {"label": _("Available"), "value": render.number(sums.available)}],
-        crumbs=view.crumbs(), action_url=action_url, cancel_url=cancel_url, danger=plan is not None, hidden=hidden,
-        submit_label=ngettext(
-            "Set the last day of %(num)s credit", "Set the last day of %(num)s credits", sums.available
-        ),
-        idempotency_key=request.form.get("idempotency_key") or new_key(),
-    )
-    return page, status
+EXTEND_SELECTED = ListAction(
+    "extend_credit_expiry", _l("Extend credit expiry"), lambda view, selection: view.extend_page(selection)
+)
+"""The list action of a view with these pages."""

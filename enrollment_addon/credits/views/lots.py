@@ -1,9 +1,9 @@
-"""Lots and the ledger: lists, taking back and new last days."""
+"""Lots and the ledger: lists, cards, and the verbs on chosen lots."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flask import g, redirect, request, url_for
+from flask import g, url_for
 from flask_appbuilder.baseviews import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
@@ -14,23 +14,14 @@ from sqlalchemy.orm import joinedload
 
 from ...core.web import render
 from ...core.web.access import can, verb
-from ...core.web.api import new_key
 from ...core.web.filters import Filter
-from ...core.web.views import Column, ListAction, RecordView, Selection, notice, posted_key, posted_selection
-from .. import hooks, labels, queries, service
-from ..forms import ExtendForm, VoidForm
+from ...core.web.views import Column, ListAction, RecordView, Selection
+from .. import hooks, labels, queries
 from ..models import CreditEntry, CreditLot
-from .common import Totals, explained, facts_of, grace_mark, linked, sizes, totals_of
+from .common import explained, grace_mark, linked
 from .explain import lot_url
-from .extend import ExtendPages, extend_form
-
-
-def _void_selected(view: RecordView, selection: Selection) -> Any:
-    return view.void_page(selection)  # type: ignore[attr-defined]
-
-
-def _extend_selected(view: RecordView, selection: Selection) -> Any:
-    return view.extend_page(selection)  # type: ignore[attr-defined]
+from .extend import EXTEND_SELECTED, ExtendPages
+from .void import VoidPages
 
 
 def last_day(lot: CreditLot) -> Any:
@@ -45,7 +36,7 @@ def _explained(name: str) -> Callable[[CreditLot], Any]:
     return lambda lot: explained(getattr(lot, name), lot.client_id, lot.event_type_id)
 
 
-class LotView(ExtendPages, RecordView):
+class LotView(ExtendPages, VoidPages, RecordView):
     """Lots: every grant to every client."""
 
     route_base = "/enrollment/lots"
@@ -82,8 +73,10 @@ class LotView(ExtendPages, RecordView):
         Column("transferred", _l("Given away"), kind="number"), Column("note", _l("Note")),
     )
     actions_on_list = (
-        ListAction("extend_credit_expiry", _l("Extend credit expiry"), _extend_selected),
-        ListAction("void_session_credits", _l("Void session credits"), _void_selected),
+        EXTEND_SELECTED,
+        ListAction(
+            "void_session_credits", _l("Void session credits"), lambda view, selection: view.void_page(selection)
+        ),
     )
     default_order = (CreditLot.id,)
     default_descending = True
@@ -123,45 +116,16 @@ class LotView(ExtendPages, RecordView):
     def void(self, pk: str) -> Any:
         return self.void_page(Selection(keys=(self.find(pk).id,)))
 
-    def void_page(self, selection: Selection, form: VoidForm | None = None, status: int = 200) -> Any:
-        """Say how many credits would be taken back, and ask for the reason."""
-        return void_form(
-            self, totals_of(self.session, self.selected(selection)), form, status, hidden=selection.hidden(),
-            action_url=url_for("LotView.take_back"), cancel_url=url_for("LotView.list"),
-        )
-
-    @expose("/take-back", methods=["POST"])
-    @verb("void_session_credits")
-    def take_back(self) -> Any:
-        selection, form = posted_selection(request.form), VoidForm()
-        if not form.validate():
-            return self.void_page(selection, form, 422)
-        ok, result = void_now(self, form, lambda: self.selected(selection))
-        if ok is None:
-            return self.void_page(selection, form, result.http_status)
-        return redirect(self._back(selection)) if ok is True else ok
-
-    def _back(self, selection: Selection) -> str:
-        if selection.query is None and len(selection.keys) == 1:
-            return url_for("LotView.show", pk=selection.keys[0])
-        return url_for("LotView.list")
-
     @expose("/extend/<pk>")
     @verb("extend_credit_expiry")
     def extend(self, pk: str) -> Any:
         return self.extend_page(Selection(keys=(self.find(pk).id,)))
 
-    def lots_of(self, selection: Selection) -> Any:
-        return self.selected(selection)
-
-    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200, **more: Any) -> Any:
-        return extend_form(
-            self, totals_of(self.session, self.selected(selection)), form, status, hidden=selection.hidden(),
-            action_url=url_for("LotView.new_last_day"), cancel_url=url_for("LotView.list"), **more,
-        )
-
-    def after_extension(self, selection: Selection, batch_id: int) -> str:
-        return self._back(selection)
+    def after_verb(self, selection: Selection, batch_id: int) -> str:
+        """To a single lot, or back to the list."""
+        if selection.query is None and len(selection.keys) == 1:
+            return url_for("LotView.show", pk=selection.keys[0])
+        return self.back_url(selection)
 
 
 def _shared(lot: CreditLot) -> str:
@@ -170,45 +134,6 @@ def _shared(lot: CreditLot) -> str:
     if lot.member_cap is None:
         return _("Yes")
     return ngettext("%(num)s credit per member", "%(num)s credits per member", lot.member_cap)
-
-
-def void_form(
-    view: Any, sums: Totals, form: VoidForm | None, status: int, *, action_url: str, cancel_url: str,
-    hidden: Sequence[tuple[str, Any]],
-) -> Any:
-    """The page that says what of chosen lots would be taken back, and asks for the reason."""
-    facts = [*facts_of(sums), {"label": _("Taken back"), "value": render.number(sums.available)}]
-    if sums.of_enrollments:
-        facts.append({"label": _("Of these, from enrollments"), "value": render.number(sums.of_enrollments)})
-    page = view.render_template(
-        "enrollment_addon/undo.html", title=_("Void session credits"), form=form or VoidForm(formdata=None),
-        sentence=_("Reserved and used credits stay; the reason is kept in the ledger."), facts=facts,
-        crumbs=view.crumbs(), action_url=action_url, cancel_url=cancel_url, hidden=hidden,
-        submit_label=ngettext("Take back %(num)s credit", "Take back %(num)s credits", sums.available),
-        idempotency_key=request.form.get("idempotency_key") or new_key(),
-    )
-    return page, status
-
-
-def void_now(view: Any, form: VoidForm, lots: Callable[[], Any]) -> tuple[Any, Any]:
-    """Take back: True and what was done, a redirect to the job, or nothing and the refusal."""
-    ok, result = view.attempt(
-        form,
-        lambda: service.void_lots(
-            view.session, lot_ids=lots(), reason=form.reason.data, actor=view.actor, idempotency_key=posted_key(),
-            **sizes(),
-        ),
-    )
-    if not ok:
-        return None, result
-    if result["job_id"] is not None:
-        notice(_("The credits are being taken back in the background."))
-        return redirect(url_for("JobView.show", pk=result["job_id"])), result
-    notice(
-        ngettext("%(num)s credit was taken back.", "%(num)s credits were taken back.", result["voided"]),
-        url_for("BatchView.show", pk=result["batch_id"]), _("Show or undo"),
-    )
-    return True, result
 
 
 def _booking(entry: CreditEntry) -> hooks.Told | None:

@@ -14,25 +14,17 @@ from ...core.errors import NotFound
 from ...core.web import forms, lists
 from ...core.web.access import verb
 from ...core.web.api import new_key
-from ...core.web.views import (
-    PageView,
-    RecordView,
-    Selection,
-    form_status,
-    notice,
-    posted_key,
-    posted_selection,
-)
+from ...core.web.views import PageView, RecordView, Selection, form_status, notice, posted_key
 from ...people.models import Client
 from .. import queries, service
-from ..forms import ConvertForm, ExtendForm, TransferForm, VoidForm
+from ..forms import ConvertForm, TransferForm
 from ..models import CreditLot
-from .common import client_view, explained, number_of, totals_of
-from .extend import ExtendPages, extend_form
-from .lots import void_form, void_now
+from .common import client_view, explained, number_of
+from .extend import ExtendPages
+from .void import VoidPages
 
 
-class CreditMovesView(ExtendPages, PageView):
+class CreditMovesView(ExtendPages, VoidPages, PageView):
     """Transfer and convert a client's credits; give those of one or many clients a new last day, or void them."""
 
     route_base = "/enrollment/credit-moves"
@@ -124,23 +116,25 @@ class CreditMovesView(ExtendPages, PageView):
         """A new last day for all that a client has left."""
         return self.extend_page(Selection(keys=(client_view().find(pk).id,)))
 
-    def extend_page(self, selection: Selection, form: ExtendForm | None = None, status: int = 200, **more: Any) -> Any:
-        return self._ask(extend_form, "CreditMovesView.new_last_day", selection, form, status, **more)
+    @expose("/void/<pk>")
+    @verb("void_session_credits")
+    def void(self, pk: str) -> Any:
+        """Take back all that a client has left."""
+        return self.void_page(Selection(keys=(client_view().find(pk).id,)))
 
-    def _ask(
-        self, page: Callable[..., Any], action: str, selection: Selection, form: forms.Form | None, status: int,
-        **more: Any,
-    ) -> Any:
-        """The page of a verb on all that the selected clients have left; where that is nothing, say so and go back."""
+    def extend_page(self, selection: Selection, *args: Any, **more: Any) -> Any:
+        return self._unless_nothing_left(super().extend_page, selection, *args, **more)
+
+    def void_page(self, selection: Selection, *args: Any, **more: Any) -> Any:
+        return self._unless_nothing_left(super().void_page, selection, *args, **more)
+
+    def _unless_nothing_left(self, page: Callable[..., Any], selection: Selection, *args: Any, **more: Any) -> Any:
+        """The page of a verb; where the selected clients have nothing left, say so and go back."""
         try:
-            sums = totals_of(self.session, self.lots_of(selection))
+            return page(selection, *args, **more)
         except NotFound:
             notice(_("Nobody of those who are selected has session credits left."), category="warning")
-            return redirect(_back(selection))
-        return page(
-            self, sums, form, status, hidden=selection.hidden(), action_url=url_for(action),
-            cancel_url=_back(selection), **more,
-        )
+            return redirect(self.back_url(selection))
 
     def lots_of(self, selection: Selection) -> Select[Any]:
         """The lots of the selected clients with something left."""
@@ -148,41 +142,20 @@ class CreditMovesView(ExtendPages, PageView):
             CreditLot.client_id.in_(client_view().selected(selection)), CreditLot.available > 0
         )
 
-    @expose("/void/<pk>")
-    @verb("void_session_credits")
-    def void(self, pk: str) -> Any:
-        """Take back all that a client has left."""
-        return self.void_page(Selection(keys=(client_view().find(pk).id,)))
+    def back_url(self, selection: Selection) -> str:
+        """The card of a single client, or the list as it was filtered."""
+        if selection.query is not None:
+            arguments = lists.arguments_from(selection.query)
+            return f"{url_for('ClientView.list')}?{urlencode([*arguments.items(multi=True)])}"
+        if len(selection.keys) == 1:
+            return url_for("ClientView.show", pk=selection.keys[0])
+        return url_for("ClientView.list")
 
-    def void_page(self, selection: Selection, form: VoidForm | None = None, status: int = 200) -> Any:
-        return self._ask(void_form, "CreditMovesView.take_back", selection, form, status)
-
-    @expose("/take-back", methods=["POST"])
-    @verb("void_session_credits")
-    def take_back(self) -> Any:
-        selection, form = posted_selection(request.form), VoidForm()
-        if not form.validate():
-            return self.void_page(selection, form, 422)
-        ok, result = void_now(self, form, lambda: self.lots_of(selection))
-        if ok is None:
-            return self.void_page(selection, form, result.http_status)
-        return redirect(self.after_extension(selection, result["batch_id"])) if ok is True else ok
-
-    def after_extension(self, selection: Selection, batch_id: int) -> str:
+    def after_verb(self, selection: Selection, batch_id: int) -> str:
         """To the client, or for many to the batch."""
         if selection.query is None and len(selection.keys) == 1:
             return url_for("ClientView.show", pk=selection.keys[0])
         return url_for("BatchView.show", pk=batch_id)
-
-
-def _back(selection: Selection) -> str:
-    """Where the selection was made: the card of a single client, or the list as it was filtered."""
-    if selection.query is not None:
-        arguments = lists.arguments_from(selection.query)
-        return f"{url_for('ClientView.list')}?{urlencode([*arguments.items(multi=True)])}"
-    if len(selection.keys) == 1:
-        return url_for("ClientView.show", pk=selection.keys[0])
-    return url_for("ClientView.list")
 
 
 def void_of_clients(_view: RecordView, selection: Selection) -> Any:

@@ -1,0 +1,61 @@
+"""What the pages share that do something to chosen lots, for the views from which lots can be chosen."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import redirect, request, url_for
+from flask_babel import gettext as _
+
+from ...core.web import forms, render
+from ...core.web.api import new_key
+from ...core.web.views import Selection, notice
+from .common import Totals
+
+
+class LotPages:
+    """Mixin of a view: it says which lots a selection means, where it was made, and where to go afterwards."""
+
+    session: Any
+    actor: Any
+    attempt: Any
+    selected: Any
+    render_template: Any
+    crumbs: Any
+    endpoint: Any
+
+    def lots_of(self, selection: Selection) -> Any:
+        """The keys of the lots, or a query of them; of a list of lots they are its rows."""
+        return self.selected(selection)
+
+    def carried(self, selection: Selection) -> Sequence[tuple[str, Any]]:
+        """The fields that carry the selection through the steps of a form."""
+        return selection.hidden()
+
+    def back_url(self, selection: Selection) -> str:
+        """Where the selection was made."""
+        return url_for(f"{self.endpoint}.list")
+
+    def after_verb(self, selection: Selection, batch_id: int) -> str:
+        """The page that follows when it was done at once."""
+        return self.back_url(selection)
+
+    def ask(self, template: str, form: forms.Form, sums: Totals, selection: Selection, **texts: Any) -> Any:
+        """The page that says what chosen lots hold, and asks for the rest."""
+        facts = [
+            {"label": _("Lots"), "value": render.number(sums.lots)},
+            {"label": _("Clients"), "value": render.number(sums.clients)},
+            *texts.pop("facts"),
+        ]
+        return self.render_template(
+            template, form=form, facts=facts, hidden=[*self.carried(selection), *texts.pop("hidden", ())],
+            crumbs=self.crumbs(), cancel_url=self.back_url(selection),
+            idempotency_key=request.form.get("idempotency_key") or new_key(), **texts,
+        )
+
+    def told(self, selection: Selection, result: Mapping[str, Any], done: str, in_background: str) -> Any:
+        """Say what a verb on the lots did and go on, or show its job."""
+        if result["job_id"] is not None:
+            notice(in_background)
+            return redirect(url_for("JobView.show", pk=result["job_id"]))
+        notice(done, url_for("BatchView.show", pk=result["batch_id"]), _("Show or undo"))
+        return redirect(self.after_verb(selection, result["batch_id"]))
