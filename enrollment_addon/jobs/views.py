@@ -8,6 +8,7 @@ from flask_appbuilder.baseviews import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext
 
 from ..core.audit import user_names
 from ..core.errors import AddonError, NotFound
@@ -18,6 +19,9 @@ from ..core.web.views import Column, RecordView, notice
 from . import exports, queries, service, texts
 from .labels import STATES
 from .models import Job, JobState
+
+CLOSURES = ("schedule.close", "schedule.reopen")
+"""The kinds of jobs whose batches are closures, which have a page of their own."""
 
 
 def _percent(job: Any) -> int:
@@ -117,7 +121,12 @@ def result_of(job: queries.JobView) -> tuple[str | None, str]:
     if job.state != JobState.done or not isinstance(job.result, dict):
         return None, ""
     if "batch_id" in job.result:
-        return url_for("BatchView.show", pk=job.result["batch_id"]), _("The batch is complete.")
+        page = "ClosureView.show" if job.kind in CLOSURES else "BatchView.show"
+        return url_for(page, pk=job.result["batch_id"]), _("The batch is complete.")
+    if overlaps := job.result.get("overlaps"):
+        text = ngettext("The instructor or the room of %(num)s session to come is taken twice.",
+                        "The instructor or the room of %(num)s sessions to come is taken twice.", overlaps)
+        return url_for("SessionView.list", _flt_0_overlaps=1), text
     if "import_id" in job.result:
         return url_for("ImportView.show", pk=job.result["import_id"]), _("Every row of the file was gone through.")
     if "file" in job.result:

@@ -25,7 +25,10 @@ def _groups_after(key: int) -> Select[int]:
 
 
 def horizon_step(session: Session, job: Job, most: int) -> Step:
-    """The sessions of the next class groups up to the planning horizon; at last those that are over are done."""
+    """The sessions of the next class groups up to the planning horizon; at last those that are over are done.
+
+    Nobody is there to be asked about double bookings: the result says how many there are.
+    """
     after, total = job.position or 0, job.total
     if job.position is None:
         total = session.execute(select(func.count()).select_from(_groups_after(0).subquery())).scalar_one()
@@ -34,8 +37,11 @@ def horizon_step(session: Session, job: Job, most: int) -> Step:
         made = service.generate_sessions(session, actor=actor_of(session), class_group_ids=keys)
         result = {"made": (job.result or {}).get("made", 0) + made.made}
         return Step(done=len(keys), position=keys[-1], total=total, result=result)
-    finished = service.finish_sessions(session, size=job.input["chunk"])
-    return Step(position=after, finished=finished < job.input["chunk"], total=job.done + job.failed, result=job.result)
+    finished = service.finish_sessions(session, size=job.input["chunk"]) < job.input["chunk"]
+    told = {"overlaps": service.count_double_booked(session)} if finished else {}
+    return Step(
+        position=after, finished=finished, total=job.done + job.failed, result={**(job.result or {}), **told}
+    )
 
 
 def _skip_group(session: Session, job: Job) -> tuple[int, Step] | None:

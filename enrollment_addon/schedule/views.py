@@ -53,6 +53,11 @@ def _of_category(operator: str, key: Any) -> ColumnElement[bool]:
     return found if operator == "eq" else ~found | ScheduledSession.class_group_id.is_(None)
 
 
+def _double_booked(_operator: str, value: Any) -> ColumnElement[bool]:
+    double = ScheduledSession.id.in_(service.double_booked())
+    return double if value else ~double
+
+
 def _taken(item: ScheduledSession) -> queries.Taken:
     found: dict[int, queries.Taken] = g.get("enrollment_taken", {})
     return found.get(item.id, queries.Taken())
@@ -100,6 +105,7 @@ class SessionView(BookingPages, RecordView):
         Filter("event_type_id", _l("Event type"), "reference", ScheduledSession.event_type_id, source="event_types"),
         Filter("status", _l("Status"), "choice", ScheduledSession.status, SESSION_STATES),
         Filter("kind", _l("Kind"), "choice", ScheduledSession.kind, SESSION_KINDS),
+        Filter("overlaps", _l("Instructor or room taken twice"), "flag", apply=_double_booked),
         Filter("period", _l("Period"), "choice", apply=_in_period, choices=PERIODS, operators=("eq",)),
     )
     actions_on_list = (ListAction("close_sessions", _l("Close sessions"), close_selection),)
@@ -172,7 +178,18 @@ class SessionView(BookingPages, RecordView):
             status={"label": dict(SESSION_STATES)[status], "class": SESSION_CLASSES.get(status, "")},
             facts=self.facts(item, found), rows=[self.roster_row(item, b) for b in found.bookings],
             others=found.others, buttons=self.buttons(item), verbs=self.session_verbs(item),
+            warnings=self.warnings(item),
         )
+
+    def warnings(self, item: ScheduledSession) -> list[str]:
+        """Double bookings of the instructor or the room, which also come about without anybody being asked."""
+        if item.status != SessionStatus.scheduled:
+            return []
+        return [
+            _("%(who)s has another session at that time, on %(when)s.", who=who,
+              when=render.moment(starts_at, item.club.timezone))
+            for who, starts_at in service.taken_twice(self.session, item)
+        ]
 
     def facts(self, item: ScheduledSession, found: queries.Roster) -> list[dict[str, Any]]:
         pairs = (

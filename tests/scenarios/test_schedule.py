@@ -196,6 +196,11 @@ def test_double_bookings_are_asked_about_first(ana: FlaskClient, app: Flask, peo
     assert "overlap with others of Jonas Weber: 12" in asked.text
     assert 'value="Beside"' in asked.text, "what was typed is still there"
     post(ana, "/enrollment/class-groups/add", confirm_overlap="y", **beside)
+    for whether, count in (("1", 24), ("0", 0)):
+        found = ana.get(f"/enrollment/sessions/list/?_flt_0_overlaps={whether}&page_size=100").text
+        assert found.count("/enrollment/sessions/show/") == count, "staff find double bookings that nobody confirmed"
+    said = ana.get(f"/enrollment/sessions/show/{rows(app, ScheduledSession)[0]['id']}").text
+    assert "Jonas Weber has another session at that time, on Mar 4, 2026, 6:30" in said
 
     full, other = (row["id"] for row in rows(app, ScheduledSession)[::12])
     holder, waiter = people.clients[:2]

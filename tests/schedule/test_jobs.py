@@ -17,7 +17,8 @@ SESSIONS, BOOKINGS = "enrollment_session", "enrollment_booking"
 
 
 def test_closures_holds_and_the_horizon(studio: Studio, session_factory: sessionmaker) -> None:
-    group, other = studio.group(capacity=1), studio.group(name="Morning yoga")
+    group = studio.group(capacity=1, team_member_id=studio.trainer_id)
+    other = studio.group(name="Morning yoga", team_member_id=studio.trainer_id, confirm_overlap=True)
     items = [item.id for item in studio.sessions(group)[:3]]
     clients = [studio.client(3) for _ in range(3)]
     booked = [studio.book(client, item).id for client, item in zip(clients, items, strict=True)]
@@ -55,6 +56,7 @@ def test_closures_holds_and_the_horizon(studio: Studio, session_factory: session
             view = run(session_factory, queued(studio, jobs.HORIZON, chunk=100))
         assert (view.total, view.done, [e.item for e in view.errors]) == (2, 1, [group])
         assert len(studio.sessions(other)) == before + 2
+        assert view.result == {"made": 2, "overlaps": 20}, "ten times the trainer gives both"
         assert run(session_factory, view.id, again=True).failed == 0
         assert studio.sessions(group)[-1].starts_at == studio.sessions(other)[-1].starts_at
 

@@ -6,6 +6,7 @@ from .cancel import cancel_booking, cancel_enrollment_bookings, hold_enrollment
 from .close import ClosurePlan, cancel_session, close_chunk, close_sessions, close_skipped, closure_plan
 from .generate import Generated, finish_sessions, generate_sessions
 from .groups import create_class_group, delete_class_group, update_class_group
+from .overlaps import count_double_booked, double_booked, taken_twice
 from .places import lock_accounts
 from .reopen import ReopenPlan, reopen_chunk, reopen_plan, reopen_skipped, skip_reopening, undo_closure
 from .sessions import create_appointment, create_session, delete_session, move_session, update_session
@@ -24,12 +25,14 @@ __all__ = [
     "close_sessions",
     "close_skipped",
     "closure_plan",
+    "count_double_booked",
     "count_queues",
     "create_appointment",
     "create_class_group",
     "create_session",
     "delete_class_group",
     "delete_session",
+    "double_booked",
     "finish_sessions",
     "generate_sessions",
     "has_queue_to_serve",
@@ -45,6 +48,7 @@ __all__ = [
     "serve_queues",
     "skip_reopening",
     "take_place",
+    "taken_twice",
     "undo_closure",
     "update_class_group",
     "update_session",

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from ...core import clock
@@ -35,12 +35,8 @@ def _others(item: ScheduledSession) -> Select[Any]:
 
 def refuse_place_overlap(session: Session, item: ScheduledSession) -> None:
     """Raises: Overlap when the instructor or the room is taken at that time, or somebody booked here is."""
-    if item.team_member_id is not None:
-        member = session.get(TeamMember, item.team_member_id)
-        there = _others(item).where(sessions.c.team_member_id == item.team_member_id)
-        _refuse(session, item, there, member.name if member else "")
-    if item.room:
-        _refuse(session, item, _others(item).where(_same_room(item)), item.room)
+    for who, starts_at in taken_twice(session, item):
+        raise Overlap(who=who, at=shown(starts_at, zone_of(session, item.club_id)))
     if item.id is not None:
         here = select(bookings.c.participant_id).where(
             bookings.c.session_id == item.id, bookings.c.state.in_(TAKING_A_PLACE)
@@ -49,6 +45,18 @@ def refuse_place_overlap(session: Session, item: ScheduledSession) -> None:
             bookings.c.participant_id.in_(here), bookings.c.state.in_(TAKING_A_PLACE)
         )
         _refuse(session, item, there, _l("somebody who is booked here"))
+
+
+def taken_twice(session: Session, item: ScheduledSession) -> list[tuple[str, dt.datetime]]:
+    """The instructor and the room of a session by name, as far as they have another one then, and when it begins."""
+    asked = []
+    if item.team_member_id is not None:
+        member = session.get(TeamMember, item.team_member_id)
+        there = _others(item).where(sessions.c.team_member_id == item.team_member_id)
+        asked.append((member.name if member else "", there))
+    if item.room:
+        asked.append((item.room, _others(item).where(_same_room(item))))
+    return [(who, first) for who, there in asked if (first := _first(session, there)) is not None]
 
 
 def refuse_group_overlap(session: Session, group: ClassGroup) -> None:
@@ -64,6 +72,24 @@ def refuse_group_overlap(session: Session, group: ClassGroup) -> None:
         ).one()
         if number:
             raise GroupOverlap(who=who, number=number, at=shown(first, zone_of(session, group.club_id)))
+
+
+def double_booked() -> Select[Any]:
+    """The keys of sessions to come whose instructor or room has another one at that time; counts all, in reach or not.
+
+    One search each, so that each has an index. What is made at night asks nobody: this tells of it.
+    """
+    to_come = and_(mine.c.status == SessionStatus.scheduled, mine.c.starts_at > clock.now())
+    found = [
+        select(mine.c.id).select_from(mine.join(sessions, and_(_meanwhile(), same))).where(to_come)
+        for same in (SAME_INSTRUCTOR, SAME_ROOM)
+    ]
+    return select(union(*found).subquery().c.id)
+
+
+def count_double_booked(session: Session) -> int:
+    """How many sessions to come are double bookings of an instructor or a room."""
+    return session.connection().execute(select(func.count()).select_from(double_booked().subquery())).scalar_one()
 
 
 def count_double_bookings(session: Session, batch_id: int) -> tuple[int, int]:
@@ -119,8 +145,12 @@ def _same_room(item: ScheduledSession) -> ColumnElement[bool]:
     return and_(sessions.c.club_id == item.club_id, sessions.c.room == item.room)
 
 
+def _first(session: Session, there: Select[Any]) -> dt.datetime | None:
+    return session.connection().execute(there.order_by(sessions.c.starts_at).limit(1)).scalar()
+
+
 def _refuse(session: Session, item: ScheduledSession, there: Select[Any], who: Any) -> None:
-    starts_at: dt.datetime | None = session.connection().execute(there.order_by(sessions.c.starts_at).limit(1)).scalar()
+    starts_at = _first(session, there)
     if starts_at is not None:
         raise Overlap(who=who, at=shown(starts_at, zone_of(session, item.club_id)))
 
