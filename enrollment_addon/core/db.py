@@ -301,14 +301,34 @@ def idempotent(
         return do()
     if len(key) > LONGEST_KEY:
         raise InvalidInput(_l("The key of a request has at most %(most)s characters."), most=LONGEST_KEY)
-    fingerprint = hashlib.sha256(json.dumps([verb, asked], sort_keys=True, default=str).encode()).hexdigest()
     table: Table = IdempotencyKey.__table__  # type: ignore[assignment]
-    row = {"key": key, "verb": verb, "fingerprint": fingerprint, "result": None, "created_at": clock.now()}
+    row = {
+        "key": key, "verb": verb, "fingerprint": _fingerprint(verb, asked), "result": None, "created_at": clock.now()
+    }
     if insert_new(session, table, row, ["key"]):
         result = do()
         session.execute(update(table).where(table.c.key == key).values(result=result))
         return result
-    first = session.execute(select(table.c.fingerprint, table.c.result).where(table.c.key == key)).one()
-    if first.fingerprint != fingerprint:
+    first = first_result(session, key=key, verb=verb, asked=asked)
+    assert first is not None, "the key is there"
+    return first
+
+
+def first_result(
+    session: Session, *, key: str | None, verb: str, asked: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """What the first use of a key gave; None for a new one. For a verb that asks somebody else before it writes.
+
+    Raises: IdempotencyMismatch when the key was used for other input.
+    """
+    table: Table = IdempotencyKey.__table__  # type: ignore[assignment]
+    first = session.execute(select(table.c.fingerprint, table.c.result).where(table.c.key == key)).one_or_none()
+    if first is None:
+        return None
+    if first.fingerprint != _fingerprint(verb, asked):
         raise IdempotencyMismatch
     return first.result  # type: ignore[no-any-return]
+
+
+def _fingerprint(verb: str, asked: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps([verb, asked], sort_keys=True, default=str).encode()).hexdigest()

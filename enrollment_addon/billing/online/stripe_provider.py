@@ -26,12 +26,15 @@ TRIES_AGAIN = 1
 SIGNED_SECONDS_AGO_MAX = 300
 """Older signatures are refused, so that nobody can send an event again that they once overheard."""
 
-_WHOLE = frozenset("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split())
-_THOUSANDTHS = frozenset("BHD JOD KWD OMR TND".split())
-_LOCALES = frozenset(
-    "bg cs da de el en en-GB es es-419 et fi fil fr fr-CA hi-IN hr hu id it ja ko lt lv ms mt nb nl pl pt pt-BR ro "
-    "ru sk sl sv th tr vi zh zh-HK zh-TW".split()
-)
+_WHOLE = {
+    "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF",
+}
+_THOUSANDTHS = {"BHD", "JOD", "KWD", "OMR", "TND"}
+_LOCALES = {
+    "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hi-IN", "hr", "hu",
+    "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sv", "th",
+    "tr", "vi", "zh", "zh-HK", "zh-TW",
+}
 """The languages of Checkout (https://docs.stripe.com/api/checkout/sessions/create); others get the browser's."""
 
 log = logger()
@@ -176,11 +179,11 @@ class Stripe:
             raise BadEvent from error
 
 
-_OF_A_CHECKOUT = frozenset({
+_OF_A_CHECKOUT = {
     "checkout.session.completed", "checkout.session.async_payment_succeeded",
     "checkout.session.async_payment_failed", "checkout.session.expired",
-})
-_OF_A_REFUND = frozenset({"charge.refunded", "refund.failed"})
+}
+_OF_A_REFUND = {"charge.refunded", "refund.failed"}
 
 
 def _event(event: Mapping[str, Any]) -> Event | None:

@@ -63,16 +63,7 @@ def take_payment(
 
     def take() -> dict[str, Any]:
         account = lock_account(session, client_id, payment_currency(session, client_id, named, currency))
-        owed = _owed(session, account, named)
-        payment = Payment(client_id=client_id, currency=account.currency, created_by_id=actor.user_id, **values)
-        session.add(payment)
-        account.on_account += payment.amount
-        session.flush()
-        parts = settle(session, account, [payment], owed)
-        record_event(
-            session, actor=actor, verb="take_payment", record="payment", record_id=payment.id, client_id=client_id,
-            amount=payment.amount, currency=payment.currency, settled=sum(part.amount for part in parts),
-        )
+        payment, parts = receive(session, account, _owed(session, account, named), actor=actor, **values)
         return _answer(account, parts, payment.id)
 
     asked = {
@@ -80,6 +71,34 @@ def take_payment(
         "reference": reference, "paid_on": paid_on, "actor": actor.user_id,
     }
     return idempotent(session, key=idempotency_key, verb="take_payment", asked=asked, do=take)
+
+
+def receive(
+    session: Session,
+    account: MoneyAccount,
+    owed: Sequence[Charge],
+    *,
+    amount: int,
+    method: Method,
+    paid_on: dt.date,
+    actor: Actor,
+    reference: str | None = None,
+) -> tuple[Payment, list[calc.Part]]:
+    """Record money that came in on a locked account, and settle these charges with it, in their order."""
+    payment = Payment(
+        client_id=account.client_id, currency=account.currency, created_by_id=actor.user_id, amount=amount,
+        method=method, paid_on=paid_on, reference=reference,
+    )
+    session.add(payment)
+    account.on_account += payment.amount
+    session.flush()
+    parts = settle(session, account, [payment], owed)
+    record_event(
+        session, actor=actor, verb="take_payment", record="payment", record_id=payment.id,
+        client_id=account.client_id, amount=payment.amount, currency=payment.currency,
+        settled=sum(part.amount for part in parts),
+    )
+    return payment, parts
 
 
 def settle_from_account(

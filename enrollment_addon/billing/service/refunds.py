@@ -10,7 +10,7 @@ from ...core.audit import record_event
 from ...core.db import idempotent, require
 from ...core.fields import clean, reason_of, whole
 from ...core.scope import Actor
-from .. import calc
+from .. import calc, hooks
 from ..errors import RefundAbovePaid
 from ..models import Charge, ChargeStatus, MoneyAccount, Payment, Refund, Settlement
 from .account import free, live_settlements, lock_account, lock_with
@@ -40,9 +40,22 @@ def refund_payment(
         given = _give_back(session, account, payment, amount, reason, actor)
         return {"id": given.id}
 
-    asked = {"payment_id": payment_id, "amount": amount, "reason": reason, "actor": actor.user_id}
+    asked = refund_asked(payment_id, amount, reason, actor)
     answer = idempotent(session, key=idempotency_key, verb="refund_payment", asked=asked, do=refund)
     return require(session, Refund, answer["id"])
+
+
+def refund_asked(payment_id: int, amount: int, reason: str, actor: Actor) -> dict[str, Any]:
+    """What the key of a refund stands for, whichever way the money goes back."""
+    return {"payment_id": payment_id, "amount": amount, "reason": reason, "actor": actor.user_id}
+
+
+def check_refund(payment: Payment, amount: int, reason: str) -> str:
+    """The reason as it is kept. Raises: InvalidInput; RefundAbovePaid for more than paid − refunded."""
+    reason = reason_of(reason)
+    clean({"amount": amount}, _AMOUNT)
+    _refuse_above(amount, payment.amount - payment.refunded, payment.currency)
+    return reason
 
 
 def refund_enrollment(
@@ -72,6 +85,8 @@ def refund_enrollment(
         if charge.settled + charge.credited == charge.gross:
             charge.status = ChargeStatus.paid
         refunds.append(_give_back(session, account, settlement.payment, part, reason, actor, charge))
+    for send in hooks.after_refunds.values():
+        send(session, refunds)
     return refunds
 
 
