@@ -73,5 +73,6 @@ def open_as(browser: Browser, server: Server) -> Iterator[Callable[..., Page]]:
 
 
 def _is_complaint(message: ConsoleMessage) -> bool:
-    """Errors, but for a page that is not there and what a policy would only report."""
-    return message.type == "error" and "404" not in message.text and "report-only" not in message.text.lower()
+    """Errors, but for a page that is not there, input that was refused, and what a policy would only report."""
+    expected = ("404", "422", "report-only")
+    return message.type == "error" and not any(word in message.text.lower() for word in expected)
