@@ -55,6 +55,19 @@ class NothingToExtend(Conflict):
     message = _l("Nothing is left in these lots: what has expired, been spent or taken back cannot be extended.")
 
 
+class NothingToTransfer(Conflict):
+    code = "nothing_to_transfer"
+    message = _l(
+        "Nothing in these lots can be given to this client: what is spent, past its last day, of an enrollment, on "
+        "hold or theirs already stays."
+    )
+
+
+class NothingToConvert(Conflict):
+    code = "nothing_to_convert"
+    message = _l("None of these clients has enough unspent credits of this event type for one whole step.")
+
+
 class NothingExpires(Conflict):
     code = "nothing_expires"
     message = _l("These credits never expire: there is no last day to move.")

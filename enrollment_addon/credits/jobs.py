@@ -12,6 +12,7 @@ from ..jobs.runner import Items, Step, job_items, skip_batch_target
 from . import service
 from .service.grant import KIND as GRANT
 from .service.lot_batches import EXTEND, VOID
+from .service.moves import CONVERT_MANY, MOVED_AT_ONCE, TRANSFER
 from .service.undo import KIND as UNDO
 
 EXPIRE = "credits.expire"
@@ -31,7 +32,7 @@ def _grant_again(session: Session, job: Job, key: Any) -> bool:
 
 
 def lot_step(session: Session, job: Job, most: int) -> Step:
-    """The next lots of a bulk extension or voiding."""
+    """The next lots of a bulk extension, voiding or transfer."""
     batch_id = job.input["batch_id"]
     chunk = service.lot_chunk(session, batch_id=batch_id, size=most, actor=actor_of(session))
     return _step(chunk, {"batch_id": batch_id})
@@ -40,6 +41,19 @@ def lot_step(session: Session, job: Job, most: int) -> Step:
 def _lot_again(session: Session, job: Job, key: Any) -> bool:
     return service.serve_skipped_lot(
         session, batch_id=job.input["batch_id"], lot_id=key, actor=actor_of(session)
+    )
+
+
+def convert_step(session: Session, job: Job, most: int) -> Step:
+    """The next clients of a bulk conversion."""
+    batch_id = job.input["batch_id"]
+    chunk = service.convert_chunk(session, batch_id=batch_id, size=most, actor=actor_of(session))
+    return _step(chunk, {"batch_id": batch_id})
+
+
+def _convert_again(session: Session, job: Job, key: Any) -> bool:
+    return service.convert_skipped(
+        session, batch_id=job.input["batch_id"], client_id=key, actor=actor_of(session)
     )
 
 
@@ -103,5 +117,7 @@ def _step(chunk: Chunk, result: dict[str, int]) -> Step:
 job_items(GRANT, Items(grant_step, skip_batch_target, _grant_again))
 job_items(EXTEND, Items(lot_step, skip_batch_target, _lot_again))
 job_items(VOID, Items(lot_step, skip_batch_target, _lot_again))
+job_items(TRANSFER, Items(lot_step, skip_batch_target, _lot_again, size=MOVED_AT_ONCE))
+job_items(CONVERT_MANY, Items(convert_step, skip_batch_target, _convert_again, size=MOVED_AT_ONCE))
 job_items(UNDO, Items(undo_step, _skip_undo, _undo_again))
 job_items(EXPIRE, Items(expire_step, _skip_lot, _expire_again))

@@ -54,6 +54,9 @@ SKIP_REASONS = {
     "empty": _l("Nothing left"),
     "endless": _l("Never expires"),
     "currency": _l("Another currency"),
+    "bound": _l("Of an enrollment or on hold"),
+    "lapsed": _l("Past their last day"),
+    "own": _l("Theirs already"),
 }
 PERIODS = (("days", _l("days")), ("weeks", _l("weeks")), ("months", _l("months")))
 EXPIRIES = (("none", _l("Never")), ("date", _l("On a date")), ("period", _l("After a while")))
@@ -61,6 +64,7 @@ BATCH_KINDS = {
     "credits.grant": _l("Session credits added"),
     "credits.transfer": _l("Session credits transferred"),
     "credits.convert": _l("Session credits converted"),
+    "credits.convert_many": _l("Session credits converted"),
     "credits.extend": _l("New last day"),
     "credits.void": _l("Session credits voided"),
 }

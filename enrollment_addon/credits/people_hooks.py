@@ -18,8 +18,7 @@ from ..people.models import Client, Club, Participant, ParticipantKind
 from .errors import ReservedCredits
 from .labels import BATCH_KINDS
 from .models import CreditBalance, CreditEntry, CreditLot, EntryKind, lot_participants
-from .queries import all_clients_reached
-from .service.grant import KIND as GRANT
+from .queries import OF_CLIENTS, all_clients_reached
 from .service.ledger import open_balances, retire
 from .service.lots import insert_lot, restrict
 from .service.undo import is_undoable
@@ -44,7 +43,7 @@ def plug_in() -> None:
     hooks.register_participant_holder(label, _participants_with_lots)
     hooks.register_merge_step("credits", CreditMerge())
     hooks.register_erasure("credits", erase_credit_texts)
-    hooks.register_client_batches("grants", grants_of)
+    hooks.register_client_batches("grants", client_batches_of)
     hooks.register_client_batches("lots", lot_batches_of)
     hooks.register_timeline_source("credits", told_entries, records=("batch", "credit_lot"))
     for name, table in (("credit_lots", _lots), ("credit_entries", _entries), ("credit_balances", _balances)):
@@ -172,12 +171,12 @@ class CreditMerge:
         return {own.get(target_id, key) if key == own.get(source_id) else key for key in named}
 
 
-def grants_of(client_id: int) -> Select[Any]:
-    """The grants that a client was chosen for; their targets are clients."""
+def client_batches_of(client_id: int) -> Select[Any]:
+    """The grants and conversions that a client was chosen for; their targets are clients."""
     return (
         select(batches.c.id, batches.c.total)
         .join(targets, targets.c.batch_id == batches.c.id)
-        .where(batches.c.kind == GRANT, targets.c.key == client_id)
+        .where(batches.c.kind.in_(OF_CLIENTS), targets.c.key == client_id)
     )
 
 
@@ -188,7 +187,7 @@ def lot_batches_of(client_id: int) -> Select[Any]:
         select(batches.c.id, func.count(_lots.c.client_id.distinct()))
         .join(targets, targets.c.batch_id == batches.c.id)
         .join(_lots, _lots.c.id == targets.c.key)
-        .where(batches.c.kind.in_(BATCH_KINDS.keys() - {GRANT}), batches.c.id.in_(theirs))
+        .where(batches.c.kind.in_(BATCH_KINDS.keys() - set(OF_CLIENTS)), batches.c.id.in_(theirs))
         .group_by(batches.c.id)
     )
 

@@ -15,7 +15,9 @@ from enrollment_addon.credits.errors import (
     MixedLots,
     NotEnoughCredits,
     NothingExpires,
+    NothingToConvert,
     NothingToExtend,
+    NothingToTransfer,
     NotUndoable,
 )
 from enrollment_addon.credits.models import lots
@@ -339,3 +341,106 @@ def test_explained_as_of_a_day_before_a_new_last_day(studio, pair):
     assert told[second.id].expires_on == studio.today + 90 * DAY, "at the end of the day it has the new one"
     before = queries.client_credits(studio.session, pair[0], studio.today - DAY)
     assert before.lots == [], "the day before there was nothing"
+
+
+def test_lots_of_several_clients_go_to_one_and_back(studio, pair, sound):
+    giver, taker = pair
+    other, gone, archived = *studio.clients(2), *studio.clients(1, archived=True)
+    studio.grant([other, gone, taker], 2)
+    with unit_of_work(studio.session):
+        owner = studio.session.get(factories.Client, other)
+        factories.make_lot(studio.session, owner, studio.event_type, quantity=4, enrollment_id=7)
+        factories.make_lot(studio.session, owner, studio.event_type, quantity=1, expires_on=studio.today - DAY)
+    before = {lot.id: lot for lot in studio.lots()}
+    with unit_of_work(studio.session):
+        plan = service.plan_transfer(studio.session, lot_ids=[*before, 99_999], to_client_id=taker, actor=SYSTEM)
+    assert (plan.lots, plan.clients, plan.credits, plan.missing) == (4, 3, 9, 1)
+    assert plan.left_out == {"own": 1, "bound": 1, "lapsed": 1}
+    assert len(plan.givers) == 3
+    asked = {"lot_ids": [*before, 99_999], "to_client_id": taker}
+    made = studio.move("transfer_lots", **asked, idempotency_key="k")
+    assert studio.move("transfer_lots", **asked, idempotency_key="k") == made
+    with pytest.raises(IdempotencyMismatch):
+        studio.move("transfer_lots", **{**asked, "to_client_id": other}, idempotency_key="k")
+    assert {name: made[name] for name in ("transferred", "lots", "left_out", "skipped_count")} == {
+        "transferred": 9, "lots": 4, "left_out": {"not_found": 1, "bound": 1, "lapsed": 1, "own": 1},
+        "skipped_count": 1,
+    }
+    assert [studio.balance(key)[0] for key in (giver, other, gone, taker)] == [0, 5, 0, 11]
+    assert sorted(lot.unit_value for lot in studio.lots(taker)) == [0, 0, 0, 0, 1500], "each keeps its terms"
+    with pytest.raises(NothingToTransfer):
+        studio.move("transfer_lots", lot_ids=[lot.id for lot in studio.lots(taker)], to_client_id=taker)
+    for over, refused in (({"to_client_id": archived}, InvalidInput), ({"to_client_id": 99_999}, NotFound),
+                          ({"reason": " "}, InvalidInput), ({"lot_ids": [99_999]}, NotFound)):
+        with pytest.raises(refused):
+            studio.move("transfer_lots", **{"lot_ids": [*before], "to_client_id": taker, **over})
+    assert sound()
+
+    studio.reserve(taker, 1)
+    with unit_of_work(studio.session):
+        studio.session.get(factories.Client, gone).merged_into_id = other
+    plan = plan_of(studio, made["batch_id"])
+    assert (plan.clients, plan.credits, plan.taken_back, plan.kept_spent, plan.closed) == (1, 9, 6, 1, 2)
+    assert studio.undo(made["batch_id"], chunk=1)["taken_back"] == 6, "but what came from whom is gone stays"
+    assert [studio.balance(key)[0] for key in (giver, other, gone, taker)] == [4, 7, 0, 4]
+    after = {lot.id: lot for lot in studio.lots(giver, other)}
+    assert [key for key, lot in after.items() if lot != before[key]] == [
+        key for key, lot in before.items() if lot.expires_on == studio.today + 5 * DAY
+    ], "all but the booked credit is as it was"
+    assert sound()
+
+
+def test_credits_of_many_are_converted_and_go_back_in_whole_steps(studio, pair, sound):
+    with unit_of_work(studio.session):
+        private = factories.make_event_type(studio.session).id
+    some, none, late = studio.clients(3)
+    studio.grant([some], 7)
+    studio.grant([none], 1)
+    studio.grant([late], 4, expires_on=studio.today)
+    everybody = [*pair, some, none, late, 99_999]
+    asked = {"from_event_type_id": studio.type_id, "to_event_type_id": private, "give": 2, "get": 1}
+    with unit_of_work(studio.session):
+        plan = service.plan_conversion(studio.session, clients=everybody, **asked, actor=SYSTEM)
+    assert [(row.client_id, row.converted, row.received, row.left) for row in plan.listed] == [
+        (pair[0], 4, 2, 1), (some, 6, 3, 1), (late, 4, 2, 0),
+    ]
+    assert (plan.clients, plan.converted, plan.received, plan.left) == (3, 14, 7, 2)
+    assert plan.by_reason == {"not_found": 1, "empty": 2}
+    told = {"clients": everybody, **asked, "threshold": 500, "chunk": 2}
+    for wrong in ({"quantity": 1}, {"give": 0}, {"to_event_type_id": studio.type_id}, {"reason": ""}):
+        with pytest.raises(InvalidInput) as refusal:
+            studio.move("convert_for_clients", **{**told, **wrong})
+        assert set(refusal.value.fields) == set(wrong)
+    with pytest.raises(NothingToConvert):
+        studio.move("convert_for_clients", **{**told, "clients": [none, pair[1]]})
+    with clock.frozen(clock.now() + DAY):
+        made = studio.move("convert_for_clients", **told, quantity=5, idempotency_key="k")
+        assert studio.move("convert_for_clients", **told, quantity=5, idempotency_key="k") == made
+    assert {name: made[name] for name in ("clients", "converted", "received", "left_out")} == {
+        "clients": 2, "converted": 8, "received": 4, "left_out": {"not_found": 1, "empty": 3},
+    }, "at most four of each, and nothing of a lot that is past its day"
+    assert [studio.balance(key)[0] for key in (pair[0], some, none, late)] == [1, 3, 1, 4]
+    assert sound()
+
+    studio.reserve(some, 1, event_type_id=private)
+    plan = plan_of(studio, made["batch_id"])
+    assert (plan.clients, plan.credits, plan.taken_back, plan.kept_spent) == (2, 4, 3, 1)
+    assert studio.undo(made["batch_id"], threshold=1, chunk=10_000)["job_id"]
+    finished = False
+    while not finished:
+        with unit_of_work(studio.session):
+            finished = service.undo_chunk(
+                studio.session, batch_id=made["batch_id"], size=1, actor=SYSTEM
+            ).finished
+    assert [studio.balance(key)[0] for key in (pair[0], some)] == [5, 5]
+    assert queries.batch_summary(studio.session, made["batch_id"]).undo_result["taken_back"] == 3
+    studio.session.rollback()
+
+    job = studio.move("convert_for_clients", **{**told, "threshold": 1})
+    assert (job["converted"], bool(job["job_id"])) == (0, True)
+    finished = False
+    while not finished:
+        with unit_of_work(studio.session):
+            finished = service.convert_chunk(studio.session, batch_id=job["batch_id"], size=2, actor=SYSTEM).finished
+    assert [studio.balance(key)[0] for key in (pair[0], some, none, late)] == [1, 1, 1, 0]
+    assert sound()

@@ -5,7 +5,16 @@ taken yet are shown as `lapsed` and counted nowhere else.
 """
 
 from .balances import BalanceRow, ClientCredits, Summary, balances_for, client_balances, client_credits
-from .batches import GRANT, BatchRow, BatchSummary, all_clients_reached, batch_rows, batch_summary, lots_in_batch
+from .batches import (
+    GRANT,
+    OF_CLIENTS,
+    BatchRow,
+    BatchSummary,
+    all_clients_reached,
+    batch_rows,
+    batch_summary,
+    lots_in_batch,
+)
 from .expiring import ClientForfeit, Forfeit, expiring_within, forfeited, forfeited_by_client, is_over
 from .history import EntryRow, ExplainedLot, Explanation, OtherSide, explain, lot_entries
 from .household import SharedRow, shared_with
@@ -13,6 +22,7 @@ from .lots import LotRow, entry_sums, in_grace, names_of
 
 __all__ = [
     "GRANT",
+    "OF_CLIENTS",
     "BalanceRow",
     "BatchRow",
     "BatchSummary",

@@ -16,9 +16,13 @@ from ..models import EntryKind, entries, lots
 from .lots import clients_table, names_of
 
 GRANT = "credits.grant"
+CONVERT_MANY = "credits.convert_many"
+OF_CLIENTS = (GRANT, CONVERT_MANY)
+"""The kinds whose targets are clients; those of the others are lots."""
 _KINDS: Mapping[str, EntryKind] = {
     "credits.transfer": EntryKind.transfer_in,
     "credits.convert": EntryKind.transfer_in,
+    CONVERT_MANY: EntryKind.transfer_in,
     "credits.extend": EntryKind.extend,
     "credits.void": EntryKind.void,
 }
@@ -187,9 +191,9 @@ def all_clients_reached(actor: Actor) -> ColumnElement[bool]:
         Batch.total <= MOST_CLIENTS,
         chosen.exists(),
         or_(
-            and_(Batch.kind == GRANT, ~stranger(chosen, targets, targets.c.key)),
+            and_(Batch.kind.in_(OF_CLIENTS), ~stranger(chosen, targets, targets.c.key)),
             and_(
-                Batch.kind.in_(_KINDS),
+                Batch.kind.in_(_KINDS.keys() - {CONVERT_MANY}),
                 ~stranger(chosen, of_lots, lots.c.client_id),
                 ~stranger(moved, entries, entries.c.client_id),
             ),

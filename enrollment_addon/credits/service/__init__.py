@@ -2,29 +2,42 @@
 
 from .booking import consume_credits, release_credits, reserve_credits, restore_credits
 from .check import Finding, check_ledger
+from .conversions import (
+    ClientConversion,
+    ConversionPlan,
+    convert_chunk,
+    convert_for_clients,
+    convert_skipped,
+    plan_conversion,
+)
 from .grant import GrantPlan, grant_credits, plan_grant
 from .grant_chunk import grant_chunk, grant_skipped
 from .ledger import change_balance
-from .lot_batches import extend_lots, lot_chunk, serve_skipped_lot, void_lots
+from .lot_batches import extend_lots, lot_chunk, serve_skipped_lot, transfer_lots, void_lots
 from .lot_choice import ExtensionPlan, plan_extension
+from .lot_transfers import TransferPlan, plan_transfer
 from .lots import hold_lots, move_restriction, open_lot, shift_expiry, take_back
 from .moves import convert_credits, transfer_credits
 from .sweep import Swept, count_due, expire_lot, expire_lots, next_due
-from .take import TAKING
 from .undo import UNDOABLE, UndoPlan, is_undoable, skip_undo, undo_batch, undo_chunk, undo_plan, undo_skipped
 
 __all__ = [
-    "TAKING",
     "UNDOABLE",
+    "ClientConversion",
+    "ConversionPlan",
     "ExtensionPlan",
     "Finding",
     "GrantPlan",
     "Swept",
+    "TransferPlan",
     "UndoPlan",
     "change_balance",
     "check_ledger",
     "consume_credits",
+    "convert_chunk",
     "convert_credits",
+    "convert_for_clients",
+    "convert_skipped",
     "count_due",
     "expire_lot",
     "expire_lots",
@@ -38,8 +51,10 @@ __all__ = [
     "move_restriction",
     "next_due",
     "open_lot",
+    "plan_conversion",
     "plan_extension",
     "plan_grant",
+    "plan_transfer",
     "release_credits",
     "reserve_credits",
     "restore_credits",
@@ -48,6 +63,7 @@ __all__ = [
     "skip_undo",
     "take_back",
     "transfer_credits",
+    "transfer_lots",
     "undo_batch",
     "undo_chunk",
     "undo_plan",

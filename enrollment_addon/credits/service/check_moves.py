@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...core.batches import batches
@@ -17,7 +17,10 @@ from ...people.models import Client
 from ..models import EntryKind, entries, lots
 from .check_links import REPAIRED, Finding, Found, Proof, correcting, mend_lot
 from .ledger import lock_balances
-from .moves import CONVERT, TRANSFER
+from .moves import CONVERT, CONVERT_MANY, TRANSFER
+
+AT_ONCE = 1_000
+"""Entries held at a time: a batch may be of any size."""
 
 clients_table: Any = Client.__table__
 
@@ -48,16 +51,24 @@ def _batched(session: Session, after: int, upto: int) -> Found:
         select(entries, batches.c.kind.label("verb"), batches.c.input)
         .join_from(entries, batches, batches.c.id == entries.c.batch_id)
         .where(
-            entries.c.batch_id > after, entries.c.batch_id <= upto, batches.c.kind.in_((TRANSFER, CONVERT)),
+            entries.c.batch_id > after, entries.c.batch_id <= upto,
+            batches.c.kind.in_((TRANSFER, CONVERT, CONVERT_MANY)),
             entries.c.kind.in_((EntryKind.transfer_in, EntryKind.transfer_out)),
         )
-        .order_by(entries.c.batch_id, entries.c.id)
+        .order_by(entries.c.batch_id, case((batches.c.kind == TRANSFER, 0), else_=entries.c.client_id), entries.c.id)
+        .execution_options(yield_per=AT_ONCE)
     )
     uneven: list[Uneven] = []
-    for _, group in groupby(rows, key=lambda row: row.batch_id):
+    for (_, converts, _), group in groupby(rows, key=_one_move):
         members = list(group)
-        uneven += _conversion(members) if members[0].verb == CONVERT else _departures(members)
+        uneven += _conversion(members) if converts else _departures(members)
     return [(item.finding(), item) for item in uneven if not _is_mended(session, item)]
+
+
+def _one_move(row: Any) -> tuple[int, bool, int]:
+    """What the entries of one transfer, or of the conversion of one client, have in common."""
+    converts = row.verb != TRANSFER
+    return row.batch_id, converts, row.client_id if converts else 0
 
 
 def _departures(rows: Sequence[Any]) -> Iterator[Uneven]:

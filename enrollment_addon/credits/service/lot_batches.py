@@ -1,4 +1,4 @@
-"""One verb on many lots: extending and voiding, at once or as a background job.
+"""One verb on many lots: extending, voiding, transferring, at once or as a background job.
 
 The lots are frozen in a batch before the first is touched; each chunk commits its lots with the cursor. Lots
 with nothing left, or out of reach by the time of their chunk, are left out and counted.
@@ -7,6 +7,7 @@ with nothing left, or out of reach by the time of their chunk, are left out and 
 import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,10 +30,12 @@ from ...core.db import idempotent, key_list
 from ...core.scope import Actor, reach_of
 from ...jobs.service import queue_job
 from ...people.models import Client
-from ..errors import NothingExpires, NothingToExtend
+from ..errors import NothingExpires, NothingToExtend, NothingToTransfer
 from ..models import EntryKind, lots
 from .ledger import lock_balances, move_expiry, require_reason, retire
 from .lot_choice import Choice, Lots, NewDay, check_new_day, choose_lots, in_use, told_plan
+from .lot_transfers import give_lots, lock_both_sides, plan_transfer
+from .moves import TRANSFER, require_open
 from .selection import fingerprint
 
 EXTEND = "credits.extend"
@@ -118,6 +121,49 @@ def void_lots(
     return idempotent(session, key=idempotency_key, verb="void_lots", asked=asked, do=do)
 
 
+def transfer_lots(
+    session: Session,
+    *,
+    lot_ids: Lots,
+    to_client_id: int,
+    reason: str,
+    actor: Actor,
+    idempotency_key: str | None = None,
+    threshold: int = 500,
+    chunk: int = 1_000,
+) -> dict[str, Any]:
+    """Give what is left in lots, of any clients, to one client; above `threshold` lots as a background job.
+
+    Each keeps its terms but a restriction to participants. Lots of an enrollment, on hold, past their last day or
+    of that client already are left out. Answers `{batch_id, transferred, lots, left_out, skipped, skipped_count,
+    job_id}`; `transferred` counts credits and is 0 while a job waits, `skipped` are the lots named that are not there.
+    Raises: NothingToTransfer, NotFound (also for the client), NothingSelected, InvalidInput, IdempotencyMismatch.
+    """
+    reason = require_reason(reason)
+
+    def do() -> dict[str, Any]:
+        require_open(session, to_client_id, actor)
+        plan = plan_transfer(session, lot_ids=lot_ids, to_client_id=to_client_id, actor=actor)
+        if not plan.lots:
+            raise NothingToTransfer
+        choice = choose_lots(session, lot_ids, actor)
+        others = replace(choice, keys=choice.keys.where(lots.c.client_id != to_client_id))
+        given = {"to_client_id": to_client_id}
+        batch, job_id = _run(session, TRANSFER, others, given, reason, actor, threshold=threshold, chunk=chunk)
+        transferred = batch.input["credits"]
+        _note(session, "transfer_lots", batch, reason, actor, **given, transferred=transferred, job_id=job_id)
+        own = {"own": plan.left_out["own"]} if "own" in plan.left_out else {}
+        return {
+            "batch_id": batch.id, "transferred": transferred, "lots": batch.done,
+            "left_out": {**batch.input["left_out"], **own}, **_skipped(batch), "job_id": job_id,
+        }
+
+    asked = {
+        "lots": fingerprint(session, lot_ids), "to_client_id": to_client_id, "reason": reason, "actor": actor.user_id,
+    }
+    return idempotent(session, key=idempotency_key, verb="transfer_lots", asked=asked, do=do)
+
+
 def lot_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> Chunk:
     """Serve the next `size` lots of an open batch, together with its cursor."""
     return serve_chunk(session, batch_id, size=size, serve=partial(_serve_slice, session, actor))
@@ -137,30 +183,36 @@ def _serve_slice(session: Session, actor: Actor, batch: Any, part: Slice) -> int
         .where(in_slice(batch.id, part), reach_of(actor))
     )
     found = list(session.execute(keys).scalars())
-    lock_balances(session, found)
-    done, credits, endless = _serve(session, batch, found, actor)
+    if batch.kind == TRANSFER:
+        lock_both_sides(session, found, batch.input["to_client_id"])
+    else:
+        lock_balances(session, found)
+    done, credits, missed = _serve(session, batch, found, actor)
     input = dict(batch.input)
     input["credits"] += credits
     left_out: Counter[str] = Counter(input["left_out"])
-    left_out += Counter(endless=endless, empty=part.count - done - endless)
+    left_out += missed
+    left_out += Counter(empty=part.count - done - missed.total())
     input["left_out"] = dict(left_out)
     session.execute(update(batches).where(batches.c.id == batch.id).values(input=input))
     return done
 
 
-def _serve(session: Session, batch: Any, keys: Sequence[int], actor: Actor) -> tuple[int, int, int]:
+def _serve(session: Session, batch: Any, keys: Sequence[int], actor: Actor) -> tuple[int, int, Counter[str]]:
     """Do the verb of the batch to lots whose balances are locked.
 
-    How many lots, how many credits, and how many lots have no last day that could be moved.
+    How many lots, how many credits, and how many lots were left out for another reason than that they are empty.
     """
+    if batch.kind == TRANSFER:
+        return give_lots(session, batch, keys, actor)
     if batch.kind == VOID:
         gone = retire(session, keys, kind=EntryKind.void, reason=batch.note, actor=actor, batch_id=batch.id)
-        return gone.lots, gone.credits, 0
+        return gone.lots, gone.credits, Counter()
     new = NewDay.from_input(batch.input)
     found = session.execute(select(lots).where(lots.c.id.in_(key_list(session, keys)), in_use)).all()
     rows = [row for row in found if new.by is None or row.expires_on is not None]
     move_expiry(session, rows, new.of, actor=actor, reason=batch.note, batch_id=batch.id)
-    return len(rows), sum(row.available + row.reserved for row in rows), len(found) - len(rows)
+    return len(rows), sum(row.available + row.reserved for row in rows), Counter(endless=len(found) - len(rows))
 
 
 def _run(
