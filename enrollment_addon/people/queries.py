@@ -97,16 +97,13 @@ def identities(session: Session, client_id: int) -> list[int]:
     return known
 
 
-def timeline(session: Session, client_id: int, limit: int = 50) -> list[hooks.TimelineItem]:
-    """What happened to a client, the newest first, over every domain. Raises: NotFound."""
-    require_client(session, client_id)
-    return story(session, client_id, limit)
-
-
 def story(
     session: Session, client_id: int, limit: int, told: Collection[str] | None = None
 ) -> list[hooks.TimelineItem]:
-    """The timeline of a client whom the caller has found in reach; `told`: of these records and sources only."""
+    """What happened to a client whom the caller has found in reach, the newest first, over every domain.
+
+    `told`: of these records and sources only.
+    """
     keys = identities(session, client_id)
     told_elsewhere = {record for _, records in hooks.timeline_sources.values() for record in records}
     records = AuditEvent.record.not_in(told_elsewhere)

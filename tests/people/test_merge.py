@@ -156,11 +156,11 @@ def test_the_story_of_both_is_told_on_the_target(session: Session, place: Place)
     factories.make_lot(session, place.ann, factories.make_event_type(session), quantity=2)
     session.commit()
     merge(session, place.ann, place.bob)
-    told = [item.verb for item in queries.timeline(session, place.bob.id)]
+    told = [item.verb for item in queries.story(session, place.bob.id, 50)]
     assert set(told) == {
         "merge_clients", "credits_transfer_in", "credits_transfer_out", "credits_grant", "update_client",
     }
-    assert "merge_clients" not in [item.verb for item in queries.timeline(session, place.ann.id)]
+    assert "merge_clients" not in [item.verb for item in queries.story(session, place.ann.id, 50)]
 
 
 def household(session: Session, head: Client, *members: Client) -> Household:

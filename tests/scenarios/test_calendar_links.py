@@ -106,7 +106,7 @@ def test_a_calendar_reads_sessions_changes_and_cancellations(
         assert soon["STATUS"] == ("CANCELLED" if kind == "client" else "CONFIRMED")
         assert (soon["SEQUENCE"] > old_soon["SEQUENCE"]) == (kind == "client")
     with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
-        service.cancel_session(session, session_id=plan["later"], reason="Ill", actor=SYSTEM)
+        service.close_sessions(session, session_ids=[plan["later"]], reason="Ill", actor=SYSTEM, threshold=9)
     for kind, link in links.items():
         assert [event["STATUS"] for event in events(app, link)][1] == str(SessionStatus.cancelled).upper(), kind
 

@@ -141,7 +141,7 @@ def test_refusals_of_a_booking_leave_nothing_behind(studio: Studio) -> None:
         with pytest.raises(error):
             studio.do("book", **asked)
     assert studio.do("book", client_id=client, session_id=beside, confirm_overlap=True).state == "booked"
-    studio.do("cancel_session", session_id=second.id, reason="Storm")
+    studio.do("close_sessions", session_ids=[second.id], reason="Storm", threshold=9)
     with pytest.raises(SessionCancelled):
         studio.book(other, second.id)
     with studio.later(days=3), pytest.raises(SessionOver):
@@ -407,7 +407,7 @@ def test_an_appointment_goes_and_comes_with_its_booking(studio: Studio) -> None:
     assert status() == ("cancelled", 3)
     studio.attend(again, "booked")
     assert status() == ("scheduled", 4), "the correction brings it back"
-    closed = studio.do("cancel_session", session_id=key, reason="Storm")
+    closed = studio.do("close_sessions", session_ids=[key], reason="Storm", threshold=9)
     with pytest.raises(SessionCancelled):
         studio.book(studio.client(1), key)
     studio.do("undo_closure", batch_id=closed["batch_id"], reason="Sun", threshold=9)

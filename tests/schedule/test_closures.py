@@ -101,7 +101,6 @@ def test_only_ones_own_sessions_of_those_to_come_are_closed(studio: Studio) -> N
         assert studio.do("closure_plan", actor=by_clients, **week).sessions == 1
         for verb, asked in (
             ("close_sessions", {"session_ids": [others], "threshold": 9, "reason": "Ill"}),
-            ("cancel_session", {"session_id": others, "reason": "Ill"}),
             ("delete_session", {"id": others}),
         ):
             with pytest.raises((NothingToClose, NotFound)):

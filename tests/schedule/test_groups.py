@@ -43,7 +43,7 @@ def test_sessions_follow_the_pattern_except_those_that_people_changed(studio: St
     booked, moved, cancelled = made[1], made[2], made[3]
     studio.book(studio.client(1), booked.id)
     studio.do("move_session", session_id=moved.id, starts_at=moved.starts_at + dt.timedelta(days=1))
-    studio.do("cancel_session", session_id=cancelled.id, reason="Storm")
+    studio.do("close_sessions", session_ids=[cancelled.id], reason="Storm", threshold=9)
     with pytest.raises(GeneratedSession):
         studio.do("delete_session", id=made[0].id)
 

@@ -32,7 +32,7 @@ class EntryRow:
     """A line of the ledger. `running_…` is what the lot had after it; `who` is empty for the system.
 
     `reversed` says that a later entry of the lot took this one back; `old_expires_on` and `new_expires_on` are
-    the lot's last day before and after an entry that `moves_expiry`; `member` is who of the household spent it.
+    the lot's last day before and after an entry that moved it; `member` is who of the household spent it.
     `others` are the lots that its credits went to or came from.
     """
 
@@ -47,7 +47,6 @@ class EntryRow:
     actor_id: int | None
     who: str | None
     reason: str | None
-    moves_expiry: bool
     old_expires_on: dt.date | None
     new_expires_on: dt.date | None
     booking_id: int | None
@@ -151,7 +150,6 @@ def _entries(
                 actor_id=row.actor_id,
                 who=names.get(row.actor_id),
                 reason=row.reason,
-                moves_expiry=row.kind == EntryKind.extend or row.new_expires_on is not None,
                 old_expires_on=row.old_expires_on,
                 new_expires_on=row.new_expires_on,
                 booking_id=row.booking_id,

@@ -3,7 +3,7 @@
 from .attendance import all_present, record_attendance
 from .book import book, walk_in
 from .cancel import cancel_booking, cancel_enrollment_bookings, hold_enrollment
-from .close import ClosurePlan, cancel_session, close_chunk, close_sessions, close_skipped, closure_plan
+from .close import ClosurePlan, close_chunk, close_sessions, close_skipped, closure_plan
 from .generate import Generated, finish_sessions, generate_sessions
 from .groups import create_class_group, delete_class_group, update_class_group
 from .overlaps import count_double_booked, double_booked, taken_twice
@@ -20,7 +20,6 @@ __all__ = [
     "book",
     "cancel_booking",
     "cancel_enrollment_bookings",
-    "cancel_session",
     "close_chunk",
     "close_sessions",
     "close_skipped",

@@ -32,7 +32,7 @@ from ..models import Booking, ClosureEffect, ScheduledSession, theirs
 from .cancel import CANCELLABLE
 from .groups import FIRST_DAY, last_day
 from .pay import give_back, set_state
-from .places import bookings, for_everybody, lock_accounts, lock_sessions, require_theirs
+from .places import bookings, for_everybody, lock_accounts, lock_sessions
 
 KIND = "schedule.close"
 SESSIONS_AT_ONCE = 20
@@ -174,14 +174,6 @@ def close_sessions(
 
     named = {"actor": actor.user_id, "reason": reason, **wanted}
     return idempotent(session, key=idempotency_key, verb="close_sessions", asked=named, do=do)
-
-
-def cancel_session(session: Session, *, session_id: int, reason: str, actor: Actor) -> dict[str, Any]:
-    """Cancel one session: a closure of it alone. Raises: NotFound, InvalidInput, NothingToClose."""
-    require_theirs(session, ScheduledSession, session_id, actor)
-    return close_sessions(
-        session, session_ids=[session_id], reason=reason, actor=actor, threshold=10_000
-    )
 
 
 def close_chunk(session: Session, *, batch_id: int, actor: Actor, size: int = SESSIONS_AT_ONCE) -> Chunk:
