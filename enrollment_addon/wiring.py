@@ -94,14 +94,22 @@ def wire_credits(app: Flask, settings: Settings) -> None:
 
 
 def wire_billing(app: Flask, settings: Settings) -> None:
-    """What money holds, adds to the client card and proves."""
-    from .billing import parts, people_hooks
+    """What money holds, adds to the client card and proves; who takes it online, and what is asked them later."""
+    from .billing import hooks, parts, people_hooks
+    from .billing.online import jobs
+    from .billing.online.provider import use_provider
+    from .billing.online.service import SEND_REFUNDS, send_later
+    from .billing.online.stripe_provider import stripe_of
     from .billing.service import check_money
 
     people_hooks.plug_in()
+    use_provider(*stripe_of(settings))
+    hooks.register_after_refunds("online", send_later)
     extension: Extension = app.extensions["enrollment"]
     extension.client_parts.append(parts.PART)
     extension.checks["money"] = check_money
+    extension.often[jobs.ASK_PROVIDER] = jobs.has_to_ask
+    extension.often[SEND_REFUNDS] = jobs.has_to_send
 
 
 def wire_schedule(app: Flask, settings: Settings) -> None:

@@ -73,7 +73,7 @@ def _payment(payment: Payment) -> dict[str, Any]:
         parts.append(_("%(amount)s refunded", amount=render.amount(payment.refunded, payment.currency)))
     return {
         "amount": render.amount(payment.amount, payment.currency), "url": url_for("PaymentView.show", pk=payment.id),
-        "meta": " · ".join(part for part in parts if part), "paid_on": payment.paid_on,
+        "meta": render.joined(parts), "paid_on": payment.paid_on,
     }
 
 

@@ -14,8 +14,11 @@ from ..people import hooks
 from ..people.calc import ERASED, redacted
 from ..people.models import Client, Club
 from .models import accounts, charges, payments, refunds, settlements
+from .online.models import online_payment_charges, online_payments, online_refunds
 
-_MOVED = (charges, payments, settlements, refunds)
+_MOVED = (
+    charges, payments, settlements, refunds, online_payments, online_payment_charges, online_refunds,
+)
 _TEXTS = ((charges, "what"), (payments, "reference"))
 """Needed to understand the money; only what names the client goes."""
 _REASONS = ((charges, "void_reason"), (refunds, "reason"))
@@ -31,6 +34,7 @@ def plug_in() -> None:
     hooks.register_erasure("money", erase_money_texts)
     for name, table in (
         ("charges", charges), ("payments", payments), ("settlements", settlements), ("refunds", refunds),
+        ("online_payments", online_payments), ("online_refunds", online_refunds),
     ):
         hooks.register_export_section(name, _exported(table))
 
@@ -111,7 +115,11 @@ class MoneyMerge:
 
 
 def erase_money_texts(session: Session, *, client_id: int, needles: Sequence[str]) -> None:
-    """Blank the reasons and take the name out of the other texts; amounts and days stay."""
+    """Blank the reasons and take the name out of the other texts; amounts and days stay.
+
+    Links to a provider's page go too: the page shows the e-mail address it was made for, and ends within a day.
+    """
+    session.execute(update(online_payments).where(online_payments.c.client_id == client_id).values(url=None))
     for table, column in _REASONS:
         session.execute(
             update(table)

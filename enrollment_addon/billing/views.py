@@ -367,7 +367,7 @@ def _settled_by(settlement: Settlement) -> dict[str, Any]:
     payment = settlement.payment
     parts = [render.date(payment.paid_on), payment.reference or "", _freed(settlement)]
     return {
-        "title": str(dict(labels.METHODS)[payment.method]), "meta": " · ".join(part for part in parts if part),
+        "title": str(dict(labels.METHODS)[payment.method]), "meta": render.joined(parts),
         "end": render.amount(settlement.amount, payment.currency),
         "url": url_for("PaymentView.show", pk=payment.id) if access.may("read", "EnrollmentPayment") else None,
     }
@@ -377,7 +377,7 @@ def _settles(settlement: Settlement) -> dict[str, Any]:
     charge = settlement.charge
     parts = [_("due %(date)s", date=render.date(charge.due_on)), _freed(settlement)]
     return {
-        "title": charge.what, "meta": " · ".join(part for part in parts if part),
+        "title": charge.what, "meta": render.joined(parts),
         "end": render.amount(settlement.amount, charge.currency),
         "url": url_for("ChargeView.show", pk=charge.id) if access.may("read", "EnrollmentCharge") else None,
     }

@@ -60,6 +60,7 @@ def to_stripe(minor: int, currency: str) -> int:
     (https://docs.stripe.com/currencies#special-cases). Raises: NoSuchAmount.
     """
     step = 10 if currency in _THOUSANDTHS else 1
+    units: int
     units, rest = divmod(minor * 10 ** _decimals(currency), 10 ** get_currency_precision(currency))
     if rest or units % step:
         smallest = step * 10 ** max(get_currency_precision(currency) - _decimals(currency), 0)

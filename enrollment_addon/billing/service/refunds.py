@@ -50,12 +50,10 @@ def refund_asked(payment_id: int, amount: int, reason: str, actor: Actor) -> dic
     return {"payment_id": payment_id, "amount": amount, "reason": reason, "actor": actor.user_id}
 
 
-def check_refund(payment: Payment, amount: int, reason: str) -> str:
-    """The reason as it is kept. Raises: InvalidInput; RefundAbovePaid for more than paid − refunded."""
-    reason = reason_of(reason)
+def check_refund(payment: Payment, amount: int) -> None:
+    """Raises: InvalidInput; RefundAbovePaid for more than paid − refunded."""
     clean({"amount": amount}, _AMOUNT)
     _refuse_above(amount, payment.amount - payment.refunded, payment.currency)
-    return reason
 
 
 def refund_enrollment(
