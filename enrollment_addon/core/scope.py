@@ -14,7 +14,7 @@ A scoped model names its rule once:
 - or a classmethod `within(actor)` that returns the clause.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +22,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, event, false, func, inspect, select, true
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
+from sqlalchemy.sql.base import ExecutableOption
 
 from .db import Base, key_list
 from .errors import NotFound
@@ -137,12 +138,21 @@ def _narrow_reads(state: ORMExecuteState) -> None:
     actor = actor_of(state.session)
     if actor.sees_everything:
         return
-    state.statement = state.statement.options(
-        *(
+    state.statement = state.statement.options(*_criteria(state.session, actor))
+
+
+_CRITERIA = "enrollment_criteria"
+
+
+def _criteria(session: Session, actor: Actor) -> Sequence[ExecutableOption]:
+    """What narrows every read of the actor; kept with the session, because making it costs as much as a read."""
+    kept: dict[Actor, Sequence[ExecutableOption]] = session.info.setdefault(_CRITERIA, {})
+    if actor not in kept:
+        kept[actor] = [
             with_loader_criteria(model, clause_for(model, actor), include_aliases=True)
             for model in (*_CLIENTS, *_SCOPED)
-        )
-    )
+        ]
+    return kept[actor]
 
 
 def _check_writes(session: Session, context: UOWTransaction, instances: Any) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from flask import Flask, url_for
+from flask_appbuilder.security.sqla.models import PermissionView
 from flask_wtf import CSRFProtect
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert, inspect, select, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, event, insert, inspect, select, text
 
 from enrollment_addon import manifest
 from enrollment_addon.core import roles
@@ -225,6 +226,26 @@ def browser_of(app: Flask, role: str) -> Any:
     answer = http.post("/login/", data={"username": "ana", "password": PASSWORD, "csrf_token": token})
     assert answer.status_code == 302
     return http
+
+
+def test_permissions_come_from_roles_groups_and_the_configuration(host: MakeHost, installed_url: str) -> None:
+    """As the framework says, without its three objects per permission, which cost more than a whole request."""
+    app = host(installed_url, FAB_ROLES={"Bookkeeper": [["EnrollmentPayment", "can_read"]]})
+    with app.test_request_context():
+        security = app.appbuilder.sm  # type: ignore[attr-defined]
+        desk = security.add_group("Desk", "", "", [security.find_role(roles.TEAM)])
+        named = [security.find_role("Bookkeeper"), security.find_role(roles.CLIENT)]
+        user = security.add_user("kim", "Kim", "Ray", "kim@example.org", named, password=PASSWORD, groups=[desk])
+        app.appbuilder.session.expunge_all()  # type: ignore[attr-defined]
+        user = security.get_user_by_id(user.id)
+        made: list[Any] = []
+        event.listen(PermissionView, "load", lambda item, _context: made.append(item))
+        held = access.permissions_of(user)
+        assert made == []
+        told = security.get_user_roles_permissions(user)
+    assert made, "the framework itself makes them"
+    assert {"Bookkeeper", roles.CLIENT, roles.TEAM} == set(told)
+    assert held == {pair for pairs in told.values() for pair in pairs} > {("can_read", "EnrollmentPayment")}
 
 
 def protect(app: Flask, db: Any) -> None:

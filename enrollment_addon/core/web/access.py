@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 
 from flask import current_app, flash, g, has_request_context, redirect, request, url_for
 from flask_appbuilder.const import PERMISSION_PREFIX
+from flask_appbuilder.security.sqla.models import Permission, PermissionView, ViewMenu, assoc_permissionview_role
 from flask_babel import lazy_gettext as _l
 from flask_jwt_extended import verify_jwt_in_request
 from flask_login import current_user
 from flask_wtf.csrf import validate_csrf
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from wtforms import ValidationError
 
@@ -115,13 +117,28 @@ def acting_user_id() -> int | None:
 
 
 def permissions_of(user: Any) -> frozenset[tuple[str, str]]:
-    """All (permission, menu) pairs a user holds through roles and groups; one query, kept for the request."""
+    """All (permission, menu) pairs a user holds through roles and groups; read once for the request."""
     held: dict[int, frozenset[tuple[str, str]]] = g.setdefault("enrollment_permissions", {})
     if user.id not in held:
         with _reading_accounts():
-            roles = current_app.appbuilder.sm.get_user_roles_permissions(user) if user.roles or user.groups else {}  # type: ignore[attr-defined]
-        held[user.id] = frozenset(pair for pairs in roles.values() for pair in pairs)
+            held[user.id] = frozenset(_read_permissions(user))
     return held[user.id]
+
+
+def _read_permissions(user: Any) -> Iterator[tuple[str, str]]:
+    """Names only: the framework makes three objects for each permission, in every request, to say the same."""
+    sm = current_app.appbuilder.sm  # type: ignore[attr-defined]
+    roles, builtin = sm.get_user_roles(user), sm.builtin_roles
+    held, pairs = assoc_permissionview_role, PermissionView.__table__
+    read = (
+        select(Permission.__table__.c.name, ViewMenu.__table__.c.name)
+        .join_from(held, pairs, pairs.c.id == held.c.permission_view_id)
+        .join(Permission.__table__)
+        .join(ViewMenu.__table__)
+        .where(held.c.role_id.in_([role.id for role in roles if role.name not in builtin]))
+    )
+    yield from (tuple(row) for row in current_session().execute(read))
+    yield from ((permission, menu) for role in roles for menu, permission in builtin.get(role.name, ()))
 
 
 def may(permission: str, menu: str) -> bool:
@@ -208,7 +225,8 @@ def authenticate_api() -> None:
                 raise Unauthorized
             return
         try:
-            verify_jwt_in_request()
+            with _reading_accounts():
+                verify_jwt_in_request()
         except PASSING_ERRORS:
             raise
         except Exception:
