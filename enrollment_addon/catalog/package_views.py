@@ -44,7 +44,8 @@ class PackageView(TranslatedView):
                show=lambda p: render.amount(p.price, p.currency), order=(Package.price,), kind="number", phone="end"),
         Column("currency", _l("Currency"), order=(Package.currency,), phone="hide"),
         Column("valid_days", _l("Valid for days"), order=(Package.valid_days,), kind="number", phone="hide"),
-        Column("clubs", _l("Clubs"), value=lambda p: ", ".join(c.name for c in p.clubs), phone="hide"),
+        Column("clubs", _l("Clubs"), value=lambda p: ", ".join(c.name for c in p.clubs),
+               show=lambda p: render.listed(c.name for c in p.clubs), phone="hide"),
         Column("active", _l("Active"), order=(Package.active,), phone="hide"),
     )
     filters = (

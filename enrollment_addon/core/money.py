@@ -1,5 +1,6 @@
 """Exact money: integer minor units beside an ISO 4217 currency. No floats anywhere."""
 
+import re
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import cache
 
@@ -11,6 +12,9 @@ from .errors import InvalidInput
 
 LARGEST_MINOR = 10**15
 """Bound on any amount, in minor units: far below the 64-bit limit of the column, far above any price."""
+
+_LETTER_AT_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
+_LTR_SIGN = re.compile(r"(?<=[A-Za-z])\$")
 
 
 @cache
@@ -52,5 +56,10 @@ def half_up(numerator: int, denominator: int) -> int:
 
 
 def show(minor: int, currency: str, locale: str) -> str:
-    """The amount as a person of this locale writes it: 1500, "EUR", "de" → "15,00 €"."""
-    return format_currency(to_decimal(minor, currency), currency, locale=locale)
+    """The amount as a person of this locale writes it: 1500, "EUR", "de" → "15,00 €".
+
+    Beside digits, letters get the space that CLDR asks for ("AED 15.00"). Where text runs right to left, marks keep a
+    minus and the sign of "US$" on the side where they are read.
+    """
+    text = _LETTER_AT_DIGIT.sub("\u00a0", format_currency(to_decimal(minor, currency), currency, locale=locale))
+    return _LTR_SIGN.sub("\\g<0>\u200e", text).replace("-", "\u200e-") if "\u200f" in text else text

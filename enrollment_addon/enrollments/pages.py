@@ -384,7 +384,7 @@ def _undo_sentence(plan: service.UndoPlan, currency: str) -> str:
         told.append(_("good until %(date)s", date=render.date(plan.until)))
     lost = [_("Cancelled bookings are not made again.")] if plan.bookings else []
     lost += [_("The pause %(days)s is not brought back.", days=span(pause)) for pause in plan.pauses]
-    return " ".join(filter(None, (" · ".join(told), *lost)))
+    return " ".join(filter(None, (render.joined(told), *lost)))
 
 
 def _cancel_sentence(left: int, bookings: int) -> str:

@@ -68,7 +68,7 @@ def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
     if item.record != "enrollment" or item.verb not in labels.VERBS:
         return None
     package = item.details.get("package", "")
-    return " · ".join(filter(None, (str(labels.VERBS[item.verb]), package, *details_of(item.details)))), None
+    return render.joined((labels.VERBS[item.verb], package, *details_of(item.details))), None
 
 
 def told_enrollments(session: Session, keys: Collection[int]) -> dict[int, Told]:

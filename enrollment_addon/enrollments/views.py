@@ -237,10 +237,10 @@ class EnrollmentView(VerbPages, RecordView):
         names = user_names(self.session, {s.actor_id for s in steps if s.actor_id})
         return [
             {"at": s.at, "undone": s.undone_at is not None,
-             "text": " · ".join(filter(None, (
-                 str(labels.VERBS.get(s.verb, s.verb)), *details_of(s.details or {}),
-                 _("by %(name)s", name=names[s.actor_id]) if s.actor_id in names else "", s.reason or "",
-             )))}
+             "text": render.joined((
+                 labels.VERBS.get(s.verb, s.verb), *details_of(s.details or {}),
+                 _("by %(name)s", name=names[s.actor_id]) if s.actor_id in names else "", s.reason,
+             ))}
             for s in steps
         ]
 

@@ -117,7 +117,7 @@ class ClientPages:
             )
             who = names.get(item.actor_id or 0)
             parts = [str(text), _("by %(name)s", name=who) if who else "", item.reason or ""]
-            told.append({"text": " · ".join(p for p in parts if p), "at": item.at, "undo_url": url})
+            told.append({"text": render.joined(parts), "at": item.at, "undo_url": url})
         return told
 
     def more(self, client: Client) -> list[dict[str, Any]]:
@@ -261,7 +261,7 @@ def _details(client: Client, names: Mapping[int, str]) -> list[dict[str, Any]]:
         {"label": _("Birth date"), "value": render.date(client.birth_date)},
         {"label": _("Language"), "value": language},
         {"label": _("Portal account"), "value": names.get(client.portal_user_id or 0, "")},
-        {"label": _("Tags"), "value": ", ".join(client.tags or ()), "wide": True},
+        {"label": _("Tags"), "value": render.listed(client.tags or ()), "wide": True},
         {"label": _("Notes"), "value": client.notes, "wide": True},
     ]
     return [fact for fact in facts if fact["value"]]
@@ -275,7 +275,7 @@ def _participant(participant: Any) -> dict[str, Any]:
     editable = may("edit", "EnrollmentParticipant")
     return {
         "name": participant.name, "kind_label": dict(KINDS)[ParticipantKind(participant.kind)],
-        "meta": " · ".join(m for m in meta if m),
+        "meta": render.joined(meta),
         "edit_url": url_for("ParticipantView.edit", pk=participant.id) if editable else None,
     }
 

@@ -43,7 +43,7 @@ def facts_of(plan: MergePlan) -> list[dict[str, Any]]:
     """What moves to the target: participants, and what each domain says."""
     facts = []
     if plan.participants:
-        facts.append({"label": _("Participants"), "value": ", ".join(p.name for p in plan.participants)})
+        facts.append({"label": _("Participants"), "value": render.listed(p.name for p in plan.participants)})
     for part in plan.parts.values():
         for row in part.rows:
             value = _("%(moving)s move, %(after)s afterwards", moving=row["source"], after=row["after"])

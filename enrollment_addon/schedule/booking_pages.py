@@ -123,7 +123,7 @@ class BookingPages:
             else ngettext("%(num)s place is free", "%(num)s places are free", max(0, free))
         )
         return self._form(
-            form, title, f"{label} · {when(item)} · {places}", _("Put on the waitlist") if waits else _("Book"),
+            form, title, render.joined((label, when(item), places)), _("Put on the waitlist") if waits else _("Book"),
             url_for("SessionView.show", pk=pk), hidden=[("waitlist", "1")] if waits else [],
         )
 
@@ -192,7 +192,7 @@ class BookingPages:
             booking = self.booking(pk)
         page = self.render_template(  # type: ignore[attr-defined]
             "enrollment_addon/undo.html", title=_("Cancel the booking of %(name)s?", name=name),
-            sentence=f"{booking.session.label} · {when(booking.session)}",
+            sentence=render.joined((booking.session.label, when(booking.session))),
             facts=cancel_facts(self.session, booking), form=form,
             crumbs=self.crumbs(), action_url=request.path,  # type: ignore[attr-defined]
             cancel_url=url_for("SessionView.show", pk=session_id), submit_label=_("Cancel the booking"), danger=True,

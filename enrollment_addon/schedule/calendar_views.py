@@ -161,7 +161,7 @@ def _event(row: calendar.Shown, movable: bool) -> dict[str, Any]:
 
 
 def _ink_on(colour: str) -> str:
-    """Black or white, whichever reads better on a colour (#rrggbb), by WCAG's relative luminance."""
+    """White on a colour (#rrggbb) as long as it has WCAG's contrast of 4.5, else black."""
     shares = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares)
-    return "#000" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "#fff"
+    return "#000" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.1833 else "#fff"

@@ -161,7 +161,7 @@ class ClosureView(RecordView):
             .options(*queries.SESSION_PARTS).order_by(ScheduledSession.starts_at, ScheduledSession.id).limit(NAMED)
         ).unique().all()
         rows = [
-            (when(item), " · ".join(part for part in (item.label, str(item.team_member or ""), item.room) if part))
+            (when(item), render.joined((item.label, item.team_member, item.room)))
             for item in found
         ]
         if (more := len(session_ids) - len(found)) > 0:

@@ -127,7 +127,7 @@ class _Paying:
             name = _("Enrollment %(number)s", number=lot.enrollment_id) if lot.enrollment_id else _("Session credit")
             left = _("%(number)s left", number=render.number(lot.available))
             parts = [name, *([lot.event_type.label] if of_what else []), left, until]
-            options[_key_of(lot)] = " · ".join(parts)
+            options[_key_of(lot)] = render.joined(parts)
         options |= {"charge": _("Charge"), "trial": _("Trial"), "nothing": _("Nothing, it is free")}
         self.pays.choices = [SelectChoice(*option) for option in options.items()]
 

@@ -22,13 +22,13 @@ from .labels import WEEKDAYS
 from .models import ClassGroup
 
 
-def times_of(group: ClassGroup) -> str:
+def times_of(group: ClassGroup) -> list[str]:
     """When a class group takes place, in words."""
     names = dict(WEEKDAYS)
-    return ", ".join(
+    return [
         f"{names[str(slot.weekday)]} {format_time(slot.starts_at_time, 'short', rebase=False)}"
         for slot in group.slots
-    )
+    ]
 
 
 def _price(group: ClassGroup) -> str:
@@ -53,7 +53,8 @@ class ClassGroupView(TranslatedView):
     load = queries.GROUP_PARTS
     columns = (
         Column("label", _l("Name"), order=(ClassGroup.name,), kind="link", phone="title"),
-        Column("times", _l("Times"), value=times_of),
+        Column("times", _l("Times"), value=lambda g: ", ".join(times_of(g)),
+               show=lambda g: render.listed(times_of(g))),
         Column("club", _l("Club"), value=lambda g: g.club.name),
         Column("team_member", _l("Instructor"), value=lambda g: g.team_member.name if g.team_member else ""),
         Column("category", _l("Class category"), value=lambda g: str(g.category or ""), phone="hide"),

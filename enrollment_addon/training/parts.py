@@ -59,7 +59,7 @@ def _section(reports: Sequence[TrainingReport], add_url: str | None, **filtered:
         "reports": [
             {
                 "url": url_for("TrainingReportView.show", pk=report.id), "name": report.participant.name,
-                "meta": " · ".join(filter(None, (subject_of(report), author_of(report)))),
+                "meta": render.joined((subject_of(report), author_of(report))),
                 "date": render.date(report.held_on), "visible": report.visible_to_client,
             }
             for report in reports[:SHOWN]

@@ -1,6 +1,7 @@
 """What templates need: the reader's language and direction, permissions, tokens, formats."""
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,7 @@ from babel import Locale
 from babel.dates import format_date, format_time, get_datetime_format
 from babel.numbers import format_decimal
 from flask import Flask, current_app, g, url_for
-from flask_babel import get_locale
+from flask_babel import get_locale, pgettext
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 
@@ -26,13 +27,23 @@ def direction() -> str:
     return Locale.parse(locale_name()).text_direction
 
 
-def _apart(text: str) -> str:
-    """Where text runs right to left, keep a date together beside a name in Latin letters (Unicode isolates)."""
+def apart(text: str) -> str:
+    """Where text runs right to left, keep a date or a name together beside one in Latin letters (Unicode isolates)."""
     return f"\u2068{text}\u2069" if direction() == "rtl" else text
 
 
 def date(value: dt.date | None, pattern: str = "medium") -> str:
-    return _apart(format_date(value, pattern, locale=locale_name())) if value else ""
+    return apart(format_date(value, pattern, locale=locale_name())) if value else ""
+
+
+def joined(parts: Iterable[Any]) -> str:
+    """Facts in one line with dots between them, each read in its own direction; empty ones are left out."""
+    return " · ".join(apart(str(part)) for part in parts if part)
+
+
+def listed(names: Iterable[Any]) -> str:
+    """Names with the reader's comma between them."""
+    return pgettext("between the items of a list", ", ").join(apart(str(name)) for name in names)
 
 
 def use_timezone(name: str) -> None:
@@ -54,7 +65,7 @@ def moment(value: dt.datetime | None, timezone: str | None = None, pattern: str 
     here, locale = zone(timezone), locale_name()
     day = format_date(value.astimezone(here), pattern, locale=locale)
     time = format_time(value, "short", tzinfo=here, locale=locale)
-    return _apart(str(get_datetime_format("medium", locale=locale)).format(time, day).replace("'", ""))
+    return apart(str(get_datetime_format("medium", locale=locale)).format(time, day).replace("'", ""))
 
 
 def number(value: Any) -> str:

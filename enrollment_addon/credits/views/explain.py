@@ -124,7 +124,7 @@ def _lot(
     if lot.shared:
         facts.append(_("shared with the household"))
     if lot.participants:
-        facts.append(_("only for %(names)s", names=", ".join(name for _key, name in lot.participants)))
+        facts.append(_("only for %(names)s", names=render.listed(name for _key, name in lot.participants)))
     if lot.held:
         facts.append(_("on hold"))
     if lot.note:
@@ -137,7 +137,7 @@ def _lot(
     return {
         "id": lot.id, "title": f"{lot.event_type} · {render.number(lot.quantity)}",
         "badge": _badge(lot),
-        "facts": " · ".join(str(f) for f in facts),
+        "facts": render.joined(facts),
         "expires": _("until %(date)s", date=render.date(lot.expires_on)) if lot.expires_on else _("never expires"),
         "links": links, "entries": [_entry(entry, bookings, batches) for entry in explained.entries],
     }
@@ -197,7 +197,7 @@ def _reason(entry: queries.EntryRow) -> str:
         facts.append(_("usable until %(date)s", date=render.date(entry.new_expires_on)))
     if entry.member_id:
         facts.append(_("for %(name)s", name=entry.member or _("another member of the household")))
-    return " · ".join([*facts, *filter(None, (entry.reason,))])
+    return render.joined((*facts, entry.reason))
 
 
 def _last_day(day: Any) -> str:
