@@ -14,6 +14,15 @@ from ..core.web.api import idempotency_key, key_of, operation
 from ..core.web.records import readable, writable
 from ..people.models import Client, Club
 from . import queries, service
+from .closure_schemas import (
+    ClosureAnswer,
+    ClosureInput,
+    ClosurePlanAnswer,
+    ClosureSchema,
+    ReopenAnswer,
+    ReopenInput,
+    ReopenPlanAnswer,
+)
 from .group_views import ClassGroupView
 from .models import Booking, ClassGroup, ScheduledSession
 from .schemas import (
@@ -25,14 +34,7 @@ from .schemas import (
     CancelInput,
     ClassGroupInput,
     ClassGroupSchema,
-    ClosureAnswer,
-    ClosureInput,
-    ClosurePlanAnswer,
-    ClosureSchema,
     PresentAnswer,
-    ReopenAnswer,
-    ReopenInput,
-    ReopenPlanAnswer,
     SessionChange,
     SessionInput,
     SessionSchema,

@@ -11,9 +11,9 @@ from ..core.web.access import MENU
 from ..core.web.api import RecordApi, key_of, operation
 from ..core.web.records import LIST_QUERY
 from . import feeds
+from .feed_schemas import CalendarLinkInput, CalendarLinkMade, CalendarLinkSchema
 from .feeds import FeedKind
 from .models import CalendarFeed
-from .schemas import CalendarLinkInput, CalendarLinkMade, CalendarLinkSchema
 
 
 class CalendarLinkApi(RecordApi):
