@@ -6,7 +6,7 @@ from flask import current_app
 from sqlalchemy.orm import selectinload
 
 from ..core.search import matches
-from ..core.web.access import MENU
+from ..core.web.access import MENU, authorize
 from ..core.web.api import idempotency_key, key_of, operation
 from ..core.web.records import writable
 from . import queries, service
@@ -163,6 +163,8 @@ class ParticipantApi(writable(ParticipantSchema, ParticipantInput)):  # type: ig
 
 
 class HouseholdApi(writable(HouseholdSchema, HouseholdInput, HouseholdUpdate)):  # type: ignore[misc]
+    """Households; who is in one is what those learn who may read clients."""
+
     resource = "households"
     model = Household
     class_permission_name = "EnrollmentHousehold"
@@ -184,11 +186,13 @@ class HouseholdApi(writable(HouseholdSchema, HouseholdInput, HouseholdUpdate)): 
     @operation("/<pk>/members", summary="Who belongs to a household, the head first", permission="read",
                answers={200: MemberSchema}, many=True)
     def members(self, pk: str) -> Any:
+        authorize("read", "EnrollmentClient")
         return self._members(key_of(pk))
 
     @operation("/<pk>/add_member", "POST", summary="Put a client into a household", permission="edit",
                body=MemberInput, answers={200: MemberSchema}, many=True, refusals=(404, 409))
     def add_member(self, pk: str, data: dict[str, Any]) -> Any:
+        authorize("read", "EnrollmentClient")
         key = key_of(pk)
         self.work(lambda: service.add_member(self.session, household_id=key, actor=self.actor, **data))
         return self._members(key)
@@ -196,6 +200,7 @@ class HouseholdApi(writable(HouseholdSchema, HouseholdInput, HouseholdUpdate)): 
     @operation("/<pk>/remove_member", "POST", summary="Take a client out of a household", permission="edit",
                body=FormerMemberInput, answers={200: MemberSchema}, many=True, refusals=(404, 409))
     def remove_member(self, pk: str, data: dict[str, Any]) -> Any:
+        authorize("read", "EnrollmentClient")
         key = key_of(pk)
         self.work(lambda: service.remove_member(self.session, household_id=key, actor=self.actor, **data))
         return self._members(key)
@@ -203,6 +208,7 @@ class HouseholdApi(writable(HouseholdSchema, HouseholdInput, HouseholdUpdate)): 
     @operation("/<pk>/change_head", "POST", summary="Make another member the head", permission="edit",
                body=HeadInput, answers={200: MemberSchema}, many=True, refusals=(404, 409))
     def change_head(self, pk: str, data: dict[str, Any]) -> Any:
+        authorize("read", "EnrollmentClient")
         key = key_of(pk)
         related = {each["client_id"]: each["relationship"] for each in data["relationships"]}
         self.work(

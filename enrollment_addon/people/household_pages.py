@@ -8,12 +8,15 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from ..core.web import forms
-from ..core.web.access import may, needs
+from ..core.web.access import authorize, may, needs
 from ..core.web.api import key_of
 from ..core.web.views import form_status, notice
 from . import queries, service
 from .labels import RELATIONSHIPS
 from .models import Client, Household, Relationship
+
+CLIENTS = "EnrollmentClient"
+"""The menu whose readers learn who is in a household."""
 
 
 class MemberForm(forms.Form):
@@ -30,7 +33,9 @@ class HouseholdPages:
     @needs("read")
     def show(self, pk: str) -> Any:
         household = self.find(pk)  # type: ignore[attr-defined]
-        members = queries.household_members(self.session, household.id)  # type: ignore[attr-defined]
+        members: list[Client] = []
+        if may("read", CLIENTS):
+            members = queries.household_members(self.session, household.id)  # type: ignore[attr-defined]
         labels: dict[Any, Any] = dict(RELATIONSHIPS)
         editable = may("edit", "EnrollmentHousehold")
         buttons = list(self.buttons(household))  # type: ignore[attr-defined]
@@ -91,6 +96,7 @@ class HouseholdPages:
     @needs("edit")
     def head(self, pk: str) -> Any:
         """Choose another head and say what everybody is to them."""
+        authorize("read", CLIENTS)
         household = self.find(pk)  # type: ignore[attr-defined]
         members = queries.household_members(self.session, household.id)  # type: ignore[attr-defined]
         form = _head_form(members, household)()

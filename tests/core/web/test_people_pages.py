@@ -188,6 +188,29 @@ def test_each_verb_takes_its_own_permission(
         assert changed == []
 
 
+def test_a_household_names_nobody_to_those_who_may_not_read_clients(
+    app: Flask, world: World, as_user: AsUser, make_user: Callable[..., int]
+) -> None:
+    with app.app_context():
+        security = app.appbuilder.sm  # type: ignore[attr-defined]
+        role = security.add_role("All but clients")
+        for held in security.find_role(roles.OWNER).permissions:
+            if (held.permission.name, held.view_menu.name) != ("can_read", "EnrollmentClient"):
+                security.add_permission_role(role, held)
+        home = app.appbuilder.session.get(Client, world.ann).household_id  # type: ignore[attr-defined]
+    make_user("ines", ["All but clients"])
+    owner, ines = as_user("owner"), as_user("ines")
+    pages = f"/enrollment/households/show/{home}", "/enrollment/households/list/"
+    for page in pages:
+        assert "Ann Archer" in content(owner.get(page))
+        assert "Archer home" in content(ines.get(page))
+        assert "Ann Archer" not in content(ines.get(page))
+    assert "ann@" not in content(ines.get(pages[0]))
+    assert ines.get(f"/enrollment/households/head/{home}").status_code == 403
+    members = f"/api/v1/enrollment/households/{home}/members"
+    assert [visitor.get(members).status_code for visitor in (owner, ines)] == [200, 403]
+
+
 def test_the_card_says_who_the_client_is(world: World, session: Session, as_user: AsUser) -> None:
     """What is not known is left out; since when somebody looks after them is told by the last change of it."""
     nora, owner, url = as_user("nora"), as_user("owner"), f"/enrollment/clients/show/{world.ann}"
