@@ -36,9 +36,14 @@ from .models import (
 from .parts import client_parts
 
 
+def _language(code: str) -> str:
+    """A language under its own name."""
+    return Locale.parse(code).get_display_name(code) or code
+
+
 def _languages() -> list[tuple[str, str]]:
-    """The host's languages under their own names."""
-    return [(code, Locale.parse(code).get_display_name(code) or code) for code in current_app.config["LANGUAGES"]]
+    """The host's languages."""
+    return [(code, _language(code)) for code in current_app.config["LANGUAGES"]]
 
 
 def currency_choices() -> list[tuple[str, str]]:
@@ -106,7 +111,8 @@ class TeamMemberView(RecordView):
         Column("name", _l("Name"), order=(TeamMember.name,), kind="link", phone="title"),
         Column("user", _l("User account"), value=lambda m: m.user.username),
         Column("scope", _l("Scope"), value=lambda m: str(dict(SCOPES)[m.scope]), order=(TeamMember.scope,)),
-        Column("clubs", _l("Clubs"), value=lambda m: ", ".join(c.name for c in m.clubs), phone="hide"),
+        Column("clubs", _l("Clubs"), value=lambda m: ", ".join(c.name for c in m.clubs),
+               show=lambda m: render.listed(c.name for c in m.clubs), phone="hide"),
         Column("active", _l("Active"), order=(TeamMember.active,), phone="hide"),
     )
     filters = (
@@ -216,7 +222,8 @@ class HouseholdView(HouseholdPages, RecordView):
     load = (joinedload(Household.head),)
     columns = (
         Column("name", _l("Name"), order=(Household.name,), kind="link", phone="title"),
-        Column("head", _l("Head of household"), value=lambda h: h.head.full_name if h.head else ""),
+        Column("head", _l("Head of household"),
+               value=lambda h: h.head.full_name if h.head and may("read", "EnrollmentClient") else ""),
     )
     default_order = (Household.name,)
     inputs = (Input("name", _l("Name")), Input("head_id", _l("Head of household"), source="clients"))
@@ -339,13 +346,21 @@ class ClientView(ClientPages, RecordView):
     def list_links(self) -> Sequence[Mapping[str, str]]:
         return [link for part in client_parts() if part.links for link in part.links()]
 
-    def trimmed(self, form: Form) -> Form:
-        """Who is linked to an account is decided by people who see everything; a household takes reading it."""
+    def trimmed(self, form: Form, item: Client | None = None) -> Form:
+        """Who is linked to an account is decided by people who see everything; a household takes reading it.
+
+        The head stays where they are until the household has another head.
+        """
         if not self.actor.sees_everything:
             del form.portal_user_id
-        if not may("read", "EnrollmentHousehold"):
+        heads = item is not None and item.relationship_to_head == Relationship.head
+        if heads or not may("read", "EnrollmentHousehold"):
             del form.household_id, form.relationship_to_head
         return form
+
+    def called(self, name: str, held: Any) -> str:
+        """A language by its own name, like those that the list offers."""
+        return _language(held) if name == "locale" and held else super().called(name, held)
 
     def typed_in(self, form: Form) -> dict[str, Any]:
         typed = super().typed_in(form)
@@ -359,10 +374,7 @@ class ClientView(ClientPages, RecordView):
         return service.create_client(self.session, actor=self.actor, **typed)
 
     def update(self, item: Client, **typed: Any) -> Client:
-        if item.relationship_to_head == Relationship.head:
-            typed.pop("household_id", None)
-            typed.pop("relationship_to_head", None)
-        elif item.household_id is not None and item.household is None and typed.get("household_id", 0) is None:
+        if item.household_id is not None and item.household is None and typed.get("household_id", 0) is None:
             typed.pop("household_id")  # of somebody out of reach: the form could not show it, so it says nothing
             typed["relationship_to_head"] = typed["relationship_to_head"] or item.relationship_to_head
         return service.update_client(self.session, id=item.id, actor=self.actor, **typed)

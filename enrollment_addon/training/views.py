@@ -146,13 +146,17 @@ class TrainingReportView(RecordView):
     @expose("/print/<pk>")
     @needs("read")
     def printed(self, pk: str) -> Any:
-        """The report on a sheet of its own, in the client's language where they have one."""
+        """The report on a sheet of its own, in the client's language where they have one; buttons in the reader's."""
         item = self.find(pk)
+        reader = {
+            "lang": render.locale_name().replace("_", "-"), "dir": render.direction(),
+            "back": str(_("Back")), "print": str(_("Print")),
+        }
         with force_locale(item.client.locale or render.locale_name()):
             render.use_timezone(item.client.club.timezone)
             return self.render_template(
                 "enrollment_addon/training_report_print.html", report=item, subject=subject_of(item),
-                author=author_of(item), back_url=self.show_url(item),
+                author=author_of(item), back_url=self.show_url(item), reader=reader,
             )
 
     # ---- verbs -----------------------------------------------------------------------------------------

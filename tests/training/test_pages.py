@@ -72,7 +72,9 @@ def test_a_report_from_the_roster_to_the_printer(
     changed["csrf_token"] = csrf_token(text_of(http.get(edit)))
     assert "5 of 5" in text_of(http.post(edit, data=changed, follow_redirects=True))
     printed = text_of(http.get(f"/enrollment/training-reports/print/{key}"))
-    assert '<html lang="ar" dir="rtl">' in printed
+    assert '<html lang="ar" dir="rtl">' in printed  # the client's language; the buttons are in the reader's
+    assert '<nav class="screen-only" lang="en" dir="ltr">' in printed
+    assert ">Print</button>" in printed
     assert "navbar" not in printed
     rows = text_of(http.get("/enrollment/training-reports/export/csv")).splitlines()
     assert "Mia" in rows[1]

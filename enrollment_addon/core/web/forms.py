@@ -70,10 +70,10 @@ class Choice(SelectField):
         choices = [SelectChoice(*option) for option in ((("", "—"), *found) if optional else found)]
         super().__init__(label, choices=choices, coerce=lambda v: str(v) if v is not None else "", **kw)
 
-    def admit(self, held: str | None) -> None:
+    def admit(self, held: str | None, called: str) -> None:
         """Let a record keep what it holds, also where the list no longer has it: saving loses nothing."""
         if held and held not in {choice.value for choice in self.choices}:
-            self.choices.append(SelectChoice(held, held))
+            self.choices.append(SelectChoice(held, called))
 
     def pre_validate(self, form: Any) -> None:
         if (self.data or "") not in {choice.value for choice in self.choices}:

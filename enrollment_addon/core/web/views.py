@@ -179,9 +179,13 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
         """What an empty form starts with."""
         return {}
 
-    def trimmed(self, form: forms.Form) -> forms.Form:
-        """The form without the fields that this person may not fill in."""
+    def trimmed(self, form: forms.Form, item: Any = None) -> forms.Form:
+        """The form without the fields that this person may not fill in, or that do not apply to the record edited."""
         return form
+
+    def called(self, name: str, held: Any) -> str:
+        """What people call a value that a record holds and the list of the field no longer offers."""
+        return str(held)
 
     @expose("/add", methods=["GET", "POST"])
     @needs("add")
@@ -203,10 +207,11 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
     def edit(self, pk: str) -> Any:
         item = self.find(pk)
         title = _("Edit %(record)s", record=item)
-        form = self.trimmed(self.edit_form(obj=item) if request.method == "GET" else self.edit_form())
+        form = self.trimmed(self.edit_form(obj=item) if request.method == "GET" else self.edit_form(), item)
         for field in form:
             if isinstance(field, forms.Choice):
-                field.admit(getattr(item, field.name, None))
+                held = getattr(item, field.name, None)
+                field.admit(held, self.called(field.name, held))
         if request.method == "GET":
             self.fill(form, item)
         elif form.validate():
