@@ -159,6 +159,10 @@ class CreditEntry(Base):
             "uq_enrollment_credit_entry_booking", "booking_id", "kind", "turn", "lot_id", unique=True,
             postgresql_where=text("booking_id IS NOT NULL"), sqlite_where=text("booking_id IS NOT NULL"),
         ),
+        Index(
+            "ix_enrollment_credit_entry_new_day", "lot_id", "new_expires_on",
+            postgresql_where=text("new_expires_on IS NOT NULL"), sqlite_where=text("new_expires_on IS NOT NULL"),
+        ),
     )
     __scope__ = "client_id"
 

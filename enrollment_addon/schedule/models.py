@@ -4,12 +4,14 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
+    DDL,
     CheckConstraint,
     ColumnElement,
     ForeignKey,
     Index,
     String,
     UniqueConstraint,
+    event,
     false,
     or_,
     select,
@@ -23,6 +25,7 @@ from ..core.scope import Actor, Reach, client_model, reach_of, scoped
 from ..core.translations import Named
 from ..people.models import Client, Club, Participant, TeamMember, team_member_clubs
 from .calc import BookingState, EffectKind, Pays, SessionKind, SessionStatus
+from .functions import BOOK_AT_ONCE
 
 if TYPE_CHECKING:
     from ..catalog.models import ActivityLevel, ClassCategory, EventType, Semester
@@ -344,3 +347,8 @@ class CalendarFeed(Tracked, Base):
 
 _sessions = ScheduledSession.__table__
 _bookings = Booking.__table__
+
+event.listen(
+    _bookings, "after_create",
+    DDL(BOOK_AT_ONCE.replace("%", "%%")).execute_if(dialect="postgresql"),  # type: ignore[no-untyped-call]
+)

@@ -59,7 +59,7 @@ def describe(engine: Engine) -> dict[str, Any]:
         "sqlite": "SELECT sql FROM sqlite_master WHERE type = 'trigger'"
         " UNION SELECT name FROM sqlite_master WHERE sql LIKE '% AUTOINCREMENT%'",
         "postgresql": "SELECT pg_get_triggerdef(oid) || pg_get_functiondef(tgfoid) FROM pg_trigger"
-        " WHERE NOT tgisinternal",
+        " WHERE NOT tgisinternal UNION SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname LIKE 'enrollment%'",
         "mysql": "SELECT CONCAT_WS(' ', trigger_name, action_timing, event_manipulation, action_statement) "
         "FROM information_schema.triggers WHERE trigger_schema = DATABASE()",
     }

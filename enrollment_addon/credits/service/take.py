@@ -47,18 +47,23 @@ class Wish:
         return {"client": self.client_id, "event_type": self.event_type_id}
 
 
-TAKING = """
+_take = text(
+    """
+    WITH wish AS (
+        SELECT CAST(:client AS bigint) AS client_id, CAST(:event_type AS bigint) AS event_type_id,
+            CAST(:booking AS bigint) AS booking_id, CAST(:day AS date) AS day, CAST(:count AS integer) AS quantity,
+            CAST(:participant AS bigint) AS participant_id, CAST(:enrollment AS bigint) AS enrollment_id
+        WHERE NOT EXISTS (SELECT FROM enrollment_credit_entry WHERE booking_id = :booking)
+    ),
     chosen AS (
-        SELECT lot.id, lot.enrollment_id, wish.booking_id, wish.quantity
+        SELECT lot.id, wish.quantity
         FROM wish
         JOIN LATERAL (
-            SELECT id, enrollment_id, available FROM enrollment_credit_lot
+            SELECT id, available FROM enrollment_credit_lot
             WHERE client_id = wish.client_id AND event_type_id = wish.event_type_id AND available > 0
                 AND (expires_on IS NULL OR expires_on >= wish.day)
                 AND NOT held
-                AND (wish.lot_id IS NULL OR id = wish.lot_id)
                 AND (wish.enrollment_id IS NULL OR enrollment_id = wish.enrollment_id)
-                AND (wish.enrollments IS NULL OR enrollment_id IS NULL OR enrollment_id = ANY(wish.enrollments))
                 AND coalesce(
                     (
                         SELECT bool_or(participant_id IS NOT DISTINCT FROM wish.participant_id)
@@ -81,29 +86,13 @@ TAKING = """
         INSERT INTO enrollment_credit_entry (
             lot_id, client_id, event_type_id, kind, available_change, reserved_change, at, actor_id, booking_id, turn
         )
-        SELECT chosen.id, wish.client_id, wish.event_type_id, 'reserve', -wish.quantity, wish.quantity, wish.at,
-            wish.actor_id, wish.booking_id, 0
-        FROM wish JOIN chosen ON chosen.booking_id = wish.booking_id
+        SELECT chosen.id, wish.client_id, wish.event_type_id, 'reserve', -wish.quantity, wish.quantity,
+            CAST(:at AS timestamptz), CAST(:actor AS bigint), wish.booking_id, 0
+        FROM wish CROSS JOIN chosen
     )
-"""
-"""Take `wish.quantity` credits from the first lot in burn order and write the entry; `chosen` tells which lot.
-
-Parts of a WITH, after a part `wish` of at most one row: client_id, event_type_id, booking_id, day, quantity,
-participant_id, lot_id, enrollment_id, enrollments (if not empty, those whose lots may pay), at, actor_id. The
-balance is locked, and the caller's to change.
-"""
-
-_WISH = """
-    wish AS (
-        SELECT CAST(:client AS bigint) AS client_id, CAST(:event_type AS bigint) AS event_type_id,
-            CAST(:booking AS bigint) AS booking_id, CAST(:day AS date) AS day, CAST(:count AS integer) AS quantity,
-            CAST(:participant AS bigint) AS participant_id, CAST(NULL AS bigint) AS lot_id,
-            CAST(:enrollment AS bigint) AS enrollment_id, CAST(NULL AS bigint[]) AS enrollments,
-            CAST(:at AS timestamptz) AS at, CAST(:actor AS bigint) AS actor_id
-        WHERE NOT EXISTS (SELECT FROM enrollment_credit_entry WHERE booking_id = :booking)
-    )
-"""
-_take = text(f"WITH {_WISH}, {TAKING} SELECT id FROM chosen")  # noqa: S608
+    SELECT id FROM chosen
+    """
+)
 
 
 def take_at_once(connection: Connection, wish: Wish, actor: Actor) -> list[Take]:
