@@ -186,6 +186,8 @@ def test_the_same_booking_with_other_wishes_is_a_conflict(studio, client):
     for over in ({"quantity": 2}, {"quantity": 3}):
         with pytest.raises(BookingStateConflict):
             studio.reserve(client, 1, **over)
+    with pytest.raises(AssertionError, match="at least one"):
+        studio.reserve(client, 2, quantity=0)
     assert studio.balance(client) == (2, 1, 0)
 
 

@@ -121,7 +121,7 @@ def _take_own(session: Session, wish: Wish, actor: Actor) -> list[Take]:
     }
     found = session.connection().execute(_spendable, parameters).all()
     takes = burn((as_lot(row) for row in found if wish.admits(row.id, row.enrollment_id)), wish.quantity, wish.on)
-    act = _last_act(session, wish.booking_id, actor) if not found or any(row.history for row in found) else None
+    act = _last_act(session, wish.booking_id, actor) if any(row.history for row in found) else None
     if act and act.kind != EntryKind.release:
         change_balance(session, wish.client_id, wish.event_type_id, available=wish.quantity, reserved=-wish.quantity)
         return _repeat(act, wish)
