@@ -138,7 +138,8 @@ def test_a_client_out_of_reach_does_not_exist(studio, client):
     stranger = Actor(user_id=None, reach=Reach.own_clubs, club_ids=(studio.club_id + 1000,))
     with pytest.raises(NotFound):
         studio.reserve(client, 1, actor=stranger)
-    studio.reserve(client, 1)
+    near = Actor(user_id=None, reach=Reach.own_clubs, club_ids=(studio.club_id,))
+    assert studio.reserve(client, 1, actor=near) == [Take(studio.lots(client)[0].id, 1)]
     for verb in ("consume", "release", "restore"):
         with pytest.raises(BookingStateConflict):
             studio.release(1, actor=stranger) if verb == "release" else studio.act(verb, 1, actor=stranger)
