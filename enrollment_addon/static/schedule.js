@@ -125,6 +125,7 @@
     lazyFetching: false,
     eventDurationEditable: false,
     noEventsContent: texts.empty,
+    eventTitleClass: "enr-cal-title",
     events: load,
     datesSet: remember,
     eventDrop: moved,

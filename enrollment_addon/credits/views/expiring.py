@@ -44,7 +44,7 @@ def _sum(days: str, label: Any, url: str) -> Markup:
     credits = sum(row.credits for row in sums)
     values = [render.amount(row.value, row.currency) for row in sums if row.value]
     told = ngettext("%(num)s credit", "%(num)s credits", credits)
-    return linked(_("%(time)s: %(what)s", time=label, what=", ".join([told, *values])), url)
+    return linked(_("%(time)s: %(what)s", time=label, what=render.listed([told, *values])), url)
 
 
 class ExpiringView(ExtendPages, RecordView):

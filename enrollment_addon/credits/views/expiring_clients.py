@@ -32,9 +32,9 @@ def _explained(name: str) -> Callable[[Client], Any]:
     return lambda client: explained(_figure(name)(client), client.id)
 
 
-def _value(client: Client) -> str:
+def _values(client: Client) -> list[str]:
     found = _forfeit(client)
-    return ", ".join(render.amount(value, currency) for currency, value in found.values.items()) if found else ""
+    return [render.amount(value, currency) for currency, value in found.values.items()] if found else []
 
 
 def _losing(days: int) -> Select[Any]:
@@ -58,7 +58,8 @@ class ExpiringClientsView(ExtendPages, RecordView):
         Column("reserved", _l("Reserved"), value=_figure("reserved"), show=_explained("reserved"), kind="number",
                phone="hide"),
         Column("used", _l("Used"), value=_figure("used"), show=_explained("used"), kind="number", phone="hide"),
-        Column("forfeited", _l("Value forfeited"), value=_value),
+        Column("forfeited", _l("Value forfeited"), value=lambda client: ", ".join(_values(client)),
+               show=lambda client: render.listed(_values(client)), kind="number"),
         Column("next_expiry", _l("Next expiry"), value=_figure("next_expiry"), kind="date"),
     )
     filters = (
