@@ -15,8 +15,7 @@ from ..core import clock, money
 from ..core.errors import NotFound
 from ..core.web import forms, render
 from ..core.web.access import can, verb
-from ..core.web.api import new_key
-from ..core.web.views import form_status, notice, posted_key
+from ..core.web.views import notice, posted_key
 from ..people.models import Client, Participant
 from . import queries, service
 from .calc import Refund, price_of
@@ -34,7 +33,7 @@ class VerbPages:
     find: Callable[[str], Any]
     attempt: Callable[..., tuple[bool, Any]]
     crumbs: Callable[[], Any]
-    render_template: Callable[..., Any]
+    ask_first: Callable[..., Any]
 
     def _item(self, pk: str) -> Enrollment:
         item: Enrollment = self.find(pk)
@@ -43,13 +42,10 @@ class VerbPages:
 
     def _ask(self, item: Enrollment, form: forms.Form, **context: Any) -> Any:
         """The page of a verb: title, sentence, facts, form."""
-        page = self.render_template(
-            context.pop("template", "enrollment_addon/undo.html"), form=form, item=item,
-            crumbs=[*self.crumbs(), {"label": _called(item), "url": _url(item)}], action_url=request.path,
-            cancel_url=_url(item), idempotency_key=request.form.get("idempotency_key") or new_key(),
-            **{"danger": False, "sentence": "", **context},
+        return self.ask_first(
+            form, item=item, crumbs=[*self.crumbs(), {"label": _called(item), "url": _url(item)}],
+            cancel_url=_url(item), **{"danger": False, **context},
         )
-        return page, form_status()
 
     def _tried(self, pk: str, form: forms.Form, do: Callable[[], Any], text: Callable[[], str]) -> Any:
         """Carry a valid form's verb out; a way on when it was, nothing when it was refused."""
@@ -93,8 +89,8 @@ class VerbPages:
                 )
                 return redirect(card)
         price = render.amount(package.price, package.currency)
-        page = self.render_template(
-            "enrollment_addon/undo.html", title=_("Create new enrollment"), danger=False,
+        return self.ask_first(
+            form, title=_("Create new enrollment"), danger=False,
             sentence=_("%(price)s will be due today; the sessions can be booked at once.", price=price),
             facts=[
                 {"label": _("Package"), "value": package.label}, {"label": _("Client"), "value": client.full_name},
@@ -102,11 +98,9 @@ class VerbPages:
                 {"label": _("Event type"), "value": package.event_type.label}, {"label": _("Price"), "value": price},
                 {"label": _("Valid for days"), "value": render.number(package.valid_days) or _("No end")},
             ],
-            form=form, crumbs=[{"label": client.full_name, "url": card}], action_url=request.path, cancel_url=card,
+            crumbs=[{"label": client.full_name, "url": card}], cancel_url=card,
             hidden=[("package_id", package.id)], submit_label=_("Enroll %(name)s", name=client.full_name),
-            idempotency_key=request.form.get("idempotency_key") or new_key(),
         )
-        return page, form_status()
 
     def _offered(self, client: Client) -> Package | None:
         text = request.values.get("package_id", "")

@@ -15,8 +15,8 @@ from ..core.db import unit_of_work
 from ..core.errors import AddonError
 from ..core.web import forms, render
 from ..core.web.access import can, may, needs, verb
-from ..core.web.api import key_of, new_key
-from ..core.web.views import form_status, notice, posted_key
+from ..core.web.api import key_of
+from ..core.web.views import form_key, form_status, notice, posted_key
 from . import queries, service
 from .hooks import TimelineItem
 from .labels import KINDS, RELATIONSHIPS
@@ -142,14 +142,12 @@ class ClientPages:
         client, form = self.find(pk), forms.Form()  # type: ignore[attr-defined]
         if request.method == "POST" and form.validate():
             return self._archive(client.id)
-        page = self.render_template(  # type: ignore[attr-defined]
-            "enrollment_addon/undo.html", title=_("Export the data of %(name)s?", name=client.full_name),
+        return self.ask_first(  # type: ignore[attr-defined]
+            form, title=_("Export the data of %(name)s?", name=client.full_name),
             sentence=_("You get a ZIP file with everything that is kept about this client. The timeline will say so."),
-            facts=[], form=form, crumbs=self.crumbs(), action_url=request.path,  # type: ignore[attr-defined]
             cancel_url=url_for("ClientView.show", pk=pk), submit_label=_("Download the data"), danger=False,
             idempotency_key=None,
         )
-        return page, form_status()
 
     def _archive(self, client_id: int) -> Any:
         with unit_of_work(self.session):  # type: ignore[attr-defined]
@@ -172,15 +170,12 @@ class ClientPages:
                 notice(_("The personal data was erased. Credits and money stay on record."))
                 return redirect(url_for("ClientView.show", pk=pk))
             client = self.find(pk)  # type: ignore[attr-defined]
-        page = self.render_template(  # type: ignore[attr-defined]
-            "enrollment_addon/undo.html", title=_("Erase the personal data of %(name)s?", name=name),
+        return self.ask_first(  # type: ignore[attr-defined]
+            form, title=_("Erase the personal data of %(name)s?", name=name),
             sentence=_("Name, contact, notes, participants’ names and the portal account are replaced for good. "
                        "The ledger and money stay. This cannot be undone."),
-            facts=[], form=form, crumbs=self.crumbs(), action_url=request.path,  # type: ignore[attr-defined]
-            cancel_url=url_for("ClientView.show", pk=pk), submit_label=_("Erase personal data"), danger=True,
-            idempotency_key=None,
+            cancel_url=url_for("ClientView.show", pk=pk), submit_label=_("Erase personal data"), idempotency_key=None,
         )
-        return page, form_status()
 
     def _erase(self, client_id: int, form: EraseForm) -> None:
         service.erase_client(
@@ -235,7 +230,7 @@ class ClientPages:
             form=form, crumbs=self.crumbs(), action_url=request.path, other_id=target.id,  # type: ignore[attr-defined]
             cancel_url=url_for("ClientView.show", pk=source.id),
             submit_label=_("Merge %(source)s into %(target)s", source=source.full_name, target=target.full_name),
-            idempotency_key=request.form.get("idempotency_key") or new_key(),
+            idempotency_key=form_key(),
         )
         return page, 422 if form.errors or form.form_errors else 200
 

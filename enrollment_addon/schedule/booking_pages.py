@@ -13,8 +13,8 @@ from sqlalchemy.orm import joinedload
 from ..core.errors import NotFound
 from ..core.web import forms, render
 from ..core.web.access import authorize, verb
-from ..core.web.api import key_of, new_key
-from ..core.web.views import form_status, notice, posted_key
+from ..core.web.api import key_of
+from ..core.web.views import form_key, form_status, notice, posted_key
 from ..people.models import Client
 from . import queries, service
 from .errors import Overlap, PlaceTaken
@@ -190,15 +190,12 @@ class BookingPages:
                 self.tell(_cancelled_text(name, done))
                 return redirect(url_for("SessionView.show", pk=session_id))
             booking = self.booking(pk)
-        page = self.render_template(  # type: ignore[attr-defined]
-            "enrollment_addon/undo.html", title=_("Cancel the booking of %(name)s?", name=name),
+        return self.ask_first(  # type: ignore[attr-defined]
+            form, title=_("Cancel the booking of %(name)s?", name=name),
             sentence=render.joined((booking.session.label, when(booking.session))),
-            facts=cancel_facts(self.session, booking), form=form,
-            crumbs=self.crumbs(), action_url=request.path,  # type: ignore[attr-defined]
-            cancel_url=url_for("SessionView.show", pk=session_id), submit_label=_("Cancel the booking"), danger=True,
-            idempotency_key=request.form.get("idempotency_key") or new_key(),
+            facts=cancel_facts(self.session, booking), cancel_url=url_for("SessionView.show", pk=session_id),
+            submit_label=_("Cancel the booking"),
         )
-        return page, form_status()
 
     @expose("/take_place/<pk>", methods=["POST"])
     @verb("book_sessions")
@@ -232,7 +229,7 @@ class BookingPages:
         page = self.form_page(  # type: ignore[attr-defined]
             form, fields=fields, title=title, subtitle=subtitle, crumbs=self.crumbs(),  # type: ignore[attr-defined]
             submit_label=submit_label, cancel_url=cancel_url,
-            hidden=[("idempotency_key", request.form.get("idempotency_key") or new_key()), *hidden],
+            hidden=[("idempotency_key", form_key()), *hidden],
         )
         return page, form_status()
 

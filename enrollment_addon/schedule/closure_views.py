@@ -16,14 +16,13 @@ from ..core.db import key_list
 from ..core.errors import AddonError, InvalidInput
 from ..core.web import render
 from ..core.web.access import can, needs, verb
-from ..core.web.api import new_key
 from ..core.web.forms import Form
 from ..core.web.views import (
     MOST_TICKED,
     Column,
     RecordView,
     Selection,
-    form_status,
+    form_key,
     notice,
     posted_key,
     posted_selection,
@@ -151,7 +150,7 @@ class ClosureView(RecordView):
             form=Form(formdata=None), crumbs=self.crumbs(), action_url=url_for("ClosureView.close"), hidden=hidden,
             cancel_url=url_for("SessionView.list"), danger=True,
             submit_label=_("Close %(sessions)s for %(people)s", sessions=sessions, people=people),
-            idempotency_key=request.form.get("idempotency_key") or new_key(),
+            idempotency_key=form_key(),
         )
 
     def _named(self, session_ids: Sequence[int]) -> list[dict[str, Any]]:
@@ -253,11 +252,9 @@ class ClosureView(RecordView):
             (_("Sessions whose instructor or room is taken by now"), plan.taken),
             (_("People who are booked elsewhere by now"), plan.busy),
         )
-        page = self.render_template(
-            "enrollment_addon/undo.html", title=_("Undo this closure?"),
+        return self.ask_first(
+            form, title=_("Undo this closure?"),
             sentence=_("The sessions take place after all. Bookings come back where their credit is still there."),
-            facts=[{"label": label, "value": render.number(value)} for label, value in facts], form=form,
-            crumbs=self.crumbs(), action_url=request.path, cancel_url=url_for("ClosureView.show", pk=pk),
-            submit_label=_("Undo the closure"), idempotency_key=request.form.get("idempotency_key") or new_key(),
+            facts=[{"label": label, "value": render.number(value)} for label, value in facts],
+            cancel_url=url_for("ClosureView.show", pk=pk), submit_label=_("Undo the closure"),
         )
-        return page, form_status()

@@ -244,13 +244,11 @@ class TrainingReportView(RecordView):
             {"label": _("Participant"), "value": name}, {"label": _("About"), "value": subject_of(item)},
             {"label": _("Date"), "value": render.date(item.held_on)},
         ]
-        page = self.render_template(
-            "enrollment_addon/undo.html", title=_("Delete the training report of %(name)s?", name=name),
-            sentence=_("This cannot be undone."), facts=facts, form=form, crumbs=self.crumbs(),
-            action_url=request.path, cancel_url=self.show_url(item), submit_label=_("Delete the report"),
-            danger=True, idempotency_key=None,
+        return self.ask_first(
+            form, title=_("Delete the training report of %(name)s?", name=name),
+            sentence=_("This cannot be undone."), facts=facts, cancel_url=self.show_url(item),
+            submit_label=_("Delete the report"), idempotency_key=None,
         )
-        return page, form_status()
 
     def create(self, **typed: Any) -> TrainingReport:
         return service.write_training_report(self.session, actor=self.actor, **typed)

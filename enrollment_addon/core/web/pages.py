@@ -18,6 +18,7 @@ from ..log import logger
 from ..scope import Actor
 from . import access, forms, render
 from .access import current_actor, current_session
+from .api import new_key
 from .request_ids import give_ids
 from .routes import Routed
 
@@ -28,6 +29,11 @@ def posted_key() -> str | None:
     """The idempotency key that a form of ours carries, bound to the person; None for anything else."""
     key = request.form.get("idempotency_key", "")
     return f"form:u{current_actor().user_id}:{key}" if re.fullmatch("[0-9A-Za-z-]{1,64}", key) else None
+
+
+def form_key() -> str:
+    """The idempotency key of a form: one that is shown again keeps the key it was posted with."""
+    return request.form.get("idempotency_key") or new_key()
 
 
 def form_status() -> int:
@@ -41,6 +47,8 @@ class Mended(Routed):
     """What every page of the add-on does, whatever it shows."""
 
     is_page = True
+    crumbs: Any
+    """The method that gives the pages this one stands below, as labels with addresses."""
     permissions: Sequence[str] = ()
     """The permissions that exist on this class's menu, as the manifest says."""
     exclude_route_methods: set[str]
@@ -110,6 +118,22 @@ class Mended(Routed):
     def render_template(self, template: str, **context: Any) -> Any:
         render.begin_page()
         return super().render_template(template, **context)  # type: ignore[misc]
+
+    def ask_first(
+        self, form: forms.Form, *, title: str, submit_label: str, cancel_url: str, crumbs: Any = None,
+        template: str = "enrollment_addon/undo.html", **context: Any,
+    ) -> Any:
+        """The page that asks before a verb is done: what it would do, as a `sentence` and `facts`, and the form.
+
+        It is posted to its own address unless `action_url` is another. Without `danger` it takes nothing away.
+        """
+        page = self.render_template(
+            template, form=form, title=title, submit_label=submit_label, cancel_url=cancel_url,
+            crumbs=self.crumbs() if crumbs is None else crumbs,
+            **{"sentence": "", "facts": (), "danger": True, "action_url": request.path,
+               "idempotency_key": form_key(), **context},
+        )
+        return page, form_status()
 
     @property
     def session(self) -> Session:

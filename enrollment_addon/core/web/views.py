@@ -14,11 +14,11 @@ from . import access, forms, lists
 from .access import may, needs
 from .columns import MOST_TICKED, Column, ListAction, Selection, posted_selection
 from .listing import FORMATS, Listing
-from .pages import Mended, PageView, form_status, notice, posted_key
+from .pages import Mended, PageView, form_key, form_status, notice, posted_key
 
 __all__ = [
     "FORMATS", "MOST_TICKED", "Column", "ListAction", "Listing", "Mended", "PageView", "RecordView", "Selection",
-    "form_status", "notice", "posted_key", "posted_selection",
+    "form_key", "form_status", "notice", "posted_key", "posted_selection",
 ]
 
 
@@ -238,14 +238,12 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
                 notice(_("%(record)s was deleted.", record=name))
                 return redirect(url_for(f"{self.endpoint}.list"))
             item = self.find(pk)
-        page = self.render_template(
-            "enrollment_addon/undo.html", title=_("Delete %(record)s?", record=name),
+        return self.ask_first(
+            form, title=_("Delete %(record)s?", record=name),
             sentence=" ".join(str(part) for part in (self.goes_along(item), _("This cannot be undone.")) if part),
-            facts=self._identified(item), form=form, crumbs=self.crumbs(),
-            action_url=request.path, cancel_url=self.show_url(item), submit_label=_("Delete %(record)s", record=name),
-            danger=True, idempotency_key=None,
+            facts=self._identified(item), cancel_url=self.show_url(item),
+            submit_label=_("Delete %(record)s", record=name), idempotency_key=None,
         )
-        return page, form_status()
 
     def goes_along(self, item: Any) -> Any:
         """What is deleted together with a record, as a sentence; most have nothing like that."""
