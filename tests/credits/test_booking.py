@@ -187,6 +187,7 @@ def test_the_same_booking_with_other_wishes_is_a_conflict(studio, client):
     for over in ({"quantity": 2}, {"quantity": 3}):
         with pytest.raises(BookingStateConflict):
             studio.reserve(client, 1, **over)
+    assert studio.reserve(client, 1) == [Take(studio.lots()[0].id, 1)], "the same wish again takes nothing more"
     with pytest.raises(AssertionError, match="at least one"):
         studio.reserve(client, 2, quantity=0)
     assert studio.balance(client) == (2, 1, 0)
@@ -204,12 +205,29 @@ def test_a_credit_that_comes_back_after_its_expiry_has_days_of_grace(studio, cli
     assert (row.available, row.expired, row.expires_on) == (1, 2, until), "only what came back has the new days"
     last = queries.lot_entries(studio.session, lot)[-1]
     assert (last.kind, last.reason, last.new_expires_on) == ("release", "ill", until)
+    assert last.old_expires_on == studio.today - DAY
     (held,) = queries.client_balances(studio.session, client)
     assert (held.next_expiry, held.grace) == (until, True)
     assert queries.client_credits(studio.session, client).balances == [held]
     assert queries.in_grace(studio.session, [lot]) == {lot}
     studio.session.rollback()
     assert studio.reserve(client, 2, on=until) == [Take(lot, 1)]
+    assert sound()
+
+
+@pytest.mark.databases("sqlite")
+def test_what_else_is_left_in_several_lots_lapses_when_credits_come_back(studio, client, sound):
+    for _ in range(2):
+        studio.grant([client], 3)
+    first, second = (lot.id for lot in studio.lots())
+    studio.reserve(client, 1, quantity=2)
+    assert studio.reserve(client, 2, quantity=2) == [Take(first, 1), Take(second, 1)]
+    studio.release(1)
+    expire(studio, first)
+    expire(studio, second)
+    studio.release(2)
+    assert [(lot.available, lot.expired) for lot in studio.lots()] == [(1, 2), (1, 2)]
+    assert studio.balance(client) == (2, 0, 0)
     assert sound()
 
 

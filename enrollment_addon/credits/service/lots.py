@@ -13,7 +13,7 @@ from ...core.db import Key, key_list
 from ...core.errors import InvalidInput, NotFound
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Participant
-from ..calc import USUAL_PRIORITY, SpendableLot, take_last
+from ..calc import SpendableLot, take_last
 from ..errors import NotEnoughCredits
 from ..models import EntryKind, Origin, entries, lot_participants, lots
 from .ledger import (
@@ -68,8 +68,6 @@ def open_lot(
     currency: str,
     enrollment_id: int | None = None,
     participant_ids: Sequence[int] = (),
-    priority: int = USUAL_PRIORITY,
-    shared: bool = False,
     note: str | None = None,
     reason: str | None = None,
     actor: Actor,
@@ -77,12 +75,12 @@ def open_lot(
     """Give one client one lot, as part of another verb: the caller has checked the terms. The lot's key.
 
     `unit_value` in minor units. Raises: NotFound for a client out of reach, InvalidInput for a participant who
-    is neither theirs nor, for a shared lot, of their household.
+    is not theirs.
     """
     reached = session.execute(select(clients_table.c.id).where(clients_table.c.id == client_id, reach_of(actor)))
     if reached.first() is None:
         raise NotFound
-    check_participants(session, participant_ids, client_id=client_id, shared=shared)
+    check_participants(session, participant_ids, client_id=client_id, shared=False)
     open_balances(session, [(client_id, event_type_id)])
     lot_id = insert_lot(
         session,
@@ -97,8 +95,6 @@ def open_lot(
         unit_value=unit_value,
         currency=currency,
         enrollment_id=enrollment_id,
-        priority=priority,
-        shared=shared,
         note=note,
     )
     restrict(session, [lot_id], participant_ids)
@@ -123,10 +119,7 @@ def insert_lot(
     """A lot, the entry it begins with and its share of the balance, whose lock the caller holds. The lot's key."""
     now = clock.now()
     made = session.connection().execute(
-        insert(lots).values(
-            **{"granted_at": now, "held": False, **values}, quantity=quantity, available=quantity,
-            **dict.fromkeys(("reserved", "used", "expired", "voided", "transferred"), 0),
-        )
+        insert(lots).values(**{"granted_at": now, **values}, quantity=quantity, available=quantity)
     )
     assert made.inserted_primary_key is not None, "the database names the new key"
     lot_id = int(made.inserted_primary_key[0])
