@@ -25,6 +25,8 @@ from .schemas import (
     ClientCreditsSchema,
     ConvertAnswer,
     ConvertInput,
+    ConvertManyAnswer,
+    ConvertManyInput,
     EntrySchema,
     ExpiringSchema,
     ExtendAnswer,
@@ -35,6 +37,8 @@ from .schemas import (
     GrantPreviewAnswer,
     LedgerSchema,
     LotSchema,
+    LotTransferAnswer,
+    LotTransferInput,
     MoveJobAnswer,
     TransferAnswer,
     TransferInput,
@@ -146,6 +150,41 @@ class CreditsApi(Api):
                refusals=(404, 409), idempotent=True)
     def convert(self, data: dict[str, Any]) -> Any:
         return self._one(service.convert_credits, data)
+
+    @operation("/transfer_lots", "POST", summary="Give what is left in lots to one client, now or as a background job",
+               permission="transfer_session_credits", menu=MENU, body=LotTransferInput,
+               answers={200: LotTransferAnswer, 202: MoveJobAnswer}, refusals=(404, 409), idempotent=True)
+    def transfer_lots(self, data: dict[str, Any]) -> Any:
+        if data.pop("preview"):
+            data.pop("reason", None)
+            lots = _lots_of(data)
+            plan = service.plan_transfer(self.session, lot_ids=lots, actor=self.actor, **data)
+            would = {"transferred": plan.credits, "lots": plan.lots, "left_out": plan.left_out}
+            return self.result({"batch_id": None, **would, "skipped": [], "skipped_count": plan.missing})
+        told = ("batch_id", "transferred", "lots", "left_out", "skipped", "skipped_count")
+        return self._many(service.transfer_lots, {"reason": "", **data}, told)
+
+    @operation("/convert_many", "POST", summary="Convert what clients have to another event type, now or as a job",
+               permission="convert_session_credits", menu=MENU, body=ConvertManyInput,
+               answers={200: ConvertManyAnswer, 202: MoveJobAnswer}, refusals=(404, 409), idempotent=True)
+    def convert_many(self, data: dict[str, Any]) -> Any:
+        settings = current_app.extensions["enrollment"].settings
+        clients = chosen_by(data, "client_ids", "ClientView")
+        told = ("clients", "converted", "received", "skipped")
+        if data.pop("preview"):
+            data.pop("reason", None)
+            plan = service.plan_conversion(self.session, clients=clients, actor=self.actor, **data)
+            left_out = {"left_out": plan.by_reason, "skipped_count": sum(plan.by_reason.values())}
+            return self.result({"batch_id": None, **{name: getattr(plan, name) for name in told}, **left_out})
+        made = self.work(
+            lambda: service.convert_for_clients(
+                self.session, clients=clients, actor=self.actor, idempotency_key=idempotency_key(),
+                threshold=settings.job_threshold, chunk=settings.sweep_chunk, **{"reason": "", **data},
+            )
+        )
+        if made["job_id"] is not None:
+            return self.result({"batch_id": made["batch_id"], "job_id": made["job_id"]}, 202)
+        return self.result({name: made[name] for name in ("batch_id", *told, "left_out", "skipped_count")})
 
     def _one(self, verb: Callable[..., dict[str, Any]], data: dict[str, Any]) -> Any:
         """Do a verb on one client."""

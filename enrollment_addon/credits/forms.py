@@ -82,12 +82,6 @@ class GrantForm(forms.Form):
         }
 
 
-class VoidForm(forms.Form):
-    """Taking back asks for a reason."""
-
-    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
-
-
 class ExtendForm(forms.Form):
     """A new last day for all, a later one for each, or none."""
 
@@ -108,7 +102,7 @@ class ExtendForm(forms.Form):
         description=_l("Each lot from its own last day; what never expires stays so."),
     )
     period_unit = forms.Choice(_l("Unit"), options=PERIODS, default="months")
-    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
+    reason = forms.reason_field()
 
     def change(self) -> dict[str, Any]:
         """What the service is asked for. Raises: InvalidInput."""
@@ -139,7 +133,7 @@ class TransferForm(forms.Form):
         _l("Credits"), validators=[forms.InputRequired(forms.REQUIRED)], default=1,
         render_kw={"min": 1, "max": 1000, "inputmode": "numeric"},
     )
-    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
+    reason = forms.reason_field()
 
 
 class ConvertForm(forms.Form):
@@ -163,7 +157,49 @@ class ConvertForm(forms.Form):
         _l("become this many"), validators=[forms.InputRequired(forms.REQUIRED)], default=1,
         render_kw={"min": 1, "max": 100, "inputmode": "numeric"},
     )
-    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
+    reason = forms.reason_field()
+
+
+class ConvertManyForm(forms.Form):
+    """Which credits of each of many clients become which; all of them, or at most so many."""
+
+    from_event_type_id = forms.Reference(
+        _l("From event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
+    )
+    to_event_type_id = forms.Reference(
+        _l("To event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
+    )
+    give = forms.IntegerField(
+        _l("This many credits"), validators=[forms.InputRequired(forms.REQUIRED)], default=2,
+        render_kw={"min": 1, "max": 100, "inputmode": "numeric"},
+    )
+    get = forms.IntegerField(
+        _l("become this many"), validators=[forms.InputRequired(forms.REQUIRED)], default=1,
+        render_kw={"min": 1, "max": 100, "inputmode": "numeric"},
+    )
+    quantity = forms.IntegerField(
+        _l("At most so many of each client"), validators=[forms.Optional()],
+        render_kw={"min": 1, "max": 1000, "inputmode": "numeric"}, description=_l("Empty: all whole steps."),
+    )
+    reason = forms.reason_field()
+
+    def terms(self) -> dict[str, Any]:
+        """What the service is asked for."""
+        names = ("from_event_type_id", "to_event_type_id", "give", "get", "quantity")
+        return {name: self[name].data for name in names}
+
+    def agreed(self) -> str:
+        """The terms as a hidden field says that they were seen."""
+        return ":".join(str(value) for value in self.terms().values())
+
+
+class LotTransferForm(forms.Form):
+    """Who gets the chosen lots."""
+
+    to_client_id = forms.Reference(
+        _l("To client"), source="clients", validators=[forms.InputRequired(forms.REQUIRED)]
+    )
+    reason = forms.reason_field()
 
 
 class AsOfForm(forms.Form):

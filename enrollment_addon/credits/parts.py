@@ -22,7 +22,7 @@ from .models import CreditBalance, EntryKind, lots, something_left
 from .views import add_to_selection
 from .views.common import explained
 from .views.explain import told_shared
-from .views.moves import extend_of_clients, void_of_clients
+from .views.moves import convert_of_clients, extend_of_clients, void_of_clients
 
 MENU = "EnrollmentCredits"
 SOON = dt.timedelta(days=30)
@@ -199,6 +199,7 @@ PART = ClientPart(
     actions=(
         ListAction("add_session_credits", _l("Add session credits"), add_to_selection, primary=True),
         ListAction("extend_credit_expiry", _l("Extend credit expiry"), extend_of_clients),
+        ListAction("convert_session_credits", _l("Convert session credits"), convert_of_clients),
         ListAction("void_session_credits", _l("Void session credits"), void_of_clients),
     ),
     links=links,

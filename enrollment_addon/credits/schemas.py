@@ -192,6 +192,73 @@ class ConvertAnswer(Schema):
     left = fields.Integer(required=True, metadata={"description": "Below a whole step: they stay as they were"})
 
 
+class LotTransferInput(LotsInput):
+    example = {"lot_ids": [501, 502], "to_client_id": 8, "reason": "For the sister"}
+
+    to_client_id = key_field(required=True)
+    reason = fields.String(metadata={"description": "Required unless it is only a preview"})
+    preview = Flag(load_default=False)
+
+
+class LotTransferAnswer(Schema):
+    example = {
+        "batch_id": 37, "transferred": 10, "lots": 2, "left_out": {}, "skipped": [], "skipped_count": 0,
+    }
+
+    batch_id = fields.Integer(required=True, allow_none=True, metadata={"description": "null: it is only a preview"})
+    transferred = fields.Integer(required=True, metadata={"description": "Credits"})
+    lots = fields.Integer(required=True)
+    left_out = fields.Dict(
+        keys=fields.String(), values=fields.Integer(), required=True,
+        metadata={"description": "Lots by reason: bound (of an enrollment or on hold), lapsed, own, empty, not_found"},
+    )
+    skipped = fields.List(fields.Nested(SkippedLotSchema), required=True)
+    skipped_count = fields.Integer(required=True)
+
+
+class ConvertManyInput(Input):
+    example = {
+        "client_ids": [7, 8], "from_event_type_id": 4, "to_event_type_id": 5, "give": 2, "get": 1,
+        "reason": "No more group lessons",
+    }
+
+    client_ids = fields.List(
+        key_field(), validate=validate.Length(max=2_000, error=_l("At most 2,000 clients; use a filter for more."))
+    )
+    filter = fields.Raw(
+        metadata={"description": "Instead of client_ids: [{col, opr, value}] as in the list of clients, or "
+                                 "{filters: […], search: text}, or {column: value}"},
+    )
+    from_event_type_id = key_field(required=True)
+    to_event_type_id = key_field(required=True)
+    give = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": 100})
+    get = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": 100})
+    quantity = fields.Integer(
+        strict=True, allow_none=True, metadata={"minimum": 1, "maximum": MOST_CREDITS,
+                                                "description": "At most so many of each client; else all whole steps"},
+    )
+    reason = fields.String(metadata={"description": "Required unless it is only a preview"})
+    preview = Flag(load_default=False)
+
+
+class ConvertManyAnswer(Schema):
+    example = {
+        "batch_id": 38, "clients": 2, "converted": 8, "received": 4, "left_out": {"empty": 1}, "skipped": [],
+        "skipped_count": 1,
+    }
+
+    batch_id = fields.Integer(required=True, allow_none=True, metadata={"description": "null: it is only a preview"})
+    clients = fields.Integer(required=True)
+    converted = fields.Integer(required=True)
+    received = fields.Integer(required=True)
+    left_out = fields.Dict(
+        keys=fields.String(), values=fields.Integer(), required=True,
+        metadata={"description": "Clients by reason: empty (nothing for a whole step), archived, erased, not_found"},
+    )
+    skipped = fields.List(fields.Nested(SkippedSchema), required=True)
+    skipped_count = fields.Integer(required=True)
+
+
 class UndoInput(Input):
     example = {"reason": "Wrong list", "preview": False}
 

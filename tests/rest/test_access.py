@@ -208,6 +208,7 @@ NEW_ROWS = {
     "POST /bookings/walk_in", "POST /bookings/appointment", "POST /calendar_links",
     "POST /imports",
     "POST /payments", "POST /refunds", "POST /training_reports", "POST /credits/transfer", "POST /credits/convert",
+    "POST /credits/transfer_lots", "POST /credits/convert_many",
 }
 """Tested below: the row is new, the rows it points to are somebody's."""
 
@@ -311,6 +312,20 @@ def test_new_rows_cannot_point_to_what_is_out_of_reach(
                 ("of theirs", town.bob.client, town.ann.client), ("to them", town.ann.client, town.bob.client),
             )
         },
+        **{
+            f"lots {way}": person.post(
+                "/credits/transfer_lots", {"lot_ids": [lot], "to_client_id": target, "reason": "X"}
+            )
+            for way, lot, target in (
+                ("of theirs", town.bob.lot, town.ann.client), ("to them", town.ann.lot, town.bob.client),
+            )
+        },
+        "conversions": person.post(
+            "/credits/convert_many",
+            {"client_ids": [town.bob.client], "from_event_type_id": town.yoga,
+             "to_event_type_id": owner.made("/event_types/", {"name": "Swimming", "kind": "class"})["id"],
+             "give": 1, "get": 1, "reason": "X"},
+        ),
         "conversion": person.post(
             "/credits/convert",
             {"client_id": town.bob.client, "from_event_type_id": town.yoga, "to_event_type_id": town.yoga,

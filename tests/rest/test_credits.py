@@ -146,6 +146,45 @@ def test_credits_are_transferred_converted_and_extended(owner: Caller, town: Tow
 
 
 @pytest.mark.databases("sqlite")
+def test_lots_go_to_one_client_and_what_many_have_is_converted(
+    owner: Caller, town: Town, swimmers: list[int], sessions: Any
+) -> None:
+    reason, taker = {"reason": "As agreed"}, swimmers[0]
+    owner.made("/credits/grant", {"client_ids": swimmers[1:4], "event_type_id": town.yoga, "quantity": 3})
+    lots = [row["id"] for key in swimmers[1:3] for row in owner.result(f"/clients/{key}/credits")["lots"]]
+    asked = {"lot_ids": [*lots, 99_999], "to_client_id": taker}
+    told = {"transferred": 6, "lots": 2, "skipped_count": 1}
+    preview = owner.post("/credits/transfer_lots", {**asked, "preview": True}).get_json()["result"]
+    assert {**preview, **told, "batch_id": None} == preview
+    assert wrong_fields(owner.post("/credits/transfer_lots", asked)) == {"reason"}
+    moved = owner.post("/credits/transfer_lots", {**asked, **reason}, key="t1").get_json()["result"]
+    assert {**moved, **told, "skipped": [{"lot_id": 99_999, "reason": "not_found"}]} == moved
+    again = owner.post("/credits/transfer_lots", {**asked, **reason}, key="t1")
+    assert again.get_json()["result"] == moved
+    theirs = {"filter": {"client_id": taker}, "to_client_id": taker, **reason}
+    assert refusal(owner.post("/credits/transfer_lots", theirs)) == (409, "nothing_to_transfer")
+
+    swim = owner.made("/event_types/", {"name": "Swimming", "kind": "class", "duration_minutes": 45})["id"]
+    ratio = {"from_event_type_id": town.yoga, "to_event_type_id": swim, "give": 2, "get": 1}
+    chosen = {"client_ids": [taker, *swimmers[2:4]], **ratio}
+    preview = owner.post("/credits/convert_many", {**chosen, "preview": True}).get_json()["result"]
+    assert (preview["clients"], preview["converted"], preview["left_out"]) == (2, 8, {"empty": 1})
+    assert wrong_fields(owner.post("/credits/convert_many", {**chosen, "client_ids": None, **reason})) == {"client_ids"}
+    made = owner.post("/credits/convert_many", {**chosen, "quantity": 4, **reason}, key="c1").get_json()["result"]
+    assert {k: made[k] for k in ("clients", "converted", "received")} == {"clients": 2, "converted": 6, "received": 3}
+    assert available(owner, taker) == 2 + 2
+    undone = owner.post(f"/batches/{made['batch_id']}/undo", reason).get_json()["result"]
+    assert undone == {"taken_back": 3, "kept_spent": 0, "clients": 2}
+    owner.made("/credits/grant", {"client_ids": swimmers[:4], "event_type_id": town.yoga, "quantity": 2})
+    for path, body in (
+        ("/credits/convert_many", {"filter": [], **ratio}),
+        ("/credits/transfer_lots", {"filter": {"event_type_id": town.yoga}, "to_client_id": swimmers[6]}),
+    ):
+        job = owner.post(path, {**body, **reason})
+        assert (job.status_code, set(job.get_json()["result"])) == (202, {"batch_id", "job_id"}), path
+
+
+@pytest.mark.databases("sqlite")
 def test_all_lots_that_match_are_extended_and_voided(
     owner: Caller, town: Town, swimmers: list[int], sessions: Any, make_user: Any, log_in: Any
 ) -> None:

@@ -213,6 +213,64 @@ def test_credits_are_voided_from_the_card_and_the_list_of_clients(
     assert_ledger_is_consistent(app)
 
 
+def test_ticked_lots_go_to_another_client_and_back(
+    ana: FlaskClient, app: Flask, studio: Studio, private: int
+) -> None:
+    giver, taker = studio.clients[0], studio.clients[5]
+    form = choose(ana, "lots", "transfer_session_credits", rowid="1,2").text
+    for told in ("Transfer 20 credits", "Maya 00 Fischer, Maya 20 Fischer"):
+        assert told in form, told
+    url = "/enrollment/lots/transfer-lots"
+    refused = post(ana, url, form, to_client_id=taker, reason="")
+    assert refused.status_code == 422
+    assert "Maya 05 Fischer" in refused.text, "what was chosen stays"
+    done = post(ana, url, form, to_client_id=taker)
+    assert done.status_code == 302
+    assert post(ana, url, form, to_client_id=taker).status_code == 302, "a second click changes nothing"
+    assert balances(app) == {giver: 0, studio.clients[20]: 0, taker: 20}
+    page = ana.get(done.location).text
+    assert "20 credits now belong to Maya 05 Fischer." in page
+    nothing = choose(ana, "lots", "transfer_session_credits", rowid="1,2")
+    assert "Nothing in these lots can be given to this client" in ana.get(nothing.location).text
+    nothing = choose(ana, "lots", "void_session_credits", rowid="1,2")
+    assert "There is nothing to take back" in ana.get(nothing.location).text
+    assert undo(ana, page, "20 of 20 credits go back to those who gave them.").status_code == 302
+    assert balances(app) == {giver: 10, studio.clients[20]: 10, taker: 0}
+    assert_ledger_is_consistent(app)
+
+
+def test_what_many_clients_have_is_converted_after_a_look_and_taken_back(
+    ana: FlaskClient, app: Flask, studio: Studio, private: int
+) -> None:
+    form = choose(ana, "clients", "convert_session_credits", all="1", filter="search=fischer").text
+    url = "/enrollment/credit-moves/convert-clients"
+    asked = {"from_event_type_id": studio.yoga, "to_event_type_id": private, "give": 3, "get": 2}
+    assert post(ana, url, form, **{**asked, "give": 101}).status_code == 422
+    nobody = post(ana, url, form, **{**asked, "give": 11})
+    assert (nobody.status_code, "enough unspent credits" in nobody.text) == (409, True)
+    shown = post(ana, url, form, **asked).text
+    for told in ("Maya 00 Fischer: 9 → 6, 1 stay", "Convert 18 credits of 2 clients", "Nothing left"):
+        assert told in shown, told
+    assert set(balances(app).values()) == {10}, "nothing is done yet"
+    other = post(ana, url, shown, **{**asked, "give": 5}).text
+    assert "Maya 00 Fischer: 10 → 4, 0 stay" in other, "other terms are shown first"
+    done = post(ana, url, shown, **asked)
+    assert post(ana, url, shown, **asked).location == done.location, "a second click changes nothing"
+    page = ana.get(done.location).text
+    assert "18 credits became 12." in page
+    assert "Session credits converted: Yoga class" in page
+    assert "2 clients" in ana.get("/enrollment/batches/list/").text
+    batch = done.location.rsplit("/", 1)[1]
+    told = ana.get(f"/enrollment/batches/undo/{batch}").text
+    assert "12 of 12 credits become 18 × Yoga class again." in told
+    assert post(ana, f"/enrollment/batches/undo/{batch}", told).status_code == 302
+    assert set(balances(app).values()) == {10}
+    post(ana, "/enrollment/credit-moves/take-back", choose(ana, "clients", "void_session_credits", all="1").text)
+    empty = ana.get(ana.get("/enrollment/batches/undo/1").location).text
+    assert "There is nothing to take back: the credits of this batch were spent" in empty
+    assert_ledger_is_consistent(app)
+
+
 def test_what_expires_soon_by_client_in_the_time_asked_for(
     ana: FlaskClient, app: Flask, studio: Studio, private: int, soon: dt.date
 ) -> None:

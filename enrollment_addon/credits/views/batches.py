@@ -14,20 +14,19 @@ from ...core.batches import Batch, BatchState
 from ...core.errors import AddonError, NotFound
 from ...core.web import access, render
 from ...core.web.access import can, needs, verb
-from ...core.web.api import new_key
 from ...core.web.filters import Filter
-from ...core.web.views import Column, RecordView, form_status, notice, posted_key
+from ...core.web.forms import ReasonForm
+from ...core.web.views import Column, RecordView, notice, posted_key
 from ...jobs.queries import job_view
 from ...people.models import Client
 from .. import labels, queries, service
-from ..forms import VoidForm
 from . import undo_text
 from .common import ROWS, linked, number_of, settings, skipped_by_name
 
 
 def _served(batch: Batch) -> str:
-    """A grant is for clients, everything else for lots."""
-    if batch.kind == queries.GRANT:
+    """Some are for clients, others for lots."""
+    if batch.kind in queries.OF_CLIENTS:
         return ngettext("%(num)s client", "%(num)s clients", batch.done)
     return ngettext("%(num)s lot", "%(num)s lots", batch.done)
 
@@ -120,7 +119,10 @@ class BatchView(RecordView):
         except AddonError as error:
             notice(error.text(), category="warning")
             return redirect(url_for("BatchView.show", pk=pk))
-        form = VoidForm()
+        if undo_text.is_empty(plan, batch.kind):
+            notice(undo_text.nothing(plan, batch.kind), category="warning")
+            return redirect(url_for("BatchView.show", pk=pk))
+        form = ReasonForm()
         if request.method == "POST" and form.validate():
             ok, result = self.attempt(
                 form,
@@ -136,14 +138,11 @@ class BatchView(RecordView):
             if ok:
                 notice(undo_text.done(batch.kind, result["taken_back"]))
                 return redirect(url_for("BatchView.show", pk=pk))
-        page = self.render_template(
-            "enrollment_addon/undo.html", title=_("Undo this batch?"),
+        return self.ask_first(
+            form, title=_("Undo this batch?"),
             sentence=undo_text.sentence(plan, batch, self._giver(batch)), facts=undo_text.facts(plan, batch.kind),
-            form=form, crumbs=self.crumbs(), action_url=request.path, cancel_url=url_for("BatchView.show", pk=pk),
-            submit_label=undo_text.button(batch.kind, plan.taken_back),
-            idempotency_key=request.form.get("idempotency_key") or new_key(),
+            cancel_url=url_for("BatchView.show", pk=pk), submit_label=undo_text.button(batch.kind, plan.taken_back),
         )
-        return page, form_status()
 
     def _giver(self, batch: queries.BatchSummary) -> str | None:
         """Whose credits a transfer gave away, if in reach."""
@@ -167,8 +166,10 @@ def _batch_title(batch: queries.BatchSummary) -> str:
     what = str(labels.BATCH_KINDS[batch.kind])
     if batch.event_type is None:
         return what
-    credits = _("%(quantity)s × %(event_type)s", quantity=render.number(batch.input["quantity"]),
-                event_type=batch.event_type)
+    credits = batch.event_type
+    if batch.input["quantity"] is not None:
+        credits = _("%(quantity)s × %(event_type)s", quantity=render.number(batch.input["quantity"]),
+                    event_type=batch.event_type)
     return credits if batch.kind == queries.GRANT else f"{what}: {credits}"
 
 

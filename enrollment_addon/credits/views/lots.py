@@ -21,6 +21,7 @@ from ..models import CreditEntry, CreditLot
 from .common import explained, grace_mark, linked
 from .explain import lot_url
 from .extend import EXTEND_SELECTED, ExtendPages
+from .transfer import TRANSFER_SELECTED, TransferPages
 from .void import VoidPages
 
 
@@ -36,7 +37,7 @@ def _explained(name: str) -> Callable[[CreditLot], Any]:
     return lambda lot: explained(getattr(lot, name), lot.client_id, lot.event_type_id)
 
 
-class LotView(ExtendPages, VoidPages, RecordView):
+class LotView(ExtendPages, VoidPages, TransferPages, RecordView):
     """Lots: every grant to every client."""
 
     route_base = "/enrollment/lots"
@@ -74,6 +75,7 @@ class LotView(ExtendPages, VoidPages, RecordView):
     )
     actions_on_list = (
         EXTEND_SELECTED,
+        TRANSFER_SELECTED,
         ListAction(
             "void_session_credits", _l("Void session credits"), lambda view, selection: view.void_page(selection)
         ),

@@ -13,19 +13,19 @@ from sqlalchemy import Select, select
 from ...core.errors import NotFound
 from ...core.web import forms, lists
 from ...core.web.access import verb
-from ...core.web.api import new_key
-from ...core.web.views import PageView, RecordView, Selection, form_status, notice, posted_key
+from ...core.web.views import PageView, RecordView, Selection, notice, posted_key
 from ...people.models import Client
 from .. import queries, service
 from ..forms import ConvertForm, TransferForm
 from ..models import CreditLot
 from .common import client_view, explained, number_of
+from .convert import ConvertPages
 from .extend import ExtendPages
 from .void import VoidPages
 
 
-class CreditMovesView(ExtendPages, VoidPages, PageView):
-    """Transfer and convert a client's credits; give those of one or many clients a new last day, or void them."""
+class CreditMovesView(ExtendPages, VoidPages, ConvertPages, PageView):
+    """Transfer a client's credits; convert those of one or many clients, give them a new last day, or void them."""
 
     route_base = "/enrollment/credit-moves"
     class_permission_name = "EnrollmentCredits"
@@ -95,16 +95,14 @@ class CreditMovesView(ExtendPages, VoidPages, PageView):
     def _page(self, client: Client, form: forms.Form, title: str, sentence: str, submit: str) -> Any:
         """The form beside what the client has."""
         held = queries.client_credits(self.session, client.id).balances
-        page = self.render_template(
-            "enrollment_addon/undo.html", title=title, sentence=sentence, form=form, danger=False,
+        return self.ask_first(
+            form, title=title, sentence=sentence, danger=False,
             facts=[
                 {"label": row.event_type, "value": explained(row.available, client.id, row.event_type_id)}
                 for row in held
             ],
-            crumbs=self.crumbs(), action_url=request.path, cancel_url=url_for("ClientView.show", pk=client.id),
-            submit_label=submit, idempotency_key=request.form.get("idempotency_key") or new_key(),
+            cancel_url=url_for("ClientView.show", pk=client.id), submit_label=submit,
         )
-        return page, form_status()
 
     def _done(self, client: Client, told: str, batch_id: int) -> Any:
         notice(told, url_for("BatchView.show", pk=batch_id), _("Show or undo"))
@@ -168,3 +166,9 @@ def extend_of_clients(_view: RecordView, selection: Selection) -> Any:
     """The list action: a new last day for all that the ticked clients, or all that match, have left."""
     moves: CreditMovesView = current_app.extensions["enrollment"].views["CreditMovesView"]
     return moves.extend_page(selection)
+
+
+def convert_of_clients(_view: RecordView, selection: Selection) -> Any:
+    """The list action: another event type for what the ticked clients, or all that match, have left."""
+    moves: CreditMovesView = current_app.extensions["enrollment"].views["CreditMovesView"]
+    return moves.convert_page(selection)

@@ -9,11 +9,14 @@ from ...core.web import render
 from .. import queries, service
 
 TRANSFER, CONVERT, EXTEND, VOID = "credits.transfer", "credits.convert", "credits.extend", "credits.void"
+CONVERT_MANY = "credits.convert_many"
 
 
 def sentence(plan: service.UndoPlan, batch: queries.BatchSummary, giver: str | None) -> str:
     """What will happen. `giver`: whose credits were transferred, where the reader knows them."""
-    tell = {TRANSFER: _transfer, CONVERT: _conversion, EXTEND: _extension, VOID: _void}.get(batch.kind, _grant)
+    tell = {
+        TRANSFER: _transfer, CONVERT: _conversion, CONVERT_MANY: _conversion, EXTEND: _extension, VOID: _void,
+    }.get(batch.kind, _grant)
     parts = [tell(plan, batch, giver)]
     if plan.lapsed:
         parts.append(ngettext(
@@ -44,11 +47,12 @@ def _grant(plan: service.UndoPlan, batch: queries.BatchSummary, giver: str | Non
 
 
 def _transfer(plan: service.UndoPlan, batch: queries.BatchSummary, giver: str | None) -> str:
+    name = giver or (_("another client") if "from_client_id" in batch.input else _("those who gave them"))
     told = ngettext(
         "%(num)s of %(credits)s credit goes back to %(name)s.", "%(num)s of %(credits)s credits go back to %(name)s.",
-        plan.taken_back, credits=render.number(plan.credits), name=giver or _("another client"),
+        plan.taken_back, credits=render.number(plan.credits), name=name,
     )
-    return f"{told} {_kept(plan)}".strip()
+    return " ".join(part for part in (told, _kept(plan), _stays(plan)) if part)
 
 
 def _conversion(plan: service.UndoPlan, batch: queries.BatchSummary, giver: str | None) -> str:
@@ -59,7 +63,7 @@ def _conversion(plan: service.UndoPlan, batch: queries.BatchSummary, giver: str 
         plan.taken_back, credits=render.number(plan.credits), before=render.number(before),
         event_type=batch.event_type or "",
     )
-    return f"{told} {_kept(plan)}".strip()
+    return " ".join(part for part in (told, _kept(plan), _stays(plan)) if part)
 
 
 def _extension(plan: service.UndoPlan, batch: queries.BatchSummary, giver: str | None) -> str:
@@ -91,6 +95,15 @@ def _void(plan: service.UndoPlan, batch: queries.BatchSummary, giver: str | None
     return " ".join(told)
 
 
+def _stays(plan: service.UndoPlan) -> str:
+    if not plan.closed:
+        return ""
+    return ngettext(
+        "%(num)s stays: the client it came from was merged or erased.",
+        "%(num)s stay: the clients they came from were merged or erased.", plan.closed,
+    )
+
+
 def _kept(plan: service.UndoPlan) -> str:
     if not plan.kept_spent:
         return ""
@@ -113,8 +126,8 @@ def _gone(batch: queries.BatchSummary) -> list[str]:
 
 def facts(plan: service.UndoPlan, kind: str) -> list[dict[str, Any]]:
     first = {
-        TRANSFER: _("Given back"), CONVERT: _("Converted back"), EXTEND: _("With their former last day"),
-        VOID: _("Given back"),
+        TRANSFER: _("Given back"), CONVERT: _("Converted back"), CONVERT_MANY: _("Converted back"),
+        EXTEND: _("With their former last day"), VOID: _("Given back"),
     }.get(kind, _("Taken back"))
     pairs = (
         (first, plan.taken_back), (_("Stay, because spent or reserved"), plan.kept_spent), (_("Clients"), plan.clients)
@@ -127,7 +140,7 @@ def button(kind: str, number: int) -> str:
     match kind:
         case "credits.transfer" | "credits.void":
             return ngettext("Give %(num)s credit back", "Give %(num)s credits back", number)
-        case "credits.convert":
+        case "credits.convert" | "credits.convert_many":
             return ngettext("Convert %(num)s credit back", "Convert %(num)s credits back", number)
         case "credits.extend":
             return ngettext(
@@ -142,7 +155,7 @@ def done(kind: str, number: int) -> str:
     match kind:
         case "credits.transfer" | "credits.void":
             return ngettext("%(num)s credit was given back.", "%(num)s credits were given back.", number)
-        case "credits.convert":
+        case "credits.convert" | "credits.convert_many":
             return ngettext("%(num)s credit was converted back.", "%(num)s credits were converted back.", number)
         case "credits.extend":
             return ngettext(
@@ -151,3 +164,20 @@ def done(kind: str, number: int) -> str:
             )
         case _:
             return ngettext("%(num)s credit was taken back.", "%(num)s credits were taken back.", number)
+
+
+def is_empty(plan: service.UndoPlan, kind: str) -> bool:
+    """Whether an undo would change nothing. A new last day is also one of reserved credits."""
+    return not plan.taken_back and not (kind == EXTEND and plan.reserved)
+
+
+def nothing(plan: service.UndoPlan, kind: str) -> str:
+    """Why nobody is asked."""
+    if kind == EXTEND:
+        return _("There is nothing to undo: nothing is left in these lots, or they got yet another last day since.")
+    if kind == VOID and plan.closed:
+        return _(
+            "There is nothing to give back: the clients or enrollments are no longer there, or what gave the credits "
+            "was undone."
+        )
+    return _("There is nothing to take back: the credits of this batch were spent, have expired or moved on.")

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from flask import request, url_for
+from flask import redirect, request, url_for
 from flask_appbuilder.baseviews import expose
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from ...core.web import render
 from ...core.web.access import verb
-from ...core.web.views import Selection, posted_key, posted_selection
+from ...core.web.forms import ReasonForm
+from ...core.web.views import Selection, notice, posted_key, posted_selection
 from .. import service
-from ..forms import VoidForm
 from .common import sizes, totals_of
 from .lot_pages import LotPages
 
@@ -19,14 +19,17 @@ from .lot_pages import LotPages
 class VoidPages(LotPages):
     """Mixin of a view whose lots can be voided."""
 
-    def void_page(self, selection: Selection, form: VoidForm | None = None, status: int = 200) -> Any:
+    def void_page(self, selection: Selection, form: ReasonForm | None = None, status: int = 200) -> Any:
         """Say how many credits would be taken back, and ask for the reason."""
         sums = totals_of(self.session, self.lots_of(selection))
+        if not sums.available:
+            notice(_("There is nothing to take back: no credits are left in these lots."), category="warning")
+            return redirect(self.back_url(selection))
         facts = [{"label": _("Taken back"), "value": render.number(sums.available)}]
         if sums.of_enrollments:
             facts.append({"label": _("Of these, from enrollments"), "value": render.number(sums.of_enrollments)})
         page = self.ask(
-            "enrollment_addon/undo.html", form or VoidForm(formdata=None), sums, selection,
+            "enrollment_addon/undo.html", form or ReasonForm(formdata=None), sums, selection,
             title=_("Void session credits"), facts=facts,
             sentence=_("Reserved and used credits stay; the reason is kept in the ledger."),
             action_url=url_for(f"{self.endpoint}.take_back"),
@@ -38,7 +41,7 @@ class VoidPages(LotPages):
     @verb("void_session_credits")
     def take_back(self) -> Any:
         """Do it; what is refused is shown in the form."""
-        selection, form = posted_selection(request.form), VoidForm()
+        selection, form = posted_selection(request.form), ReasonForm()
         if not form.validate():
             return self.void_page(selection, form, 422)
         ok, result = self.attempt(

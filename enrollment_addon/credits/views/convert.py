@@ -1,0 +1,87 @@
+"""The pages that convert credits of many clients: what would come of it is shown before it is done."""
+
+from typing import Any
+
+from flask import request, url_for
+from flask_appbuilder.baseviews import expose
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from ...core.web import render
+from ...core.web.access import verb
+from ...core.web.api import new_key
+from ...core.web.views import Selection, posted_key, posted_selection
+from .. import labels, service
+from ..errors import NothingToConvert
+from ..forms import ConvertManyForm
+from .common import client_view, sizes
+from .lot_pages import LotPages
+
+
+class ConvertPages(LotPages):
+    """Mixin of the view of verbs on the credits of clients."""
+
+    def convert_page(
+        self, selection: Selection, form: ConvertManyForm | None = None, status: int = 200,
+        plan: service.ConversionPlan | None = None,
+    ) -> Any:
+        """Ask for the event types and the ratio; with a `plan` once more, and say what would become of it."""
+        page = self.render_template(
+            "enrollment_addon/convert.html", title=_("Convert session credits"),
+            form=form or ConvertManyForm(formdata=None), plan=plan, danger=False,
+            sentence=_("Of each client all whole steps are converted; a rest stays as it was."),
+            facts=_facts(plan) if plan else [], more=plan.clients - len(plan.listed) if plan else 0,
+            hidden=[*self.carried(selection), *([("agreed", form.agreed())] if form and plan else [])],
+            crumbs=self.crumbs(), cancel_url=self.back_url(selection),
+            action_url=url_for(f"{self.endpoint}.convert_clients"), submit_label=_button(plan),
+            idempotency_key=request.form.get("idempotency_key") or new_key(),
+        )
+        return page, status
+
+    @expose("/convert-clients", methods=["POST"])
+    @verb("convert_session_credits")
+    def convert_clients(self) -> Any:
+        """Show what would be done; do it when it is sent again with the same terms."""
+        selection, form = posted_selection(request.form), ConvertManyForm()
+        if not form.validate():
+            return self.convert_page(selection, form, 422)
+        asked = {"clients": client_view().selected(selection), "actor": self.actor, **form.terms()}
+        if request.form.get("agreed") != form.agreed():
+            ok, plan = self.attempt(form, lambda: service.plan_conversion(self.session, **asked))
+            if not ok:
+                return self.convert_page(selection, form, plan.http_status)
+            if not plan.clients:
+                form.add_errors({}, NothingToConvert().text())
+                return self.convert_page(selection, form, NothingToConvert.http_status)
+            return self.convert_page(selection, form, plan=plan)
+        ok, result = self.attempt(
+            form,
+            lambda: service.convert_for_clients(
+                self.session, reason=form.reason.data, idempotency_key=posted_key(), **asked, **sizes()
+            ),
+        )
+        if not ok:
+            return self.convert_page(selection, form, result.http_status)
+        told = ngettext(
+            "%(num)s credit became %(received)s.", "%(num)s credits became %(received)s.", result["converted"],
+            received=render.number(result["received"]),
+        )
+        return self.told(selection, result, told, _("The credits are being converted in the background."))
+
+
+def _facts(plan: service.ConversionPlan) -> list[dict[str, Any]]:
+    pairs = [
+        (_("Clients"), plan.clients), (_("Credits converted"), plan.converted),
+        (_("Credits that come of it"), plan.received),
+        (_("Left as they were"), plan.left),
+        *((labels.SKIP_REASONS[reason], count) for reason, count in sorted(plan.by_reason.items())),
+    ]
+    return [{"label": label, "value": render.number(value)} for label, value in pairs]
+
+
+def _button(plan: service.ConversionPlan | None) -> str:
+    if plan is None:
+        return _("Show what will happen")
+    credits = ngettext("Convert %(num)s credit", "Convert %(num)s credits", plan.converted)
+    clients = ngettext("%(num)s client", "%(num)s clients", plan.clients)
+    return _("%(convert_credits)s of %(clients)s", convert_credits=credits, clients=clients)
