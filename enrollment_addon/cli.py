@@ -330,7 +330,7 @@ def export(name: str, target: Path, query: str, as_json: bool) -> None:
 
 
 @enrollment.command("run-due")
-@click.option("--often", is_flag=True, help="Only what cannot wait for the night: places for those who wait for one.")
+@click.option("--often", is_flag=True, help="Only what cannot wait for the night, such as places for those who wait.")
 @as_json
 @working("people")
 def run_due(often: bool, as_json: bool) -> None:

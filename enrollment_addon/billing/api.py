@@ -16,7 +16,8 @@ from ..core.web.records import readable
 from ..people.models import Client, Club
 from ..people.queries import require_client
 from . import queries, service
-from .models import Charge, Payment
+from .models import Charge, Payment, Refund
+from .online import desk
 from .schemas import (
     ChargeInput,
     ChargeSchema,
@@ -140,16 +141,13 @@ class RefundApi(Api):
     class_permission_name = "EnrollmentPayment"
     openapi_spec_tag = "Money"
 
-    @operation("/", "POST", summary="Refund a payment, whole or in part", permission="refund", menu=MENU,
+    @operation("/", "POST", summary="Refund a payment, whole or in part; what came in online goes back there",
+               permission="refund", menu=MENU,
                body=RefundInput, answers={201: RefundSchema}, refusals=(404, 409), idempotent=True)
     def post(self, data: dict[str, Any]) -> Any:
         payment = require(self.session, Payment, data["payment_id"])
         amount = minor_units(data.pop("amount"), payment.currency)
-        made = self.work(
-            lambda: RefundSchema().dump(
-                service.refund_payment(
-                    self.session, amount=amount, actor=self.actor, idempotency_key=idempotency_key(), **data
-                )
-            )
+        made = desk.refund_payment(
+            self.session, amount=amount, actor=self.actor, idempotency_key=idempotency_key(), **data
         )
-        return self.result(made, 201, id=made["id"])
+        return self.result(RefundSchema().dump(require(self.session, Refund, made)), 201, id=made)

@@ -1,4 +1,4 @@
-"""What money adds to the client card: the balance, open charges, last payments, and sentences of the timeline."""
+"""What money adds to the client card and the clients' own page: balance, open charges, payments, and sentences."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,10 +14,16 @@ from ..people.hooks import TimelineItem
 from ..people.models import Client
 from ..people.parts import ClientPart
 from . import labels, queries
-from .models import Charge, Payment
+from .models import Charge, ChargeStatus, Payment
+from .online import queries as online
+from .online.labels import STATES
+from .online.models import OnlinePayment, OnlineState
+from .online.provider import switched_on
 from .views import shown_sums
 
 MENU = "EnrollmentCharge"
+OWN_CHARGES = 50
+"""Rows on the page that clients have themselves."""
 
 
 def prepare(clients: Sequence[Client]) -> None:
@@ -35,7 +41,8 @@ def card(client: Client) -> dict[str, Any]:
     charges_seen, payments_seen = access.may("read", MENU), access.may("read", "EnrollmentPayment")
     if not charges_seen:
         return {}
-    found = queries.client_money(access.current_session(), client.id)
+    session = access.current_session()
+    found = queries.client_money(session, client.id)
     zero = {client.club.currency: 0}
     stat = {
         "label": _("Balance due"), "value": shown_sums(found.due or zero),
@@ -52,6 +59,9 @@ def card(client: Client) -> dict[str, Any]:
         "payments_url": url_for("PaymentView.list", _flt_0_client_id=client.id) if payments_seen else None,
         "issue_url": _verb_url("issue_charges", "MoneyView.charge", client),
         "pay_url": _verb_url("take_payments", "MoneyView.pay", client),
+        "online_url": _verb_url("request_online_payments", "OnlineRequestView.ask", client)
+        if found.open_count and switched_on() else None,
+        "requests": [_request(r) for r in online.live_of_client(session, client.id)] if payments_seen else [],
     }
     return {"stats": [stat], "side_sections": [section]}
 
@@ -77,6 +87,32 @@ def _payment(payment: Payment) -> dict[str, Any]:
     }
 
 
+def _request(request: OnlinePayment) -> dict[str, Any]:
+    return {
+        "amount": render.amount(request.amount, request.currency), "ends_at": request.ends_at,
+        "url": url_for("OnlinePaymentView.show", pk=request.id), "state": dict(STATES)[OnlineState(request.state)],
+    }
+
+
+def own(client: Client) -> dict[str, Any]:
+    """What a client still has to pay, and the way to pay it online where that is possible."""
+    charges = access.current_session().scalars(
+        queries.charges_of(client.id).where(Charge.status == ChargeStatus.open).limit(OWN_CHARGES)
+    ).all()
+    today = clock.today(client.club.timezone)
+    pays = switched_on() and access.can("pay_online")
+    return {
+        "title": _("To pay"), "empty": _("You have nothing to pay."),
+        "link": {"label": _("Pay online"), "url": url_for("OwnPaymentView.pay")} if pays else None,
+        "rows": [
+            {"name": charge.what, "facts": [_("due %(date)s", date=render.date(charge.due_on))],
+             "badge": {"label": labels.OVERDUE, "class": "bad"} if charge.due_on < today else None,
+             "end": render.amount(charge.open, charge.currency)}
+            for charge in charges
+        ],
+    }
+
+
 def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
     """A verb on money as a sentence."""
     if item.verb not in _SENTENCES or "amount" not in item.details:
@@ -92,12 +128,28 @@ _SENTENCES: dict[str, Callable[[str, str], str]] = {
     "take_payment": lambda amount, _what: _("Payment taken: %(amount)s", amount=amount),
     "settle_from_account": lambda amount, _what: _("%(amount)s settled from the account", amount=amount),
     "refund_payment": lambda amount, _what: _("Refund: %(amount)s", amount=amount),
+    "request_online_payment": lambda amount, _what: _("Asked to pay online: %(amount)s", amount=amount),
+    "cancel_online_payment": lambda amount, _what: _("Online payment of %(amount)s cancelled", amount=amount),
+    "expire_online_payment": lambda amount, _what: _("Link to pay %(amount)s online expired", amount=amount),
+    "fail_online_payment": lambda amount, _what: _("Online payment of %(amount)s failed", amount=amount),
+    "note_online_difference": lambda amount, _what: _(
+        "%(amount)s came in online, which is not what was asked for: it is on account", amount=amount
+    ),
+    "note_refund_difference": lambda amount, _what: _(
+        "%(amount)s went back at the provider, which is more than was left here: please look at it", amount=amount
+    ),
+    "fail_online_refund": lambda amount, _what: _("Refund of %(amount)s could not be sent back online", amount=amount),
+    "resend_online_refund": lambda amount, _what: _("Refund of %(amount)s is sent back once more", amount=amount),
 }
 
 PART = ClientPart(
     columns=(Column("due", lazy_pgettext("money", "Due"), value=_due, kind="number", show=_due, menu=MENU),),
     prepare=prepare,
     card=card,
+    own=own,
     tell=tell,
-    records={"charge": MENU, "payment": "EnrollmentPayment", "refund": "EnrollmentPayment"},
+    records={
+        "charge": MENU, "payment": "EnrollmentPayment", "refund": "EnrollmentPayment",
+        "online_payment": "EnrollmentPayment",
+    },
 )

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import joinedload
 
 from ..core import clock, money
+from ..core.db import require
 from ..core.web import access, forms, render
 from ..core.web.access import can, verb
 from ..core.web.api import new_key
@@ -19,9 +20,12 @@ from ..core.web.filters import Filter
 from ..core.web.views import Column, RecordView, form_status, notice, posted_key
 from ..people.models import Client
 from ..people.queries import text_clause
-from . import labels, queries, service
+from . import labels, queries, refunds, service
 from .forms import ReasonForm, RefundForm
 from .models import Charge, ChargeStatus, Payment, Refund, Settlement
+from .online import desk
+from .online import provider as online
+from .online.errors import ProviderRefused
 from .schemas import minor_units
 
 
@@ -78,13 +82,13 @@ class MoneyRecordView(RecordView):
 
     def confirm(
         self, item: Any, form: forms.Form, *, title: str, sentence: str, facts: list[tuple[Any, str]],
-        submit_label: str, danger: bool = True,
+        submit_label: str, danger: bool = True, key: str | None = None,
     ) -> Any:
         page = self.render_template(
             "enrollment_addon/undo.html", title=title, sentence=sentence, form=form, crumbs=self.crumbs(),
             facts=[{"label": label, "value": value} for label, value in facts], action_url=request.path,
             cancel_url=self.show_url(item), submit_label=submit_label, danger=danger,
-            idempotency_key=request.form.get("idempotency_key") or new_key(),
+            idempotency_key=key or request.form.get("idempotency_key") or new_key(),
         )
         return page, form_status()
 
@@ -151,9 +155,9 @@ class ChargeView(MoneyRecordView):
             {"title": _("Settled by"), "empty": _("Nothing has been paid for this yet."),
              "rows": [_settled_by(s) for s in queries.settlements_of(self.session, charge_id=item.id)]},
         ]
-        if refunds := queries.refunds_of(self.session, charge_id=item.id):
-            page["sections"].append({"title": _("Refunds"), "empty": "", "rows": [_refunded(r) for r in refunds]})
-        page["crumbs"] = [*self.crumbs(), _client_crumb(item.client)]
+        if given := queries.refunds_of(self.session, charge_id=item.id):
+            page["sections"].append(refunds.section(self.session, given, page["buttons"]))
+        page["crumbs"] = [*self.crumbs(), client_crumb(item.client)]
         return page
 
     def _verbs(self, item: Charge) -> list[dict[str, Any]]:
@@ -161,6 +165,9 @@ class ChargeView(MoneyRecordView):
         if item.open and can("take_payments"):
             found.append({"label": _("Take payment"), "primary": True,
                           "url": url_for("MoneyView.pay", pk=item.client_id, charge_id=item.id)})
+            if online.switched_on() and can("request_online_payments"):
+                found.append({"label": _("Ask to pay online"),
+                              "url": url_for("OnlineRequestView.ask", pk=item.client_id, charge_id=item.id)})
             if queries.on_account(self.session, item.client_id, item.currency):
                 found.append({"label": _("Settle from account"), "url": url_for("ChargeView.settle", pk=item.id)})
         if item.settled and can("take_payments"):
@@ -304,27 +311,29 @@ class PaymentView(MoneyRecordView):
             {"title": _("Settles"), "empty": _("All of it is on account."),
              "rows": [_settles(s) for s in queries.settlements_of(self.session, payment_id=item.id)]},
         ]
-        if refunds := queries.refunds_of(self.session, payment_id=item.id):
-            page["sections"].append({"title": _("Refunds"), "empty": "", "rows": [_refunded(r) for r in refunds]})
-        page["crumbs"] = [*self.crumbs(), _client_crumb(item.client)]
+        if given := queries.refunds_of(self.session, payment_id=item.id):
+            page["sections"].append(refunds.section(self.session, given, page["buttons"], payment_id=item.id))
+        page["crumbs"] = [*self.crumbs(), client_crumb(item.client)]
         return page
 
     @expose("/refund/<pk>", methods=["GET", "POST"])
     @verb("refund")
     def refund(self, pk: str) -> Any:
         """Give back a payment, whole or in part; what is not refunded yet is proposed."""
-        item = self.find(pk)
+        item, key = self.find(pk), None
         form = RefundForm(data={"amount": _refundable(item)}) if request.method == "GET" else RefundForm()
         if request.method == "POST" and form.validate():
-            ok, _refund = self.attempt(form, lambda: self._refund(item, form))
+            ok, answer = self.attempt(form, lambda: self._refund(item, form), apart=True)
             item = self.find(pk)
             if ok:
-                notice(_("%(amount)s was refunded.", amount=render.amount(_refund.amount, item.currency)))
+                notice(_("%(amount)s was refunded.", amount=render.amount(answer.amount, item.currency)))
                 return redirect(url_for("PaymentView.show", pk=pk))
+            key = new_key() if isinstance(answer, ProviderRefused) else None
+        sentence = _("What is on account goes back first. Beyond that, charges that were paid with it are open "
+                     "again: void a charge first if nothing is owed for it any more.")
         return self.confirm(
             item, form, title=_("Refund the payment of %(name)s?", name=item.client.full_name),
-            sentence=_("What is on account goes back first. Beyond that, charges that were paid with it are open "
-                       "again: void a charge first if nothing is owed for it any more."),
+            sentence=f"{sentence} {refunds.way_back(self.session, item)}".strip(), key=key,
             facts=[
                 (_("Paid"), render.amount(item.amount, item.currency)),
                 (_("Refunded so far"), render.amount(item.refunded, item.currency)),
@@ -335,17 +344,18 @@ class PaymentView(MoneyRecordView):
         )
 
     def _refund(self, item: Payment, form: RefundForm) -> Refund:
-        return service.refund_payment(
+        made = desk.refund_payment(
             self.session, payment_id=item.id, amount=minor_units(form.amount.data, item.currency),
             reason=form.reason.data, actor=self.actor, idempotency_key=posted_key(),
         )
+        return require(self.session, Refund, made)
 
 
 def _refundable(payment: Payment) -> Decimal:
     return money.to_decimal(payment.amount - payment.refunded, payment.currency)
 
 
-def _client_crumb(client: Client) -> dict[str, Any]:
+def client_crumb(client: Client) -> dict[str, Any]:
     readable = access.may("read", "EnrollmentClient")
     return {"label": client.full_name, "url": url_for("ClientView.show", pk=client.id) if readable else None}
 
@@ -380,12 +390,4 @@ def _settles(settlement: Settlement) -> dict[str, Any]:
         "title": charge.what, "meta": render.joined(parts),
         "end": render.amount(settlement.amount, charge.currency),
         "url": url_for("ChargeView.show", pk=charge.id) if access.may("read", "EnrollmentCharge") else None,
-    }
-
-
-def _refunded(refund: Refund) -> dict[str, Any]:
-    return {
-        "title": refund.reason, "meta": render.moment(refund.created_at),
-        "end": render.amount(refund.amount, refund.currency),
-        "url": url_for("PaymentView.show", pk=refund.payment_id) if access.may("read", "EnrollmentPayment") else None,
     }

@@ -468,6 +468,19 @@
     show();
   }
 
+  /** Copies what a field holds; where the browser does not let us, the field is selected for the person to do it. */
+  function wireCopy() {
+    all("[data-enr-copy]").forEach((button) => button.addEventListener("click", () => {
+      const field = document.getElementById(button.dataset.enrCopy);
+      field.select();
+      if (!navigator.clipboard) return;
+      navigator.clipboard.writeText(field.value).then(() => {
+        button.textContent = button.dataset.copied;
+        document.getElementById("enr-live").textContent = button.dataset.copied;
+      }, () => {});
+    }));
+  }
+
   mendNavigation();
   wireNotices();
   wireMenus();
@@ -483,6 +496,7 @@
   wireJob();
   wireShare();
   wireProposal();
+  wireCopy();
   wireMatrix();
   wireSubmitOnce();
 }());

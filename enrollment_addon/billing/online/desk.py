@@ -21,7 +21,7 @@ from .. import service as billing
 from ..models import Payment
 from ..service.refunds import check_refund, refund_asked
 from . import queries, service
-from .errors import OnlineStateConflict, ProviderAway, ProviderMisconfigured, ProviderRefused
+from .errors import BadEvent, OnlineStateConflict, ProviderAway, ProviderMisconfigured, ProviderRefused
 from .labels import STATES
 from .models import OnlinePayment, OnlineRefund, OnlineState, RefundState
 from .provider import Checkout, Order, Provider, current, switched_on
@@ -129,8 +129,11 @@ def hear(session: Session, *, body: bytes, signature: str | None) -> None:
     """Do what an event of the provider says; what is of no request of ours means nothing here.
 
     Refunds are asked for rather than believed one by one: whatever order events come in, the result is the same.
-    Raises: OnlineOff, BadEvent; ProviderAway and others, and then the provider sends the event again.
+    Raises: BadEvent, also while nobody is switched on who could have signed it; ProviderAway and others, and then the
+    provider sends the event again.
     """
+    if not switched_on():
+        raise BadEvent
     event = current().read_event(body, signature)
     if event is None:
         return

@@ -358,7 +358,7 @@ def fail_refund(session: Session, *, online_refund_id: int, problem: str, actor:
     )
 
 
-def send_again(session: Session, *, online_refund_id: int, actor: Actor) -> None:
+def send_again(session: Session, *, online_refund_id: int, actor: Actor) -> OnlineRefund:
     """Let a refund that failed at the provider be sent there once more. Raises: NotFound, ChargesChanged."""
     row = require(session, OnlineRefund, online_refund_id, lock=True)
     if row.state != RefundState.failed:
@@ -370,6 +370,7 @@ def send_again(session: Session, *, online_refund_id: int, actor: Actor) -> None
         client_id=row.client_id, amount=row.refund.amount, currency=row.refund.currency,
     )
     queue_due(session, due={SEND_REFUNDS: {}}, actor=SYSTEM)
+    return row
 
 
 def _record(session: Session, verb: str, request: OnlinePayment, actor: Actor) -> None:

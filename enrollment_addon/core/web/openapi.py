@@ -12,8 +12,9 @@ from ... import __version__
 from .api import Api, ErrorAnswer, Operation
 
 _REFUSALS = {
-    401: "Not logged in", 403: "Without the permission", 404: "Unknown or out of reach",
-    409: "Not possible in the present state", 422: "Invalid input", 503: "Busy; try again",
+    400: "Not signed by whom it says it is from", 401: "Not logged in", 403: "Without the permission",
+    404: "Unknown or out of reach", 409: "Not possible in the present state", 422: "Invalid input",
+    503: "Busy; try again",
 }
 _INTRODUCTION = """Clients, session credits, batches and jobs.
 

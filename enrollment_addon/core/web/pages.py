@@ -148,13 +148,14 @@ class Mended(Routed):
         with unit_of_work(self.session):
             return do()
 
-    def attempt(self, form: forms.Form, do: Callable[[], Any]) -> tuple[bool, Any]:
+    def attempt(self, form: forms.Form, do: Callable[[], Any], *, apart: bool = False) -> tuple[bool, Any]:
         """Carry a verb out in a unit of work; what it refuses is shown in the form, which keeps what was typed.
 
-        That includes NotFound: the page has found its own record, so it is one that was chosen in the form.
+        That includes NotFound: the page has found its own record, so it is one that was chosen in the form. A verb
+        that talks with somebody else opens units of work itself, and is carried out `apart` from ours.
         """
         try:
-            return True, self.work(do)
+            return True, do() if apart else self.work(do)
         except AddonError as error:
             g.enrollment_busy = isinstance(error, Busy)
             form.add_errors(error.fields, error.text())
