@@ -56,6 +56,17 @@ class Form(DynamicForm):  # type: ignore[misc]
             self.form_errors = [*self.form_errors, *rest, *([str(general)] if general and not fields else [])]
 
 
+def reason_field(*, required: bool = True) -> Any:
+    """Why a verb is done, in the length that the audit keeps."""
+    return StringField(_l("Reason"), validators=[InputRequired(REQUIRED) if required else Optional(), Length(max=500)])
+
+
+class ReasonForm(Form):
+    """For a verb that asks for a reason and nothing else."""
+
+    reason = reason_field()
+
+
 class Flag(BooleanField):
     """A tick box that may be left empty (the framework demands a tick for every NOT NULL column)."""
 
