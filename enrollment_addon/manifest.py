@@ -11,6 +11,9 @@ from .billing import api as billing_api
 from .billing import client_pages as billing_client_pages
 from .billing import report as billing_report
 from .billing import views as billing_views
+from .billing.online import api as online_api
+from .billing.online import client_pages as online_client_pages
+from .billing.online import views as online_views
 from .catalog import api as catalog_api
 from .catalog import class_api, class_views, package_views
 from .catalog import views as catalog_views
@@ -190,6 +193,10 @@ MODULES: tuple[Module, ...] = (
                  _l("Record money that came in, and use what is on account"), (OWNER, MANAGER, TEAM)),
             Verb("refund", _l("Refund payments"), MONEY, _l("Give money back, never more than came in"),
                  (OWNER, MANAGER)),
+            Verb("request_online_payments", _l("Ask for online payments"), MONEY,
+                 _l("Send clients a link to pay open charges, and cancel it"), (OWNER, MANAGER, TEAM)),
+            Verb("pay_online", _l("Pay online"), MONEY,
+                 _l("For clients who log in: pay their own open charges"), (CLIENT,)),
         ),
         views=(
             _menu(billing_views.ChargeView, "Charges", _l("Charges"), "fa-list", "Money", MONEY, "fa-credit-card"),
@@ -197,9 +204,17 @@ MODULES: tuple[Module, ...] = (
                   "fa-credit-card"),
             _menu(billing_report.OpenChargesView, "Open charges", _l("Open charges by age"), "fa-hourglass-half",
                   "Money", MONEY, "fa-credit-card"),
+            _menu(online_views.OnlinePaymentView, "Online payments", _l("Online payments"), "fa-globe", "Money", MONEY,
+                  "fa-credit-card"),
             View(billing_client_pages.MoneyView),
+            View(online_client_pages.OnlineRequestView),
+            View(online_client_pages.OwnPaymentView),
+            View(online_views.OnlineReturnView),
         ),
-        apis=(billing_api.ChargeApi, billing_api.ClientChargesApi, billing_api.PaymentApi, billing_api.RefundApi),
+        apis=(
+            billing_api.ChargeApi, billing_api.ClientChargesApi, billing_api.PaymentApi, billing_api.RefundApi,
+            online_api.OnlinePaymentApi,
+        ),
     ),
     Module(
         "schedule",

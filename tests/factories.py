@@ -11,6 +11,7 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy.orm import Session
 
 from enrollment_addon.billing.models import Charge, MoneyAccount, Payment, Settlement
+from enrollment_addon.billing.online.models import OnlinePayment, OnlinePaymentCharge
 from enrollment_addon.catalog.models import ActivityLevel, ClassCategory, EventKind, EventType, Package, Semester
 from enrollment_addon.credits.models import CreditBalance, CreditEntry, CreditLot, EntryKind
 from enrollment_addon.enrollments.models import Enrollment
@@ -124,6 +125,22 @@ def make_payment(session: Session, client: Client, *, amount: int = 5000, charge
     _make_account(session, client).on_account += amount - half
     session.flush()
     return payment
+
+
+def make_online_payment(session: Session, charge: Charge, **over: Any) -> OnlinePayment:
+    """A request to pay a charge online that was cancelled, so that nobody is asked what became of it."""
+    number = next(_numbers)
+    at = dt.datetime(2026, 1, 5, 9, tzinfo=dt.UTC)
+    values = {
+        "client_id": charge.client_id, "amount": charge.open, "currency": charge.currency, "state": "cancelled",
+        "reference": f"reference {number}", "checkout_id": f"cs_{number}", "ends_at": at, "closed_at": at,
+    }
+    request: OnlinePayment = _add(session, OnlinePayment, values, over)
+    _add(session, OnlinePaymentCharge, {
+        "online_payment_id": request.id, "charge_id": charge.id, "client_id": charge.client_id,
+        "amount": request.amount,
+    }, {})
+    return request
 
 
 def _make_account(session: Session, client: Client) -> MoneyAccount:

@@ -186,6 +186,7 @@ class Possessions:
     job: int
     charge: int
     payment: int
+    online: int
     report: int
     group: int
     session: int
@@ -200,7 +201,8 @@ class Possessions:
         kinds = {
             "/clients/": self.client, "/participants/": self.participant, "/households/": self.household,
             "/lots/": self.lot, "/credits/lots/": self.lot, "/batches/": self.batch, "/jobs/": self.job,
-            "/charges/": self.charge, "/payments/": self.payment, "/training_reports/": self.report,
+            "/charges/": self.charge, "/payments/": self.payment,
+            "/online_payments/": self.online, "/training_reports/": self.report,
             "/enrollments/": self.enrollment,
             "/class_groups/": self.group, "/sessions/": self.session, "/bookings/": self.booking,
             "/closures/": self.closure, "/imports/": self.file, "/calendar_links/": self.link,
@@ -242,6 +244,7 @@ def _possessions(session: Session, yoga: Any, user_id: int, **client: Any) -> Po
         job=job.id,
         charge=charge.id,
         enrollment=enrollment.id,
+        online=factories.make_online_payment(session, charge).id,
         payment=factories.make_payment(session, person, charge=charge).id,
         group=group.id,
         session=lesson.id,

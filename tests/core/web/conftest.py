@@ -152,6 +152,7 @@ def _belongings(session: Session, client: Client, event_type: Any, user_id: int)
     session.flush()
     enrollment = factories.make_enrollment(session, client, factories.make_package(session, event_type))
     charge = factories.make_charge(session, client, what=f"Lesson for {client.first_name}")
+    asked = factories.make_online_payment(session, charge)
     payment = factories.make_payment(session, client, charge=charge)
     lot.batch_id = batch.id
     group = factories.make_class_group(session, client.club, event_type, team_member_id=client.team_member_id)
@@ -174,4 +175,5 @@ def _belongings(session: Session, client: Client, event_type: Any, user_id: int)
         "LotView": lot.id, "EntryView": entry, "BatchView": batch.id, "JobView": job.id, "ImportView": file.id,
         "ClassGroupView": group.id, "SessionView": lesson.id, "BookingView": booking.id, "ClosureView": closure.id,
         "MoneyView": client.id, "TrainingReportView": report.id, "ChargeView": charge.id, "PaymentView": payment.id,
+        "OnlinePaymentView": asked.id, "OnlineRequestView": client.id,
     }

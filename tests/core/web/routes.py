@@ -60,6 +60,7 @@ API_VIEWS: Mapping[str, str] = {
     "PackageApi": "PackageView", "EnrollmentApi": "EnrollmentView",
     "CreditsApi": "LotView", "LotApi": "LotView", "ClientCreditsApi": "ClientView", "BatchApi": "BatchView",
     "JobApi": "JobView", "ChargeApi": "ChargeView", "ClientChargesApi": "ClientView", "PaymentApi": "PaymentView",
+    "OnlinePaymentApi": "OnlinePaymentView",
     "ClassGroupApi": "ClassGroupView", "SessionApi": "SessionView", "BookingApi": "BookingView",
     "ClosureApi": "ClosureView", "ClassCategoryApi": "ClassCategoryView", "ActivityLevelApi": "ActivityLevelView",
     "SemesterApi": "SemesterView", "SkillApi": "SkillView", "TrainingReportApi": "TrainingReportView",

@@ -21,7 +21,7 @@ EVERYBODYS = (
     "SemesterView", "SkillView",
 )
 """The pages of records that belong to no client."""
-OWN_PAGES = ("OwnPageView", "OwnCreditsView")
+OWN_PAGES = ("OwnPageView", "OwnCreditsView", "OwnPaymentView")
 """The pages that clients have themselves."""
 UNSAFE = ("POST", "PUT", "DELETE", "PATCH")
 
@@ -51,7 +51,8 @@ def test_every_way_in_names_its_permission(app: Flask) -> None:
     assert len(routes) > 100
     without = {r.endpoint for r in routes if not r.permission and not r.open}
     assert without == {"OptionsView.options"}, "options ask for the permission of the record they are of"
-    anyone = {"HealthApi.health", "HealthApi.description", "HealthView.health", "CalendarFileView.read"}
+    anyone = {"HealthApi.health", "HealthApi.description", "HealthView.health", "CalendarFileView.read",
+              "OnlinePaymentApi.webhook", "OnlineReturnView.done", "OnlineReturnView.left"}
     assert {r.endpoint for r in routes if r.open} == anyone
 
 
