@@ -1,7 +1,5 @@
 """The forms of the enrollment verbs. Values are checked by the services."""
 
-from typing import Any
-
 from flask_babel import lazy_gettext as _l
 from wtforms import RadioField
 from wtforms.fields.choices import SelectChoice
@@ -11,11 +9,6 @@ from .calc import Refund, Unused
 from .labels import REFUNDS, UNUSED
 
 _NEEDED = [forms.InputRequired(forms.REQUIRED)]
-
-
-def _reason(*, required: bool) -> Any:
-    checks = [*(_NEEDED if required else [forms.Optional()]), forms.Length(max=500)]
-    return forms.StringField(_l("Reason"), validators=checks)
 
 
 class EnrollForm(forms.Form):
@@ -44,7 +37,7 @@ class CompleteForm(forms.Form):
     unused = RadioField(
         _l("Sessions that are left"), choices=[SelectChoice(*choice) for choice in UNUSED], default=Unused.keep
     )
-    reason = _reason(required=False)
+    reason = forms.reason_field(required=False)
 
 
 class CancelForm(forms.Form):
@@ -55,18 +48,14 @@ class CancelForm(forms.Form):
         _l("Amount to refund"), validators=[forms.Optional()], render_kw={"inputmode": "decimal"},
         description=_l("For a partial refund; rounded half up to the smallest coin."),
     )
-    reason = _reason(required=False)
+    reason = forms.reason_field(required=False)
 
 
 class PauseForm(forms.Form):
     begins_on = forms.DateField(_l("First day of the pause"), validators=_NEEDED)
     ends_on = forms.DateField(_l("Last day of the pause"), validators=_NEEDED)
-    reason = _reason(required=False)
+    reason = forms.reason_field(required=False)
 
 
 class ResumeForm(forms.Form):
-    reason = _reason(required=False)
-
-
-class ReasonForm(forms.Form):
-    reason = _reason(required=True)
+    reason = forms.reason_field(required=False)

@@ -19,7 +19,7 @@ from ..core.web.views import notice, posted_key
 from ..people.models import Client, Participant
 from . import queries, service
 from .calc import Refund, price_of
-from .forms import BeginForm, CancelForm, CompleteForm, EnrollForm, PauseForm, ReasonForm, ResumeForm, SessionsForm
+from .forms import BeginForm, CancelForm, CompleteForm, EnrollForm, PauseForm, ResumeForm, SessionsForm
 from .models import Enrollment
 from .service.create import next_begin
 from .texts import details_of, span
@@ -305,7 +305,7 @@ class VerbPages:
     @expose("/undo/<pk>", methods=["GET", "POST"])
     @verb("undo_enrollment")
     def undo(self, pk: str) -> Any:
-        item, form = self._item(pk), ReasonForm()
+        item, form = self._item(pk), forms.ReasonForm()
         done = self._tried(
             pk, form,
             lambda: service.undo_enrollment(
@@ -326,7 +326,7 @@ class VerbPages:
     @expose("/delete/<pk>", methods=["GET", "POST"])
     @verb("delete_enrollment")
     def delete(self, pk: str) -> Any:
-        item, form = self._item(pk), ReasonForm()
+        item, form = self._item(pk), forms.ReasonForm()
         done = self._tried(
             pk, form,
             lambda: service.delete_enrollment(

@@ -45,13 +45,7 @@ DEFAULT_TEXTS = {
 }
 
 
-class ReasonForm(forms.Form):
-    """A verb that asks for a reason."""
-
-    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
-
-
-class EraseForm(ReasonForm):
+class EraseForm(forms.ReasonForm):
     typed_name = forms.StringField(
         _l("Type the client’s full name to confirm"), validators=[forms.InputRequired(forms.REQUIRED)],
         render_kw={"autocomplete": "off"},
@@ -199,7 +193,7 @@ class ClientPages:
             )
             return page, form_status()
         target = self.find(other)  # type: ignore[attr-defined]
-        form = ReasonForm()
+        form = forms.ReasonForm()
         if "reason" in request.form and form.validate():
             keep = {k.removeprefix("take_"): v for k, v in request.form.items() if k.startswith("take_")}
             ok, _plan = self.attempt(  # type: ignore[attr-defined]
@@ -215,7 +209,7 @@ class ClientPages:
                 return redirect(url_for("ClientView.show", pk=other))
         return self._merge_preview(source, target, form)
 
-    def _merge_preview(self, source: Client, target: Client, form: ReasonForm) -> Any:
+    def _merge_preview(self, source: Client, target: Client, form: forms.ReasonForm) -> Any:
         try:
             plan = service.merge_plan(self.session, source_id=source.id, target_id=target.id)  # type: ignore[attr-defined]
         except AddonError as error:

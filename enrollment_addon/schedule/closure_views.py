@@ -16,7 +16,7 @@ from ..core.db import key_list
 from ..core.errors import AddonError, InvalidInput
 from ..core.web import render
 from ..core.web.access import can, needs, verb
-from ..core.web.forms import Form
+from ..core.web.forms import Form, ReasonForm
 from ..core.web.views import (
     MOST_TICKED,
     Column,
@@ -30,7 +30,7 @@ from ..core.web.views import (
 from ..credits.labels import BATCH_CLASSES, BATCH_STATES
 from ..people.queries import user_names
 from . import queries, service
-from .forms import CloseForm, ReasonForm, when
+from .forms import CloseForm, when
 from .models import ScheduledSession
 from .service.close import KIND
 

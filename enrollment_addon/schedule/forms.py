@@ -58,14 +58,10 @@ def slots_of(form: forms.Form) -> list[dict[str, Any]]:
     return slots
 
 
-class ReasonForm(forms.Form):
-    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
-
-
 class LeaveQueueForm(forms.Form):
     """Of a place in line nothing comes back."""
 
-    reason = forms.StringField(_l("Reason"), validators=[forms.Length(max=500)])
+    reason = forms.reason_field(required=False)
 
     def return_credit(self) -> bool | None:
         return None
@@ -82,7 +78,7 @@ class CancelForm(forms.Form):
         ],
         default="auto",
     )
-    reason = forms.StringField(_l("Reason"), validators=[forms.Length(max=500)])
+    reason = forms.reason_field(required=False)
 
     def say_default(self, returns: bool) -> None:
         """Say what the notice means now."""
@@ -223,7 +219,7 @@ class CloseForm(forms.Form):
     club_id = forms.Reference(_l("Club"), source="clubs", validators=[forms.Optional()])
     first_date = forms.DateField(_l("First day"), validators=[forms.Optional()])
     last_date = forms.DateField(_l("Last day"), validators=[forms.Optional()])
-    reason = forms.StringField(_l("Reason"), validators=[forms.InputRequired(forms.REQUIRED), forms.Length(max=500)])
+    reason = forms.reason_field()
     extend_days = forms.IntegerField(
         _l("Days longer"), default=0, validators=[forms.Optional(), forms.NumberRange(min=0, max=366)],
         description=_l("Lots that get a credit back are good for so many days longer."),

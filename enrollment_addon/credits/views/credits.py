@@ -13,8 +13,7 @@ from ...catalog.queries import active_event_types
 from ...core.errors import AddonError, NotFound
 from ...core.web import access, render
 from ...core.web.access import needs, verb
-from ...core.web.api import new_key
-from ...core.web.views import PageView, RecordView, Selection, notice, posted_key, posted_selection
+from ...core.web.views import PageView, RecordView, Selection, form_key, notice, posted_key, posted_selection
 from .. import labels, service
 from ..forms import GrantForm
 from .common import client_view, settings, skipped_by_name
@@ -50,7 +49,7 @@ class CreditsView(PageView):
             preview=self._preview(form, selection) if form.event_type_id.data else None,
             preview_url=url_for("CreditsView.preview"), action_url=url_for("CreditsView.save"), cancel_url=back,
             crumbs=client_view().crumbs(),
-            idempotency_key=request.form.get("idempotency_key") or new_key(),
+            idempotency_key=form_key(),
         )
         return page, status
 

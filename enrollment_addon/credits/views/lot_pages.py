@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import redirect, request, url_for
+from flask import redirect, url_for
 from flask_babel import gettext as _
 
 from ...core.web import forms, render
-from ...core.web.api import new_key
-from ...core.web.views import Selection, notice
+from ...core.web.views import Selection, form_key, notice
 from .common import Totals
 
 
@@ -49,7 +48,7 @@ class LotPages:
         return self.render_template(
             template, form=form, facts=facts, hidden=[*self.carried(selection), *texts.pop("hidden", ())],
             crumbs=self.crumbs(), cancel_url=self.back_url(selection),
-            idempotency_key=request.form.get("idempotency_key") or new_key(), **texts,
+            idempotency_key=form_key(), **texts,
         )
 
     def told(self, selection: Selection, result: Mapping[str, Any], done: str, in_background: str) -> Any:
