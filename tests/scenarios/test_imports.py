@@ -69,6 +69,18 @@ def test_from_upload_to_error_file(ana: FlaskClient, app: Flask, studio: Studio)
 
     again = choose(ana, send(ana, FILE).location, club_id=str(studio.uptown))
     assert "A file with the same content was imported" in ana.get(again.location).text
+
+    lower = choose(ana, send(ana, FILE.replace(b"class;5", b"class;3")).location, club_id=str(studio.uptown))
+    shown = ana.get(lower.location).text
+    url = lower.location.replace("show", "start")
+    assert "An import is not undone as a whole." in ana.get(
+        ana.post(url, data={"csrf_token": csrf_token(shown)}).location
+    ).text
+    assert list(balances(app).values()) == [3]
+    batch = ana.get("/enrollment/batches/show/1").text
+    assert "An import took these credits back" in batch
+    assert "/enrollment/batches/undo/1" not in batch
+    assert "import the row as it should be" in ana.get(ana.get("/enrollment/batches/undo/1").location).text
     assert_ledger_is_consistent(app)
 
 

@@ -151,7 +151,12 @@ class ImportView(RecordView):
         if before is not None:
             again = _("A file with the same content was imported on %(date)s: only what changed since is new.",
                       date=render.moment(before.created_at))
+        undo = None
+        if item.state == ImportState.done:
+            undo = _("An import is not undone as a whole. To change what it did, import the rows as they should be: "
+                     "credits that are set lower are taken back as far as nobody has spent them.")
         return {
+            "undo_text": undo,
             "state_label": dict(labels.STATES)[item.state], "state_class": labels.STATE_CLASSES.get(item.state, ""),
             "created_at": item.created_at, "again": again,
             "ready": item.state in (ImportState.checked, ImportState.done),

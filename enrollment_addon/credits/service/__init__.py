@@ -19,7 +19,7 @@ from .lot_transfers import TransferPlan, plan_transfer
 from .lots import hold_lots, move_restriction, open_lot, shift_expiry, take_back
 from .moves import convert_credits, transfer_credits
 from .sweep import Swept, count_due, expire_lot, expire_lots, next_due
-from .undo import UNDOABLE, UndoPlan, is_undoable, skip_undo, undo_batch, undo_chunk, undo_plan, undo_skipped
+from .undo import UNDOABLE, UndoPlan, is_undoable, skip_undo, undo_batch, undo_chunk, undo_plan, undo_skipped, whole_of
 
 __all__ = [
     "UNDOABLE",
@@ -69,4 +69,5 @@ __all__ = [
     "undo_plan",
     "undo_skipped",
     "void_lots",
+    "whole_of",
 ]

@@ -225,6 +225,20 @@ def _require_reach(session: Session, batch: Any, actor: Actor) -> None:
         raise OutOfReach(count=strangers)
 
 
+def whole_of(batch: Any) -> Any:
+    """Why a batch that was one step of another verb is not undone alone, and what to do instead; None for others."""
+    match batch.input.get("part_of"):
+        case None:
+            return None
+        case "import_clients":
+            return _l(
+                "An import took these credits back, because a row of its file had changed, and gave what the row says "
+                "now. Undone alone, the client would have both: import the row as it should be instead."
+            )
+        case _:
+            return _l("This was a part of something larger and cannot be undone alone.")
+
+
 def is_undoable(session: Session, batch: Any) -> bool:
     """Whether a batch, as its row or as its summary, can be undone now."""
     try:
@@ -238,8 +252,8 @@ def _require_undoable(session: Session, batch: Any) -> None:
     """Raises: BatchStateConflict unless no more chunks of it will come and nothing was undone yet; NotUndoable."""
     if batch.kind not in UNDOABLE:
         raise NotUndoable
-    if batch.input.get("part_of"):
-        raise NotUndoable(_l("This was a part of something larger and cannot be undone alone."))
+    if told := whole_of(batch):
+        raise NotUndoable(told)
     if batch.state == BatchState.done:
         return
     if batch.state == BatchState.open and batch.input.get("job_id"):

@@ -80,7 +80,7 @@ class BatchView(RecordView):
                 "note": batch.note, "created_by": batch.who, "created_at": batch.created_at,
                 "facts": _facts(batch), "skipped": skipped_by_name(self.session, batch.skipped[:ROWS]),
                 "export_urls": _export_urls(batch), "undo_url": self._undo_url(batch), "job_url": self._job_url(batch),
-                "undone": {"text": _undone(batch)} if batch.undone_at else None,
+                "undone": {"text": _undone(batch)} if batch.undone_at else None, "whole_of": service.whole_of(batch),
             },
             rows=[
                 {
