@@ -69,7 +69,7 @@ def test_every_verb_is_in_the_audit(studio, ada):
         studio, "open_lot", client_id=cleo, event_type_id=kind, quantity=6, expires_on=soon, origin=Origin.enrollment,
         unit_value=5, currency="EUR", enrollment_id=7, reason="sold", actor=ada,
     )
-    do(studio, "take_back", lot_ids=[sold], quantity=2, reason="smaller", actor=ada)
+    do(studio, "take_back", lot_ids=[sold], quantity=2, reason=f" {'r' * 500} ", actor=ada)
     do(studio, "shift_expiry", lot_ids=[sold, drews], days=2, reason="pause", actor=ada)
     do(studio, "hold_lots", lot_ids=[sold], held=True, actor=ada)
     do(studio, "hold_lots", lot_ids=[sold], held=False, actor=ada)
@@ -97,7 +97,7 @@ def test_every_verb_is_in_the_audit(studio, ada):
         (user, "void_lots", batch, gone, drew, "as agreed", {"lots": 1, "voided": 4, "job_id": None}),
         (user, "undo_batch", batch, gone, None, "wrong list", taken),
         (user, "open_lot", lot, sold, cleo, "sold", {"quantity": 6, "event_type_id": kind, "enrollment_id": 7}),
-        (user, "take_back_credits", lot, sold, cleo, "smaller", {"lots": 1, "credits": 2}),
+        (user, "take_back_credits", lot, sold, cleo, "r" * 500, {"lots": 1, "credits": 2}),
         (user, "shift_expiry", lot, None, None, "pause", {"lots": 2, "days": 2}),
         (user, "hold_lots", lot, sold, cleo, None, {"lots": 1}),
         (user, "free_lots", lot, sold, cleo, None, {"lots": 1}),

@@ -143,6 +143,8 @@ def test_a_client_out_of_reach_does_not_exist(studio, client):
     for verb in ("consume", "release", "restore"):
         with pytest.raises(BookingStateConflict):
             studio.release(1, actor=stranger) if verb == "release" else studio.act(verb, 1, actor=stranger)
+    for verb in ("consume", "restore"):
+        studio.act(verb, 1, actor=near)
     assert studio.balance(client) == (0, 1, 0)
 
 

@@ -82,8 +82,11 @@ def test_members_spend_shared_credits_up_to_their_cap_and_give_them_back(studio,
 
 @everywhere
 def test_own_and_shared_credits_pay_together(studio, home, sound):
-    first, owner, _ = home
+    first, owner, third = home
     own, shared = open_lot(studio, first, 1), studio.lots(owner)[0].id
+    with unit_of_work(studio.session):
+        other = factories.make_event_type(studio.session).id
+    studio.grant([first, owner], 5, event_type_id=other, shared=True, priority=1)
     assert studio.reserve(first, 1, quantity=3) == [Take(own, 1), Take(shared, 2)]
     assert (studio.balance(first), studio.balance(owner)) == ((0, 1, 0), (2, 2, 0))
     studio.act("consume", 1)
@@ -93,6 +96,9 @@ def test_own_and_shared_credits_pay_together(studio, home, sound):
     assert (studio.balance(first), studio.balance(owner)) == ((1, 0, 0), (4, 0, 0))
     do(studio, "hold_lots", lot_ids=[own], held=True)
     assert studio.reserve(first, 2) == [Take(shared, 1)], "an own credit on hold is passed over"
+    studio.grant([third], 9, shared=True)
+    uncapped = studio.lots(third)[0].id
+    assert studio.reserve(first, 3, quantity=4) == [Take(shared, 1), Take(uncapped, 3)]
     assert sound()
 
 
