@@ -9,7 +9,6 @@ from flask_babel import ngettext
 
 from ...core.web import render
 from ...core.web.access import verb
-from ...core.web.api import new_key
 from ...core.web.views import Selection, posted_key, posted_selection
 from .. import labels, service
 from ..errors import NothingToConvert
@@ -26,15 +25,13 @@ class ConvertPages(LotPages):
         plan: service.ConversionPlan | None = None,
     ) -> Any:
         """Ask for the event types and the ratio; with a `plan` once more, and say what would become of it."""
-        page = self.render_template(
-            "enrollment_addon/convert.html", title=_("Convert session credits"),
-            form=form or ConvertManyForm(formdata=None), plan=plan, danger=False,
+        page = self.ask(
+            "enrollment_addon/convert.html", form or ConvertManyForm(formdata=None), selection,
+            title=_("Convert session credits"), plan=plan, danger=False,
             sentence=_("Of each client all whole steps are converted; a rest stays as it was."),
             facts=_facts(plan) if plan else [], more=plan.clients - len(plan.listed) if plan else 0,
-            hidden=[*self.carried(selection), *([("agreed", form.agreed())] if form and plan else [])],
-            crumbs=self.crumbs(), cancel_url=self.back_url(selection),
+            hidden=[("agreed", form.agreed())] if form and plan else [],
             action_url=url_for(f"{self.endpoint}.convert_clients"), submit_label=_button(plan),
-            idempotency_key=request.form.get("idempotency_key") or new_key(),
         )
         return page, status
 

@@ -14,7 +14,7 @@ from ...core.web.views import ListAction, Selection, posted_key, posted_selectio
 from .. import service
 from ..forms import ExtendForm
 from .common import sizes, totals_of
-from .lot_pages import LotPages
+from .lot_pages import LotPages, sized
 
 
 class ExtendPages(LotPages):
@@ -42,9 +42,9 @@ class ExtendPages(LotPages):
                 plan.shortened, lots=render.number(plan.lots),
             )
         page = self.ask(
-            "enrollment_addon/extend.html", form or ExtendForm(formdata=None), sums, selection,
+            "enrollment_addon/extend.html", form or ExtendForm(formdata=None), selection,
             title=_("Extend credit expiry"), sentence=sentence,
-            facts=[{"label": _("Available"), "value": render.number(sums.available)}],
+            facts=[*sized(sums.lots, sums.clients), {"label": _("Available"), "value": render.number(sums.available)}],
             action_url=url_for(f"{self.endpoint}.new_last_day"), danger=plan is not None,
             hidden=[("shortened", plan.shortened)] if plan is not None else [],
             submit_label=ngettext(

@@ -8,7 +8,13 @@ from flask_babel import gettext as _
 
 from ...core.web import forms, render
 from ...core.web.views import Selection, form_key, notice
-from .common import Totals
+
+
+def sized(lots: int, clients: int) -> list[dict[str, Any]]:
+    """How many lots were chosen, and of how many clients, as facts of a page."""
+    return [
+        {"label": _("Lots"), "value": render.number(lots)}, {"label": _("Clients"), "value": render.number(clients)},
+    ]
 
 
 class LotPages:
@@ -38,17 +44,14 @@ class LotPages:
         """The page that follows when it was done at once."""
         return self.back_url(selection)
 
-    def ask(self, template: str, form: forms.Form, sums: Totals, selection: Selection, **texts: Any) -> Any:
-        """The page that says what chosen lots hold, and asks for the rest."""
-        facts = [
-            {"label": _("Lots"), "value": render.number(sums.lots)},
-            {"label": _("Clients"), "value": render.number(sums.clients)},
-            *texts.pop("facts"),
-        ]
+    def ask(
+        self, template: str, form: forms.Form, selection: Selection, *, hidden: Sequence[tuple[str, Any]] = (),
+        **texts: Any,
+    ) -> Any:
+        """The page that says what would be done to the chosen lots, and asks for the rest."""
         return self.render_template(
-            template, form=form, facts=facts, hidden=[*self.carried(selection), *texts.pop("hidden", ())],
-            crumbs=self.crumbs(), cancel_url=self.back_url(selection),
-            idempotency_key=form_key(), **texts,
+            template, form=form, hidden=[*self.carried(selection), *hidden], crumbs=self.crumbs(),
+            cancel_url=self.back_url(selection), idempotency_key=form_key(), **texts,
         )
 
     def told(self, selection: Selection, result: Mapping[str, Any], done: str, in_background: str) -> Any:

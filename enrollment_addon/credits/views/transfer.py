@@ -15,8 +15,8 @@ from ...people.models import Client
 from .. import labels, service
 from ..errors import NothingToTransfer
 from ..forms import LotTransferForm
-from .common import Totals, sizes
-from .lot_pages import LotPages
+from .common import sizes
+from .lot_pages import LotPages, sized
 
 
 class TransferPages(LotPages):
@@ -29,6 +29,7 @@ class TransferPages(LotPages):
             notice(NothingToTransfer().text(), category="warning")
             return redirect(self.back_url(selection))
         facts = [
+            *sized(plan.lots, plan.clients),
             {"label": _("Credits"), "value": render.number(plan.credits)},
             {"label": _("From"), "value": _names(plan), "wide": True},
             *(
@@ -37,8 +38,7 @@ class TransferPages(LotPages):
             ),
         ]
         page = self.ask(
-            "enrollment_addon/undo.html", form or LotTransferForm(formdata=None),
-            Totals(plan.lots, plan.clients, plan.credits, 0), selection,
+            "enrollment_addon/undo.html", form or LotTransferForm(formdata=None), selection,
             title=_("Transfer session credits"), facts=facts, danger=False,
             sentence=_(
                 "Unspent credits change hands; they keep their origin and last day. A restriction to participants "

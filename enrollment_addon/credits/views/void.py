@@ -13,7 +13,7 @@ from ...core.web.forms import ReasonForm
 from ...core.web.views import Selection, notice, posted_key, posted_selection
 from .. import service
 from .common import sizes, totals_of
-from .lot_pages import LotPages
+from .lot_pages import LotPages, sized
 
 
 class VoidPages(LotPages):
@@ -25,11 +25,12 @@ class VoidPages(LotPages):
         if not sums.available:
             notice(_("There is nothing to take back: no credits are left in these lots."), category="warning")
             return redirect(self.back_url(selection))
-        facts = [{"label": _("Taken back"), "value": render.number(sums.available)}]
+        facts = sized(sums.lots, sums.clients)
+        facts.append({"label": _("Taken back"), "value": render.number(sums.available)})
         if sums.of_enrollments:
             facts.append({"label": _("Of these, from enrollments"), "value": render.number(sums.of_enrollments)})
         page = self.ask(
-            "enrollment_addon/undo.html", form or ReasonForm(formdata=None), sums, selection,
+            "enrollment_addon/undo.html", form or ReasonForm(formdata=None), selection,
             title=_("Void session credits"), facts=facts,
             sentence=_("Reserved and used credits stay; the reason is kept in the ledger."),
             action_url=url_for(f"{self.endpoint}.take_back"),
