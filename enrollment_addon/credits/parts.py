@@ -124,7 +124,8 @@ def own(client: Client) -> dict[str, Any]:
             "name": b.event_type, "meter": (b.used, b.reserved, b.available + b.reserved + b.used),
             "facts": [
                 _("%(number)s used", number=render.number(b.used)),
-                _("%(number)s reserved", number=render.number(b.reserved)), _next_expiry(b.next_expiry),
+                _("%(number)s reserved", number=render.number(b.reserved)),
+                *([_next_expiry(b.next_expiry)] if b.available else []),
             ],
             "left": {"number": b.available, "label": _("available")},
             "url": url_for("OwnCreditsView.explain", event_type_id=b.event_type_id),
@@ -157,7 +158,7 @@ def _moves(client: Client) -> list[dict[str, Any]]:
         (_("Void session credits"), "void", "void_session_credits"),
     ]
     return [
-        {"label": label, "url": url_for(f"CreditMovesView.{page}", pk=client.id)}
+        {"label": label, "url": url_for(f"CreditMovesView.{page}", pk=client.id), "danger": page == "void"}
         for label, page, permission in found
         if access.can(permission)
     ]

@@ -122,9 +122,11 @@ class ClientPages:
         if can("merge_clients") and client.erased_at is None and client.merged_into_id is None:
             found.append({"label": _("Merge with another record"), "url": url_for("ClientView.merge", pk=client.id)})
         if can("erase_client_data") and client.erased_at is None:
-            found.append({"label": _("Erase personal data"), "url": url_for("ClientView.erase", pk=client.id)})
+            url = url_for("ClientView.erase", pk=client.id)
+            found.append({"label": _("Erase personal data"), "url": url, "danger": True})
         if may("delete", "EnrollmentClient"):
-            found.append({"label": _("Delete client"), "url": url_for("ClientView.delete", pk=client.id)})
+            url = url_for("ClientView.delete", pk=client.id)
+            found.append({"label": _("Delete client"), "url": url, "danger": True})
         return found
 
     # ---- verbs -----------------------------------------------------------------------------------------
@@ -139,6 +141,7 @@ class ClientPages:
         return self.ask_first(  # type: ignore[attr-defined]
             form, title=_("Export the data of %(name)s?", name=client.full_name),
             sentence=_("You get a ZIP file with everything that is kept about this client. The timeline will say so."),
+            crumbs=self.crumbs_to(client),  # type: ignore[attr-defined]
             cancel_url=url_for("ClientView.show", pk=pk), submit_label=_("Download the data"), danger=False,
             idempotency_key=None,
         )
@@ -168,6 +171,7 @@ class ClientPages:
             form, title=_("Erase the personal data of %(name)s?", name=name),
             sentence=_("Name, contact, notes, participants’ names and the portal account are replaced for good. "
                        "The ledger and money stay. This cannot be undone."),
+            crumbs=self.crumbs_to(client),  # type: ignore[attr-defined]
             cancel_url=url_for("ClientView.show", pk=pk), submit_label=_("Erase personal data"), idempotency_key=None,
         )
 
@@ -188,7 +192,7 @@ class ClientPages:
         if (chosen and not choice.validate()) or not other.isdecimal():
             page = self.form_page(  # type: ignore[attr-defined]
                 choice, title=_("Merge %(name)s with another record", name=source.full_name), subtitle="",
-                crumbs=self.crumbs(), submit_label=_("See what happens"),  # type: ignore[attr-defined]
+                crumbs=self.crumbs_to(source), submit_label=_("See what happens"),  # type: ignore[attr-defined]
                 cancel_url=url_for("ClientView.show", pk=pk), fields=["other_id"],
             )
             return page, form_status()
@@ -221,7 +225,7 @@ class ClientPages:
             "enrollment_addon/merge.html",
             title=_("Merge %(source)s into %(target)s", source=source.full_name, target=target.full_name),
             source=source, target=target, differences=differences_of(plan, request.form), facts=facts_of(plan),
-            form=form, crumbs=self.crumbs(), action_url=request.path, other_id=target.id,  # type: ignore[attr-defined]
+            form=form, crumbs=self.crumbs_to(source), action_url=request.path, other_id=target.id,  # type: ignore[attr-defined]
             cancel_url=url_for("ClientView.show", pk=source.id),
             submit_label=_("Merge %(source)s into %(target)s", source=source.full_name, target=target.full_name),
             idempotency_key=form_key(),

@@ -183,8 +183,8 @@ class ParticipantView(RecordView):
         Input("name", _l("Name")),
         Input("kind", _l("Kind"), choices=KINDS[1:]),
         Input("birth_date", _l("Birth date")),
-        Input("species", _l("Species"), _l("For pets, for example dog.")),
-        Input("breed", _l("Breed")),
+        Input("species", _l("Species"), _l("For pets, for example dog."), attributes={"data-enr-show": "kind=pet"}),
+        Input("breed", _l("Breed"), attributes={"data-enr-show": "kind=pet"}),
         Input("notes", _l("Notes")),
     )
     inputs = (Input("client_id", _l("Client"), source="clients"), *_common)

@@ -153,7 +153,8 @@ class BookingForm(_Paying, forms.Form):
     participant_id = forms.Choice(_l("Participant"), options=())
     pays = forms.Choice(_l("Paid by"), options=())
     amount = forms.StringField(
-        _l("Amount of the charge"), validators=[forms.Optional()], render_kw={"inputmode": "decimal"},
+        _l("Amount of the charge"), validators=[forms.Optional()],
+        render_kw={"inputmode": "decimal", "data-enr-show": "pays=charge"},
         description=_l("Only for a charge; empty: the price of the class."),
     )
     confirm_overlap = forms.Flag(_l("Book although the times overlap"))
@@ -189,7 +190,8 @@ class AppointmentForm(_Paying, forms.Form):
     room = forms.StringField(_l("Room"), validators=[forms.Length(max=80)])
     pays = forms.Choice(_l("Paid by"), options=())
     amount = forms.StringField(
-        _l("Amount of the charge"), validators=[forms.Optional()], render_kw={"inputmode": "decimal"}
+        _l("Amount of the charge"), validators=[forms.Optional()],
+        render_kw={"inputmode": "decimal", "data-enr-show": "pays=charge"},
     )
     confirm_overlap = forms.Flag(_l("Book although the times overlap"))
 

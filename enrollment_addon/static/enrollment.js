@@ -138,7 +138,7 @@
     window.addEventListener("pageshow", () => all("form[data-enr-sent]").forEach((form) => mark(form, false)));
   }
 
-  /** `data-enr-show="name=value"` (or `!=`): what does not apply is not shown. */
+  /** `data-enr-show="name=value"` (or `!=`), at a field or around some: what does not apply is not shown. */
   function wireConditions() {
     const places = all("[data-enr-show]");
     if (!places.length) return;
@@ -146,7 +146,7 @@
       const [, name, not, wanted] = place.dataset.enrShow.match(/^(.+?)(!?)=(.*)$/);
       const controls = all(`[name="${CSS.escape(name)}"]`, place.closest("form"));
       const chosen = controls.find((control) => control.type !== "radio" || control.checked);
-      place.hidden = Boolean(chosen && chosen.value === wanted) === Boolean(not);
+      (place.closest(".enr-field") || place).hidden = Boolean(chosen && chosen.value === wanted) === Boolean(not);
     });
     document.addEventListener("change", apply);
     apply();

@@ -191,6 +191,7 @@ def test_credits_are_voided_from_the_card_and_the_list_of_clients(
     assert url in ana.get(f"/enrollment/clients/show/{studio.clients[0]}").text
     form = ana.get(url).text
     assert "Take back 10 credits" in form
+    assert "Yoga class · Maya 00 Fischer" in form.partition("</header>")[2].partition("</header>")[0], "whose they are"
     take_back = "/enrollment/credit-moves/take-back"
     unsaid = post(ana, take_back, form, reason="")
     assert unsaid.status_code == 422

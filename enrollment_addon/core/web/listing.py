@@ -140,9 +140,7 @@ class Listing(Mended):
                 fmt: f"{url_for(f'{self.endpoint}.export', fmt=fmt)}?{urlencode(arguments, doseq=True)}"
                 for fmt in FORMATS
             },
-            "empty": {
-                "title": self.list_title, "text": self.empty_text, "url": self.add_url(), "label": self.add_label,
-            },
+            "empty": {"text": self.empty_text, "url": self.add_url(), "label": self.add_label},
             "filtered": filtered,
         }
 

@@ -141,6 +141,10 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
     def crumbs(self) -> Any:
         return [{"label": self.list_title, "url": url_for(f"{self.endpoint}.list")}]
 
+    def crumbs_to(self, item: Any) -> Any:
+        """The way back from a page that does something with a record."""
+        return [*self.crumbs(), {"label": str(item), "url": self.show_url(item)}]
+
     def buttons(self, item: Any) -> Any:
         menu = self.class_permission_name
         found = []
@@ -221,7 +225,7 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
                 return redirect(self.show_url(item))
             item = self.find(pk)
         page = self.form_page(
-            form, title=title, subtitle="", crumbs=self.crumbs(), submit_label=_("Save changes"),
+            form, title=title, subtitle="", crumbs=self.crumbs_to(item), submit_label=_("Save changes"),
             cancel_url=self.show_url(item),
         )
         return page, form_status()
@@ -241,7 +245,7 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
         return self.ask_first(
             form, title=_("Delete %(record)s?", record=name),
             sentence=" ".join(str(part) for part in (self.goes_along(item), _("This cannot be undone.")) if part),
-            facts=self._identified(item), cancel_url=self.show_url(item),
+            facts=self._identified(item), crumbs=self.crumbs_to(item), cancel_url=self.show_url(item),
             submit_label=_("Delete %(record)s", record=name), idempotency_key=None,
         )
 

@@ -143,7 +143,7 @@ class CreditsView(PageView):
         return self.render_template(
             "enrollment_addon/explain.html", title=_("Session credits of %(name)s explained", name=client.full_name),
             back={"label": _("Back to the client"), "url": url_for("ClientView.show", pk=pk)},
-            crumbs=client_view().crumbs(),
+            crumbs=client_view().crumbs_to(client),
             **explanation(self.session, client, lambda **asked: url_for("CreditsView.explain", pk=pk, **asked)),
         )
 

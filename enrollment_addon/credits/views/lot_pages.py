@@ -5,9 +5,11 @@ from typing import Any
 
 from flask import redirect, url_for
 from flask_babel import gettext as _
+from sqlalchemy import func, select
 
 from ...core.web import forms, render
 from ...core.web.views import Selection, form_key, notice
+from ..models import CreditLot
 
 
 def sized(lots: int, clients: int) -> list[dict[str, Any]]:
@@ -51,8 +53,21 @@ class LotPages:
         """The page that says what would be done to the chosen lots, and asks for the rest."""
         return self.render_template(
             template, form=form, hidden=[*self.carried(selection), *hidden], crumbs=self.crumbs(),
-            cancel_url=self.back_url(selection), idempotency_key=form_key(), **texts,
+            subtitle=self._whose(selection), cancel_url=self.back_url(selection), idempotency_key=form_key(), **texts,
         )
+
+    def _whose(self, selection: Selection) -> str:
+        """Whose lots they are, as far as all are of one client; of a single lot also what for."""
+        lots, first, last, only = self.session.execute(
+            select(
+                func.count(CreditLot.id), func.min(CreditLot.client_id), func.max(CreditLot.client_id),
+                func.min(CreditLot.id),
+            ).where(CreditLot.id.in_(self.lots_of(selection)))
+        ).one()
+        if not lots or first != last:
+            return ""
+        lot = self.session.get_one(CreditLot, only)
+        return f"{lot.event_type.label} · {lot.client.full_name}" if lots == 1 else str(lot.client.full_name)
 
     def told(self, selection: Selection, result: Mapping[str, Any], done: str, in_background: str) -> Any:
         """Say what a verb on the lots did and go on, or show its job."""

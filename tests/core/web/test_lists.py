@@ -114,6 +114,12 @@ def test_pages_are_capped_and_show_every_row_once(
     walked = [key for page in range(6) for key in keys(page, 25)]
     assert len(walked) == len(set(walked)) == 132
     assert keys(10**9, 25), "behind the last page the last page is shown"
+    for url, turned, counted in (
+        ("participants/list/", True, True), ("clubs/list/", False, True), ("expiring/list/", False, False),
+        ("clubs/list/?_flt_0_active=0", False, True),
+    ):
+        page = content(visitor.get(f"/enrollment/{url}"))
+        assert ('class="enr-pager"' in page, re.search(r"\d match", page) is not None) == (turned, counted), url
 
 
 @pytest.mark.databases("sqlite")

@@ -51,6 +51,9 @@ def test_a_household_from_its_founding_to_its_end(
     joined = nora.post(f"/enrollment/households/join/{home}", {"client_id": zoe, "relationship": "sibling"})
     assert joined.headers["Location"] == page
     assert "Zoë Zander" in content(nora.get(page))
+    head = content(nora.get(page)).partition("</header>")[0]
+    assert head.index("Edit") < head.index("Change head") < head.index("Delete"), "what takes something away is last"
+    assert f'href="{page}"' in content(nora.get(f"/enrollment/households/edit/{home}")), "the way back to the record"
     again = nora.post(f"/enrollment/households/join/{home}", {"client_id": zoe, "relationship": "sibling"})
     assert again.status_code == 422
     assert "Nothing was saved yet." in content(again)
