@@ -257,7 +257,7 @@ def retire(
     assert counter is not None, "only kinds that take credits away"
     live = lots.c.id.in_(lot_ids) & something_left
     found = session.execute(
-        select(func.count(), func.coalesce(func.sum(lots.c.available), 0)).select_from(lots).where(live)
+        select(func.count(), func.sum(lots.c.available)).select_from(lots).where(live)
     ).one()
     if not found[0]:
         return Retired(0, 0)
