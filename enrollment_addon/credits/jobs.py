@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ..core.batches import Chunk, batches
+from ..core.batches import batches
 from ..core.scope import actor_of
+from ..jobs.batches import batch_items
 from ..jobs.models import Job
-from ..jobs.runner import Items, Step, job_items, skip_batch_target
+from ..jobs.runner import Items, Step, job_items
 from . import service
 from .service.grant import KIND as GRANT
 from .service.lot_batches import EXTEND, VOID
@@ -18,51 +19,14 @@ from .service.undo import KIND as UNDO
 EXPIRE = "credits.expire"
 
 
-def grant_step(session: Session, job: Job, most: int) -> Step:
-    """The next clients of a bulk grant."""
-    batch_id = job.input["batch_id"]
-    chunk = service.grant_chunk(session, batch_id=batch_id, size=most, actor=actor_of(session))
-    return _step(chunk, {"batch_id": batch_id})
-
-
-def _grant_again(session: Session, job: Job, key: Any) -> bool:
-    return service.grant_skipped(
-        session, batch_id=job.input["batch_id"], client_id=key, actor=actor_of(session)
-    )
-
-
-def lot_step(session: Session, job: Job, most: int) -> Step:
-    """The next lots of a bulk extension, voiding or transfer."""
-    batch_id = job.input["batch_id"]
-    chunk = service.lot_chunk(session, batch_id=batch_id, size=most, actor=actor_of(session))
-    return _step(chunk, {"batch_id": batch_id})
-
-
-def _lot_again(session: Session, job: Job, key: Any) -> bool:
-    return service.serve_skipped_lot(
-        session, batch_id=job.input["batch_id"], lot_id=key, actor=actor_of(session)
-    )
-
-
-def convert_step(session: Session, job: Job, most: int) -> Step:
-    """The next clients of a bulk conversion."""
-    batch_id = job.input["batch_id"]
-    chunk = service.convert_chunk(session, batch_id=batch_id, size=most, actor=actor_of(session))
-    return _step(chunk, {"batch_id": batch_id})
-
-
-def _convert_again(session: Session, job: Job, key: Any) -> bool:
-    return service.convert_skipped(
-        session, batch_id=job.input["batch_id"], client_id=key, actor=actor_of(session)
-    )
-
-
 def undo_step(session: Session, job: Job, most: int) -> Step:
     """The next lots of a batch that is being undone."""
     batch_id = job.input["batch_id"]
     chunk = service.undo_chunk(session, batch_id=batch_id, size=most, actor=actor_of(session))
     result = session.execute(batches.select().where(batches.c.id == batch_id)).one().undo_result
-    return _step(chunk, {"batch_id": batch_id, **result})
+    return Step(
+        done=chunk.done, finished=chunk.finished, result={"batch_id": batch_id, **result} if chunk.finished else None
+    )
 
 
 def _skip_undo(session: Session, job: Job) -> tuple[int, Step] | None:
@@ -105,19 +69,10 @@ def _expire_again(session: Session, job: Job, key: Any) -> bool:
     return service.expire_lot(session, lot_id=key, actor=actor_of(session))
 
 
-def _step(chunk: Chunk, result: dict[str, int]) -> Step:
-    return Step(
-        done=chunk.done,
-        skipped=chunk.skipped,
-        finished=chunk.finished,
-        result=result if chunk.finished else None,
-    )
-
-
-job_items(GRANT, Items(grant_step, skip_batch_target, _grant_again))
-job_items(EXTEND, Items(lot_step, skip_batch_target, _lot_again))
-job_items(VOID, Items(lot_step, skip_batch_target, _lot_again))
-job_items(TRANSFER, Items(lot_step, skip_batch_target, _lot_again, size=MOVED_AT_ONCE))
-job_items(CONVERT_MANY, Items(convert_step, skip_batch_target, _convert_again, size=MOVED_AT_ONCE))
+batch_items(GRANT, service.grant_chunk, service.grant_skipped)
+batch_items(EXTEND, service.lot_chunk, service.serve_skipped_lot)
+batch_items(VOID, service.lot_chunk, service.serve_skipped_lot)
+batch_items(TRANSFER, service.lot_chunk, service.serve_skipped_lot, size=MOVED_AT_ONCE)
+batch_items(CONVERT_MANY, service.convert_chunk, service.convert_skipped, size=MOVED_AT_ONCE)
 job_items(UNDO, Items(undo_step, _skip_undo, _undo_again))
 job_items(EXPIRE, Items(expire_step, _skip_lot, _expire_again))

@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ..core.batches import skip_target
 from ..core.db import PASSING_ERRORS, is_passing
 from ..core.errors import AddonError, Busy
 from ..core.log import logger
@@ -56,12 +55,6 @@ def job_items(kind: str, items: Items) -> None:
     _items[kind] = items
     job_kind(kind)(items.whole)
     job_retry(kind)(partial(_do_again, items))
-
-
-def skip_batch_target(session: Session, job: Job) -> tuple[int, Step] | None:
-    """The `skip` of jobs that serve a batch: go past its next target."""
-    key = skip_target(session, job.input["batch_id"])
-    return (key, Step()) if key is not None else None
 
 
 class ChunkBroke(Exception):

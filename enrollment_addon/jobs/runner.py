@@ -23,13 +23,12 @@ from ..core.log import logger
 from ..core.scope import SYSTEM, Actor, acting_as, set_actor
 from . import queries, service
 from .errors import GaveUp, LeaseLost, OwnerGone, Unexpected, UnknownJobKind
-from .items import ChunkBroke, Items, Width, do_chunk, job_items, skip_batch_target
+from .items import ChunkBroke, Items, Width, do_chunk, job_items
 from .models import Job, JobState
 from .registry import Failure, Step, job_kind, job_retry, retry_handler, step_handler
 
 __all__ = [
-    "Failure", "Items", "Step", "job_items", "job_kind", "job_retry", "run_job", "run_waiting", "skip_batch_target",
-    "use_actor_resolver",
+    "Failure", "Items", "Step", "job_items", "job_kind", "job_retry", "run_job", "run_waiting", "use_actor_resolver",
 ]
 
 OpenSession = Callable[[], AbstractContextManager[Session]]

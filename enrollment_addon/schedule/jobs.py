@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 
 from ..core.batches import batches
 from ..core.scope import actor_of
+from ..jobs.batches import batch_items
 from ..jobs.models import Job
-from ..jobs.runner import Items, Step, job_items, skip_batch_target
+from ..jobs.runner import Items, Step, job_items
 from . import service
 from .models import ClassGroup
 from .service.close import KIND as CLOSE
@@ -73,19 +74,6 @@ def _queue_again(session: Session, job: Job, key: Any) -> bool:
     return True
 
 
-def close_step(session: Session, job: Job, most: int) -> Step:
-    """The next sessions of a closure."""
-    batch_id = job.input["batch_id"]
-    chunk = service.close_chunk(session, batch_id=batch_id, size=most, actor=actor_of(session))
-    return Step(done=chunk.done, finished=chunk.finished, result={"batch_id": batch_id})
-
-
-def _close_again(session: Session, job: Job, key: Any) -> bool:
-    return service.close_skipped(
-        session, batch_id=job.input["batch_id"], session_id=key, actor=actor_of(session)
-    )
-
-
 def reopen_step(session: Session, job: Job, most: int) -> Step:
     """The next session of a closure that is being undone."""
     batch_id = job.input["batch_id"]
@@ -107,5 +95,5 @@ def _reopen_again(session: Session, job: Job, key: Any) -> bool:
 
 job_items(HORIZON, Items(horizon_step, _skip_group, _group_again, size=GROUPS_AT_ONCE))
 job_items(HOLDS, Items(holds_step, _skip_queue, _queue_again, size=1))
-job_items(CLOSE, Items(close_step, skip_batch_target, _close_again, size=SESSIONS_AT_ONCE))
+batch_items(CLOSE, service.close_chunk, service.close_skipped, size=SESSIONS_AT_ONCE)
 job_items(REOPEN, Items(reopen_step, _skip_reopening, _reopen_again, size=1))

@@ -15,7 +15,7 @@ from ...core import audit, clock
 from ...core.batches import Chunk, Slice, batches, in_slice, open_batch, serve_chunk, serve_skipped, targets
 from ...core.db import idempotent
 from ...core.scope import Actor, reach_of
-from ...jobs.service import queue_job
+from ...jobs.batches import serve_or_queue
 from ...people.models import Client, Club
 from ..calc import Take, burn_steps, is_valid_on
 from ..errors import NothingToConvert
@@ -161,16 +161,7 @@ def convert_for_clients(
             session, kind=CONVERT_MANY, actor=actor, keys=holders, note=reason, skipped=selection.skipped,
             asked={**asked, "converted": 0, "received": 0, "left_out": left_out},
         )
-        job_id = None
-        if batch.total > threshold:
-            input = {"batch_id": batch.id, "chunk": chunk}
-            job_id = queue_job(session, kind=CONVERT_MANY, input=input, actor=actor, total=batch.total).id
-            batch.input = {**batch.input, "job_id": job_id}
-            session.flush()
-        else:
-            while not convert_chunk(session, batch_id=batch.id, size=chunk, actor=actor).finished:
-                pass
-        session.refresh(batch)
+        job_id = serve_or_queue(session, batch, convert_chunk, actor=actor, threshold=threshold, chunk=chunk)
         if job_id is None and not batch.done:
             raise NothingToConvert
         audit.record_event(
@@ -192,9 +183,9 @@ def convert_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -
     return serve_chunk(session, batch_id, size=size, serve=partial(_serve, session, actor))
 
 
-def convert_skipped(session: Session, *, batch_id: int, client_id: int, actor: Actor) -> bool:
+def convert_skipped(session: Session, *, batch_id: int, key: int, actor: Actor) -> bool:
     """Convert what a client has whom the batch skipped; False when there is nothing to convert any more."""
-    return serve_skipped(session, batch_id, client_id, partial(_serve, session, actor))
+    return serve_skipped(session, batch_id, key, partial(_serve, session, actor))
 
 
 def _serve(session: Session, actor: Actor, batch: Any, part: Slice) -> int:

@@ -18,7 +18,7 @@ from ...core.batches import Batch, open_batch
 from ...core.db import idempotent
 from ...core.errors import InvalidInput
 from ...core.scope import Actor
-from ...jobs.service import queue_job
+from ...jobs.batches import serve_or_queue
 from ..calc import USUAL_PRIORITY
 from .grant_chunk import grant_chunk
 from .lots import check_participants
@@ -83,14 +83,6 @@ def plan_grant(
     )
 
 
-def _queue(session: Session, batch: Batch, *, chunk: int, actor: Actor) -> int:
-    """Leave the batch to a background job; its key."""
-    job = queue_job(session, kind=KIND, input={"batch_id": batch.id, "chunk": chunk}, actor=actor, total=batch.total)
-    batch.input = {**batch.input, "job_id": job.id}
-    session.flush()
-    return job.id
-
-
 def _answer(batch: Batch, job_id: int | None) -> dict[str, Any]:
     return {
         "batch_id": batch.id,
@@ -148,13 +140,7 @@ def grant_credits(
         terms = check_terms(session, selection, **given)
         _check_sharing(session, selection, **sharing)
         batch = _open(session, selection, terms, sharing, note=note, actor=actor)
-        job_id = None
-        if selection.count > threshold:
-            job_id = _queue(session, batch, chunk=chunk, actor=actor)
-        else:
-            while not grant_chunk(session, batch_id=batch.id, size=chunk, actor=actor).finished:
-                pass
-        session.refresh(batch)
+        job_id = serve_or_queue(session, batch, grant_chunk, actor=actor, threshold=threshold, chunk=chunk)
         _note(session, batch, selection, actor, quantity=quantity, event_type_id=event_type_id, job_id=job_id)
         return _answer(batch, job_id)
 

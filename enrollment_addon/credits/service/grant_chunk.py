@@ -31,9 +31,9 @@ def grant_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> 
     return serve_chunk(session, batch_id, size=size, serve=partial(_write, session, actor))
 
 
-def grant_skipped(session: Session, *, batch_id: int, client_id: int, actor: Actor) -> bool:
+def grant_skipped(session: Session, *, batch_id: int, key: int, actor: Actor) -> bool:
     """Give a client theirs whom the batch skipped; False when they are not to get it any more."""
-    return serve_skipped(session, batch_id, client_id, partial(_write, session, actor))
+    return serve_skipped(session, batch_id, key, partial(_write, session, actor))
 
 
 def _write(session: Session, actor: Actor, batch: Any, part: Slice) -> int:

@@ -28,7 +28,7 @@ from ...core.batches import (
 )
 from ...core.db import idempotent, key_list
 from ...core.scope import Actor, reach_of
-from ...jobs.service import queue_job
+from ...jobs.batches import serve_or_queue
 from ...people.models import Client
 from ..errors import NothingExpires, NothingToExtend, NothingToTransfer
 from ..models import EntryKind, lots
@@ -169,9 +169,9 @@ def lot_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> Ch
     return serve_chunk(session, batch_id, size=size, serve=partial(_serve_slice, session, actor))
 
 
-def serve_skipped_lot(session: Session, *, batch_id: int, lot_id: int, actor: Actor) -> bool:
+def serve_skipped_lot(session: Session, *, batch_id: int, key: int, actor: Actor) -> bool:
     """Serve a lot that the batch skipped; False when there is nothing to be done to it any more."""
-    return serve_skipped(session, batch_id, lot_id, partial(_serve_slice, session, actor))
+    return serve_skipped(session, batch_id, key, partial(_serve_slice, session, actor))
 
 
 def _serve_slice(session: Session, actor: Actor, batch: Any, part: Slice) -> int:
@@ -231,17 +231,7 @@ def _run(
     batch = open_batch(
         session, kind=kind, actor=actor, asked=asked, keys=choice.keys, note=reason, skipped=choice.skipped
     )
-    job_id = None
-    if batch.total > threshold:
-        input = {"batch_id": batch.id, "chunk": chunk}
-        job_id = queue_job(session, kind=kind, input=input, actor=actor, total=batch.total).id
-        batch.input = {**batch.input, "job_id": job_id}
-        session.flush()
-    else:
-        while not lot_chunk(session, batch_id=batch.id, size=chunk, actor=actor).finished:
-            pass
-    session.refresh(batch)
-    return batch, job_id
+    return batch, serve_or_queue(session, batch, lot_chunk, actor=actor, threshold=threshold, chunk=chunk)
 
 
 def _skipped(batch: Batch) -> dict[str, Any]:

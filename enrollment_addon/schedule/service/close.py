@@ -181,9 +181,9 @@ def close_chunk(session: Session, *, batch_id: int, actor: Actor, size: int = SE
     return serve_chunk(session, batch_id, size=size, serve=partial(_close_slice, session, actor))
 
 
-def close_skipped(session: Session, *, batch_id: int, session_id: int, actor: Actor) -> bool:
+def close_skipped(session: Session, *, batch_id: int, key: int, actor: Actor) -> bool:
     """Close a session that the batch skipped; False when the closure was undone meanwhile."""
-    return serve_skipped(session, batch_id, session_id, partial(_close_slice, session, actor))
+    return serve_skipped(session, batch_id, key, partial(_close_slice, session, actor))
 
 
 def _close_slice(session: Session, actor: Actor, batch: Any, part: Slice) -> int:
