@@ -7,6 +7,7 @@ from flask import url_for
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
+from ..core import reasons
 from ..core.web import access, render
 from .models import Payment, Refund
 from .online import labels, provider, queries
@@ -42,7 +43,7 @@ def section(
 def _row(refund: Refund, there: OnlineRefund | None) -> dict[str, Any]:
     state = [dict(labels.REFUND_STATES)[RefundState(there.state)], there.problem] if there else []
     return {
-        "title": refund.reason, "meta": render.joined([render.moment(refund.created_at), *state]),
+        "title": reasons.told(refund.reason), "meta": render.joined([render.moment(refund.created_at), *state]),
         "end": render.amount(refund.amount, refund.currency),
         "url": url_for("PaymentView.show", pk=refund.payment_id) if access.may("read", "EnrollmentPayment") else None,
     }

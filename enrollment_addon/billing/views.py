@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import joinedload
 
-from ..core import clock, money
+from ..core import clock, money, reasons
 from ..core.db import require
 from ..core.web import access, forms, render
 from ..core.web.access import can, verb
@@ -147,7 +147,7 @@ class ChargeView(MoneyRecordView):
             (_("Credited"), render.amount(item.credited, item.currency)),
         ]
         if item.status == ChargeStatus.void:
-            fields += [(_("Voided"), render.moment(item.voided_at)), (_("Reason"), item.void_reason or "")]
+            fields += [(_("Voided"), render.moment(item.voided_at)), (_("Reason"), reasons.told(item.void_reason))]
         page["fields"] += [{"label": label, "value": value, "wide": False} for label, value in fields]
         page["badge"] = {"label": status_of(item), "class": class_of(item)}
         page["buttons"] = self._verbs(item)

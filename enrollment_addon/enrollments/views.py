@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm import joinedload, selectinload
 
 from ..billing.queries import enrollment_money
-from ..core import clock, money
+from ..core import clock, money, reasons
 from ..core.errors import AddonError
 from ..core.web import access, render
 from ..core.web.access import can, needs
@@ -239,7 +239,7 @@ class EnrollmentView(VerbPages, RecordView):
             {"at": s.at, "undone": s.undone_at is not None,
              "text": render.joined((
                  labels.VERBS.get(s.verb, s.verb), *details_of(s.details or {}),
-                 _("by %(name)s", name=names[s.actor_id]) if s.actor_id in names else "", s.reason,
+                 _("by %(name)s", name=names[s.actor_id]) if s.actor_id in names else "", reasons.told(s.reason),
              ))}
             for s in steps
         ]

@@ -10,13 +10,14 @@ from babel import Locale, UnknownLocaleError
 from flask_babel import lazy_gettext as _l
 
 from ..core.fields import Wrong, text
+from ..core.reasons import SystemReason
 
 _EMAIL = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*@[^\W_]([\w-]*\.)+[^\W\d_]{2,}")
 _PHONE = re.compile(r"[0-9+() -]+")
 _LOCALE = frozenset(string.ascii_letters + string.digits + "_-")
 MOST_TAGS = 20
 SELF_NAME_LENGTH = 120
-ERASED = "[erased]"
+ERASED = SystemReason("[erased]", _l("[erased]"))()
 """Stands where free text about an erased client was."""
 
 

@@ -11,6 +11,7 @@ from flask_appbuilder.baseviews import expose
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from ..core import reasons
 from ..core.db import unit_of_work
 from ..core.errors import AddonError
 from ..core.web import forms, render
@@ -110,7 +111,7 @@ class ClientPages:
                 (DEFAULT_TEXTS.get(item.verb, item.verb.replace("_", " ").capitalize()), None),
             )
             who = names.get(item.actor_id or 0)
-            parts = [str(text), _("by %(name)s", name=who) if who else "", item.reason or ""]
+            parts = [str(text), _("by %(name)s", name=who) if who else "", reasons.told(item.reason)]
             told.append({"text": render.joined(parts), "at": item.at, "undo_url": url})
         return told
 

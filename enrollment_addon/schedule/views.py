@@ -13,7 +13,7 @@ from flask_babel import lazy_pgettext, ngettext, pgettext
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import joinedload
 
-from ..core import clock
+from ..core import clock, reasons
 from ..core.web import access, render
 from ..core.web.access import can, may, needs
 from ..core.web.filters import Applied, Filter
@@ -206,7 +206,7 @@ class SessionView(BookingPages, RecordView):
         if found.taken.held:
             facts.append({"label": _("Held for who waits"), "value": render.number(found.taken.held)})
         if item.cancel_reason:
-            facts.append({"label": _("Reason"), "value": item.cancel_reason})
+            facts.append({"label": _("Reason"), "value": reasons.told(item.cancel_reason)})
         return facts
 
     def roster_row(self, item: ScheduledSession, booking: Booking) -> dict[str, Any]:

@@ -224,6 +224,10 @@ def test_the_desk_sells_and_cancels_by_the_pages(
         assert text in shown
     few = post("/enrollment/enrollments/sessions/1", total=1001)
     assert few.status_code == 422
+    assert post("/enrollment/enrollments/sessions/1", total=9).status_code == 302
+    explained = f"/enrollment/credits/explain/{studio['maya']}"
+    for page in ("/enrollment/ledger/list/", "/enrollment/ledger/export/csv", card, explained):
+        assert "Enrollment 1: 10 → 9 sessions" in desk.get(page).text, f"{page} tells it in the reader's words"
     assert post("/enrollment/enrollments/sessions/1", total=12, charge="30").status_code == 302
     assert "12 sessions are left, worth €180.00." in desk.get("/enrollment/enrollments/complete/1").text
     asked = desk.get("/enrollment/enrollments/cancel/1").text

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import Insert, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.batches import BatchState, batches
+from ...core.reasons import SystemReason
 from ...core.scope import SYSTEM
 from ...people.models import Client, Club
 from ..calc import Sums, corrections
@@ -21,7 +23,7 @@ from ..queries.lots import COUNTERS, entry_sums
 from .grant import KIND as GRANT
 from .ledger import lock_balances, retire
 
-REPAIRED = "ledger check"
+REPAIRED = SystemReason("ledger check", _l("Put right by the check of the ledger"))()
 """Reason of a correcting entry."""
 SWEEP_DAYS = 2
 """So long after its last day, in the last time zone, a lot may wait for the nightly sweep."""

@@ -10,6 +10,7 @@ from flask_babel import pgettext
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ...core import reasons
 from ...core.batches import Batch
 from ...core.web import access, render
 from ...people.models import Client
@@ -197,7 +198,7 @@ def _reason(entry: queries.EntryRow) -> str:
         facts.append(_("usable until %(date)s", date=render.date(entry.new_expires_on)))
     if entry.member_id:
         facts.append(_("for %(name)s", name=entry.member or _("another member of the household")))
-    return render.joined((*facts, entry.reason))
+    return render.joined((*facts, reasons.told(entry.reason)))
 
 
 def _last_day(day: Any) -> str:

@@ -12,6 +12,7 @@ from flask_babel import ngettext
 from markupsafe import Markup
 from sqlalchemy.orm import joinedload
 
+from ...core import reasons
 from ...core.web import render
 from ...core.web.access import can, verb
 from ...core.web.filters import Filter
@@ -180,7 +181,7 @@ class EntryView(RecordView):
         Column("at", _l("When"), kind="moment", order=(CreditEntry.id,)),
         Column("who", _l("By whom"), value=lambda e: g.get("enrollment_doers", {}).get(e.actor_id, ""), phone="hide"),
         Column("booking", _l("Booking"), value=lambda e: b.label if (b := _booking(e)) else "", show=_booking_link),
-        Column("reason", _l("Reason"), phone="hide"),
+        Column("reason", _l("Reason"), value=lambda e: reasons.told(e.reason), phone="hide"),
     )
     filters = (
         Filter("client_id", _l("Client"), "reference", CreditEntry.client_id, source="clients"),

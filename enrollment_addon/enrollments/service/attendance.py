@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from ...core import clock
 from ...core.errors import NotFound
 from ...core.scope import Actor
-from .. import queries
+from .. import queries, reasons
 from ..calc import Status
 from ..errors import NotBookable, NotYetBegun, OtherParticipant, PausedThatDay, RestsNow
 from ..labels import STATUSES
@@ -77,5 +77,5 @@ def settle_attendance(
 def _void_returned(session: Session, item: Enrollment, actor: Actor) -> None:
     left = queries.counts_of(session, item.id).remaining
     if left:
-        voided = void_sessions(session, item, left, reason=f"Enrollment {item.id} has ended", actor=actor)
+        voided = void_sessions(session, item, left, reason=reasons.ENDED(number=item.id), actor=actor)
         note(session, item, queries.VOID_RETURNED, Status(item.status), actor=actor, voided=voided)

@@ -12,7 +12,7 @@ from ...core.errors import Forbidden, InvalidInput
 from ...core.fields import choice, clean
 from ...core.scope import Actor
 from ...schedule.service import cancel_enrollment_bookings
-from .. import queries
+from .. import queries, reasons
 from ..calc import Quote, Refund, Status, Unused
 from ..errors import RefundTooHigh
 from ..models import Enrollment
@@ -38,7 +38,7 @@ def complete_enrollment(
         left = queries.counts_of(session, item.id).remaining
         voided = 0
         if unused == Unused.void:
-            why = reason or f"Enrollment {item.id} completed"
+            why = reason or reasons.COMPLETED(number=item.id)
             voided = void_sessions(session, item, left, reason=why, actor=actor)
         item.status = Status.completed
         note(
@@ -75,7 +75,7 @@ def cancel_enrollment(
         item = lock(session, enrollment_id, with_bookings=True)
         require_change(item, Status.cancelled)
         unused = queries.sessions_left(session, item.id)
-        why = reason or f"Enrollment {item.id} cancelled"
+        why = reason or reasons.CANCELLED(number=item.id)
         pauses = end_pauses(session, item, actor=actor)
         cancelled = cancel_enrollment_bookings(
             session, enrollment_id=item.id, begins=clock.now(), actor=actor, reason=why

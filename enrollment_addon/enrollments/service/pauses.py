@@ -18,7 +18,7 @@ from ...credits.service import hold_lots, shift_expiry
 from ...people.models import Club
 from ...schedule.hooks import after_attendance
 from ...schedule.service import cancel_enrollment_bookings, lock_accounts
-from .. import queries
+from .. import queries, reasons
 from ..calc import Status, days_in_year, days_paused
 from ..errors import NothingPaused, PauseLimit, PauseOverlaps
 from ..models import Enrollment, EnrollmentPause
@@ -61,7 +61,7 @@ def pause_enrollment(
         first, last = days["begins_on"] or today, days["ends_on"]
         _check_days(item, first, last, today)
         _check_limits(session, item, first, last, limits)
-        why = reason or f"Enrollment {item.id} paused"
+        why = reason or reasons.PAUSED(number=item.id)
         cancelled = cancel_enrollment_bookings(
             session, enrollment_id=item.id, begins=_midnight(item, first),
             ends=_midnight(item, last + dt.timedelta(days=1)), actor=actor, reason=why,
@@ -206,7 +206,7 @@ def _end(
     pause.resumed_on, pause.days = max(on, pause.begins_on), rested
     hold_lots(session, lot_ids=queries.lot_ids(session, item.id), held=False, actor=actor)
     if back:
-        _move_end(session, item, -back, reason=reason or f"Enrollment {item.id} resumed", actor=actor)
+        _move_end(session, item, -back, reason=reason or reasons.RESUMED(number=item.id), actor=actor)
     item.status = Status.active
     note(session, item, "resume_enrollment", before, actor=actor, reason=reason, days=rested, taken_off=back)
 

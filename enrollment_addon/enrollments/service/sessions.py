@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from ...core.errors import InvalidInput
 from ...core.fields import clean, whole
 from ...core.scope import Actor
-from .. import queries
+from .. import queries, reasons
 from ..calc import Status, price_of
 from ..errors import HasEnded, TotalBelowFloor
 from ..models import Enrollment
@@ -60,7 +60,7 @@ def update_sessions(
             add_sessions(session, item, added, unit_value=unit_value, actor=actor)
             charge(session, item, str(item.package or _l("Sessions")), amount, actor=actor)
         else:
-            reason = f"Enrollment {item.id}: {before} → {total}"
+            reason = reasons.UPDATED(number=item.id, before=before, after=total)
             taken = void_sessions(session, item, min(before - total, counts.remaining), reason=reason, actor=actor)
         item.total, item.price = total, item.price + amount
         note(
