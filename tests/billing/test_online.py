@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment_addon.billing.models import Payment, Refund
 from enrollment_addon.billing.online import desk, service
+from enrollment_addon.billing.online.check import check_online
 from enrollment_addon.billing.online.errors import (
     BadEvent,
     ChargesChanged,
@@ -56,6 +57,12 @@ def request(till: Till, key: int) -> OnlinePayment:
 
 def hear(till: Till, event: tuple[bytes, str]) -> None:
     desk.hear(till.session, body=event[0], signature=event[1])
+
+
+def findings(till: Till) -> list[str]:
+    """What the proof of online payment finds."""
+    with unit_of_work(till.session):
+        return [finding.code for finding in check_online(till.session)]
 
 
 def rows(till: Till, column: Any) -> list[Any]:
@@ -303,6 +310,10 @@ def test_the_event_of_a_refund_may_be_quicker_than_who_asked_for_it(till: Till, 
     assert row == "lost_or_stolen_card"
     assert rows(till, OnlineRefund.state) == ["failed"]
     assert sound()
+    assert findings(till) == ["online_refund_failed"]
+    with unit_of_work(till.session):
+        till.session.execute(update(OnlinePayment).values(received=4999))
+    assert findings(till) == ["online_payment_differs", "online_refund_failed"]
 
 
 @pytest.mark.databases("sqlite")
@@ -331,6 +342,7 @@ def test_refunds_that_other_verbs_cause_are_sent_after_them(till: Till, stripe: 
     assert rows(till, OnlineRefund.state) == ["sent"]
     assert till.payments() == {payment: (5000, 3500, 1500)}
     assert sound()
+    assert findings(till) == []
 
 
 @pytest.mark.databases("postgresql")

@@ -102,6 +102,8 @@ def paths(app: Flask) -> set[str]:
         ({"ENROLLMENT_BROKER_URL": "localhost:6379"}, "a URL such as redis://"),
         ({"ENROLLMENT_BROKER_URL": "redis://localhost:port/0"}, "a URL such as redis://"),
         ({"ENROLLMENT_EXPORT_FOLDER": "/dev/null/exports"}, "a folder that can be written to"),
+        ({"ENROLLMENT_STRIPE_KEY": "pk_live_of_the_page"}, "^ENROLLMENT_STRIPE_KEY cannot be used: it takes a secret"),
+        ({"ENROLLMENT_STRIPE_URL": "stripe.example.org"}, "a URL such as https://"),
         ({"SECRET_KEY": None}, "SECRET_KEY"),
     ],
 )

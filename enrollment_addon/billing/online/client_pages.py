@@ -12,7 +12,7 @@ from ...core.errors import NotFound
 from ...core.web import forms, render
 from ...core.web.access import verb
 from ...core.web.api import key_of, new_key
-from ...core.web.pages import PageView, form_status, notice, posted_key
+from ...core.web.pages import PageView, notice, posted_key
 from ...people.models import Client
 from ...people.queries import client_of_account
 from .. import queries as billing_queries
@@ -49,18 +49,18 @@ class _AskView(PageView):
         facts = [{"label": what, "value": render.amount(amount, plan.currency)} for _, what, amount in plan.items]
         total = render.amount(plan.amount, plan.currency)
         replaced = [] if plan.same else plan.replaces
-        page = self.render_template(
-            "enrollment_addon/undo.html", form=form, danger=False, action_url=request.full_path,
+        if key:
+            context["idempotency_key"] = key
+        return self.ask_first(
+            form, danger=False, action_url=request.full_path,
             facts=[*facts, {"label": _("Total"), "value": total}],
             sentence=ngettext(
                 "An earlier link for these charges ends: another one is made in its place.",
                 "%(num)s earlier links for these charges end: another one is made in their place.", len(replaced),
             ) if replaced else "",
             submit_label=_("Pay %(amount)s online", amount=total) if context.pop("own", False)
-            else _("Ask for %(amount)s", amount=total),
-            idempotency_key=key or request.form.get("idempotency_key") or new_key(), **context,
+            else _("Ask for %(amount)s", amount=total), **context,
         )
-        return page, form_status()
 
     def _ask(self, form: forms.Form, client_id: int, keys: list[int]) -> tuple[int | None, str | None]:
         """The request's key; else a new key for the form, when the old one would only be refused again."""
