@@ -97,6 +97,7 @@ def wire_billing(app: Flask, settings: Settings) -> None:
     """What money holds, adds to the client card and proves; who takes it online, and what is asked them later."""
     from .billing import hooks, parts, people_hooks
     from .billing.online import jobs
+    from .billing.online.check import check_online
     from .billing.online.provider import use_provider
     from .billing.online.service import SEND_REFUNDS, send_later
     from .billing.online.stripe_provider import stripe_of
@@ -108,12 +109,13 @@ def wire_billing(app: Flask, settings: Settings) -> None:
     extension: Extension = app.extensions["enrollment"]
     extension.client_parts.append(parts.PART)
     extension.checks["money"] = check_money
+    extension.checks["online payment"] = check_online
     extension.often[jobs.ASK_PROVIDER] = jobs.has_to_ask
     extension.often[SEND_REFUNDS] = jobs.has_to_send
 
 
 def wire_schedule(app: Flask, settings: Settings) -> None:
-    """The choices of class records, groups and sessions; what the schedule holds, adds and does at night."""
+    """The choices of class records, groups and sessions; what the schedule holds, adds, does at night and tells."""
     from .credits import hooks as credits
     from .schedule import hooks, jobs, parts, people_hooks
     from .schedule import queries as schedule
