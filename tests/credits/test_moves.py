@@ -231,8 +231,14 @@ def test_each_lot_is_good_for_so_much_longer_than_it_was(studio, pair, sound):
             studio.session, lot_ids=asked["lot_ids"], expires_on=studio.today + 25 * DAY, actor=SYSTEM
         )
     assert plan == service.ExtensionPlan(lots=3, credits=6, shortened=2, endless=0, missing=0)
-    studio.undo(made["batch_id"])
+    result = studio.undo(made["batch_id"], chunk=1)
+    assert (result["clients"], result["taken_back"], result["kept_spent"]) == (2, 3, 0)
     assert [lot.expires_on for lot in studio.lots()] == [None, studio.today + 5 * DAY, studio.today + 20 * DAY]
+    voided = studio.move("void_lots", lot_ids=[gift, paid, other])
+    result = studio.undo(voided["batch_id"], chunk=1)
+    assert (result["clients"], result["taken_back"]) == (2, 6), "who has two lots is one client"
+    both = studio.move("extend_lots", lot_ids=[gift, paid], expires_on=studio.today + 30 * DAY)
+    assert studio.undo(both["batch_id"], chunk=1)["clients"] == 1
     assert sound()
 
 

@@ -74,11 +74,18 @@ def _undo_extension(session: Session, batch: Any, after: int, size: int, actor: 
     move_expiry(session, back, lambda row: before[row.id], actor=actor, reason=batch.undo_reason)
     return Undone(
         lots=len(page),
-        clients=len({row.client_id for row in rows}),
+        clients=_new_clients(session, _extended(batch), {row.client_id for row in rows}, after),
         taken_back=sum(row.available for row in back),
         kept_spent=sum(row.used + row.reserved for row in rows),
         cursor=page[-1].id if page else None,
     )
+
+
+def _new_clients(session: Session, concerned: Select[Any], client_ids: set[int], after: int) -> int:
+    """How many of these clients come with their first lot behind the cursor: one of several lots counts once."""
+    before = concerned.where(lots.c.client_id.in_(key_list(session, client_ids)), lots.c.id <= after)
+    known = before.with_only_columns(func.count(lots.c.client_id.distinct()), maintain_column_froms=True)
+    return len(client_ids) - int(session.execute(known).scalar_one())
 
 
 def _voided(batch: Any) -> Select[Any]:
@@ -129,8 +136,8 @@ def _undo_void(session: Session, batch: Any, after: int, size: int, actor: Actor
             given[row.enrollment_id] += row.credits
     credits_given_back(session, given, actor, batch.undo_reason)
     return Undone(
-        lots=len(page), clients=len({row.client_id for row in page}), taken_back=credits, kept_spent=0,
-        cursor=page[-1].id if page else None,
+        lots=len(page), clients=_new_clients(session, _voided(batch), {row.client_id for row in page}, after),
+        taken_back=credits, kept_spent=0, cursor=page[-1].id if page else None,
     )
 
 
