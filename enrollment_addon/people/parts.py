@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import current_app
+from flask import current_app, url_for
 
 from ..core.web.access import may
 from ..core.web.filters import Filter
@@ -53,3 +53,8 @@ def told_records() -> frozenset[str]:
     for part in client_parts():
         menus.update(part.records)
     return frozenset(name for name, menu in menus.items() if may("read", menu))
+
+
+def client_url(key: int) -> str | None:
+    """The way to a client's card, for people who may read clients."""
+    return url_for("ClientView.show", pk=key) if may("read", "EnrollmentClient") else None

@@ -33,7 +33,7 @@ from .models import (
     Relationship,
     TeamMember,
 )
-from .parts import client_parts
+from .parts import client_parts, client_url
 
 
 def _language(code: str) -> str:
@@ -167,7 +167,8 @@ class ParticipantView(RecordView):
     columns = (
         Column("name", _l("Name"), order=(Participant.name,), kind="link", phone="title"),
         Column("kind", _l("Kind"), value=lambda p: str(dict(KINDS)[p.kind]), order=(Participant.kind,)),
-        Column("client", _l("Client"), value=lambda p: p.client.full_name if p.client else ""),
+        Column("client", _l("Client"), value=lambda p: p.client.full_name if p.client else "",
+               to=lambda p: client_url(p.client_id)),
         Column("birth_date", _l("Birth date"), order=(Participant.birth_date,), kind="date", phone="hide"),
         Column("breed", _l("Breed"), value=lambda p: " ".join(filter(None, (p.species, p.breed))), phone="hide"),
     )

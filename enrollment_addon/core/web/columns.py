@@ -7,6 +7,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
 
 from ..errors import InvalidInput
 from . import render
@@ -21,7 +22,7 @@ class Column:
     `value(item)` is the plain value (exports use it), `show(item)` what the page shows instead;
     `order` names the columns to sort by. `phone`: its place on a phone's card. `timezone(item)`: by which clock
     an instant is told, where it is not the page's. `menu`: whose records it tells; it is there for people who
-    may read them.
+    may read them. `to(item)`: where the record is that it names; the record's own page leads there.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Column:
     badge: Callable[[Any], str] | None = None
     timezone: Callable[[Any], str] | None = None
     menu: str | None = None
+    to: Callable[[Any], str | None] | None = None
 
     def plain(self, item: Any) -> Any:
         return self.value(item) if self.value else getattr(item, self.name)
@@ -59,6 +61,11 @@ class Column:
         if isinstance(value, bool):
             return _("Yes") if value else _("No")
         return "" if value is None else value
+
+    def told(self, item: Any) -> Any:
+        """What the record's own page says: the value shown, as the way to the record that it names."""
+        shown, url = self.shown(item), self.to(item) if self.to else None
+        return Markup('<a class="enr-touch" href="{}">{}</a>').format(url, shown) if url and shown else shown
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
         """Everything `show.html` shows."""
         return {
             "title": str(item), "subtitle": self.singular, "badge": None,
-            "fields": [{"label": c.label, "value": c.shown(item), "wide": False} for c in self.shown_columns],
+            "fields": [{"label": c.label, "value": c.told(item), "wide": False} for c in self.shown_columns],
             "buttons": self.buttons(item), "crumbs": self.crumbs(), "sections": [],
         }
 
@@ -201,7 +201,7 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
                 notice(_("%(record)s was added.", record=item))
                 return redirect(self.show_url(item))
         page = self.form_page(
-            form, title=self.add_label, subtitle="", crumbs=self.crumbs(), submit_label=self.add_label,
+            form, title=self.add_label, subtitle="", crumbs=self.crumbs(), submit_label=_("Save"),
             cancel_url=url_for(f"{self.endpoint}.list"),
         )
         return page, form_status()

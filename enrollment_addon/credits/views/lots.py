@@ -17,6 +17,7 @@ from ...core.web import render
 from ...core.web.access import can, verb
 from ...core.web.filters import Filter
 from ...core.web.views import Column, ListAction, RecordView, Selection
+from ...people.parts import client_url
 from .. import hooks, labels, queries
 from ..models import CreditEntry, CreditLot
 from .common import explained, grace_mark, linked
@@ -49,7 +50,8 @@ class LotView(ExtendPages, VoidPages, TransferPages, RecordView):
     empty_text = _l("A lot is one grant of session credits to one client. Tick clients in their list to add credits.")
     load = (joinedload(CreditLot.client), joinedload(CreditLot.event_type))
     columns = (
-        Column("client", _l("Client"), value=lambda lot: lot.client.full_name, kind="link", phone="title"),
+        Column("client", _l("Client"), value=lambda lot: lot.client.full_name, kind="link", phone="title",
+               to=lambda lot: client_url(lot.client_id)),
         Column("event_type", _l("Event type"), value=lambda lot: lot.event_type.label),
         Column("quantity", _l("Added"), show=_explained("quantity"), kind="number", order=(CreditLot.quantity,),
                phone="hide"),
@@ -96,7 +98,7 @@ class LotView(ExtendPages, VoidPages, TransferPages, RecordView):
             (_("Priority"), render.number(item.priority)),
             (_("Value of one credit"), render.amount(item.unit_value, item.currency)),
             (_("Shared with the household"), _shared(item)),
-            (_("Only for"), ", ".join(p.name for p in item.participants) or _("anyone of the client")),
+            (_("Only for"), render.listed(p.name for p in item.participants) or _("Anyone of the client")),
             (_("On hold"), _("Yes") if item.held else _("No")),
             (_("Added on"), render.moment(item.granted_at)), (_("Note"), item.note or ""),
         ]
