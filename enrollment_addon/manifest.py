@@ -28,6 +28,8 @@ from .enrollments import api as enrollment_api
 from .enrollments import views as enrollment_views
 from .jobs import api as jobs_api
 from .jobs import views as jobs_views
+from .notices import api as notice_api
+from .notices import views as notice_views
 from .people import api as people_api
 from .people import own_page
 from .people import views as people_views
@@ -242,12 +244,14 @@ MODULES: tuple[Module, ...] = (
                   "fa-calendar"),
             _menu(closure_views.ClosureView, "Closures", _l("Closures"), "fa-ban", "Schedule", SCHEDULE,
                   "fa-calendar"),
+            _menu(notice_views.NoticeView, "Notices", _l("Notices"), "fa-envelope-o", "Schedule", SCHEDULE,
+                  "fa-calendar"),
             View(feed_views.FeedView),
             View(feed_views.CalendarFileView),
         ),
         apis=(
             schedule_api.ClassGroupApi, schedule_api.SessionApi, schedule_api.BookingApi, schedule_api.ClosureApi,
-            feed_api.CalendarLinkApi,
+            feed_api.CalendarLinkApi, notice_api.NoticeApi,
         ),
     ),
     Module(
@@ -319,6 +323,7 @@ _RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
                           "edit": (OWNER, MANAGER, TEAM), "delete": (OWNER, MANAGER)},
     "EnrollmentBooking": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentClosure": {"read": (OWNER, MANAGER, TEAM)},
+    "EnrollmentNotice": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentEnrollment": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentCredits": {"read": (OWNER, MANAGER, TEAM)},
     "EnrollmentBatch": {"read": (OWNER, MANAGER, TEAM)},

@@ -117,6 +117,9 @@ def wire_billing(app: Flask, settings: Settings) -> None:
 def wire_schedule(app: Flask, settings: Settings) -> None:
     """The choices of class records, groups and sessions; what the schedule holds, adds, does at night and tells."""
     from .credits import hooks as credits
+    from .notices import jobs as notice_jobs
+    from .notices import people_hooks as notices
+    from .notices.queries import has_notices
     from .schedule import hooks, jobs, parts, people_hooks
     from .schedule import queries as schedule
     from .schedule.calc import Policy
@@ -132,6 +135,7 @@ def wire_schedule(app: Flask, settings: Settings) -> None:
         )
     )
     people_hooks.plug_in()
+    notices.plug_in()
     for name, menu, search, model, text in (
         ("class_groups", "EnrollmentClassGroup", schedule.search_class_groups, ClassGroup,
          lambda g: (g.label, g.club.name)),
@@ -149,6 +153,7 @@ def wire_schedule(app: Flask, settings: Settings) -> None:
     extension.client_parts.append(parts.PART)
     extension.due[jobs.HORIZON] = {"chunk": settings.sweep_chunk}
     extension.often[jobs.HOLDS] = has_queue_to_serve
+    extension.often[notice_jobs.SEND] = has_notices
 
 
 def wire_enrollments(app: Flask, settings: Settings) -> None:

@@ -15,6 +15,7 @@ from enrollment_addon.billing.online.models import OnlinePayment, OnlinePaymentC
 from enrollment_addon.catalog.models import ActivityLevel, ClassCategory, EventKind, EventType, Package, Semester
 from enrollment_addon.credits.models import CreditBalance, CreditEntry, CreditLot, EntryKind
 from enrollment_addon.enrollments.models import Enrollment
+from enrollment_addon.notices.models import Notice
 from enrollment_addon.people.models import (
     Client,
     Club,
@@ -215,6 +216,16 @@ def make_booking(session: Session, item: ScheduledSession, participant: Particip
     }
     booking: Booking = _add(session, Booking, values, over)
     return booking
+
+
+def make_notice(session: Session, client: Client, **over: Any) -> Notice:
+    """A client is to be told that they have a place."""
+    details = {
+        "session": "Evening yoga", "club": "Uptown", "timezone": "Europe/Berlin",
+        "starts_at": "2026-03-04T17:00:00+00:00",
+    }
+    notice: Notice = _add(session, Notice, {"client_id": client.id, "kind": "place_given", "details": details}, over)
+    return notice
 
 
 def make_skill(session: Session, **over: Any) -> Skill:

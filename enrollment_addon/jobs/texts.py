@@ -28,6 +28,7 @@ KINDS = {
     "schedule.horizon": _l("Make sessions of class groups"),
     "schedule.holds": _l("End held places of waitlists"),
     "enrollments.pauses": _l("Begin and end pauses"),
+    "notices.send": _l("Send notices"),
     "billing.online_payments": _l("Ask what became of online payments"),
     "billing.online_refunds": _l("Send refunds back online"),
 }
@@ -45,6 +46,7 @@ ITEMS = {
     "schedule.holds": _l("Session %(number)s"),
     "schedule.horizon": _l("Class group %(number)s"),
     "enrollments.pauses": _l("Pause %(number)s"),
+    "notices.send": _l("Notice %(number)s"),
 }
 """What the failed items of a kind are called, with their key."""
 STATE_CLASSES = {JobState.done: "active", JobState.running: "warn", JobState.failed: "bad"}

@@ -188,6 +188,7 @@ class Possessions:
     payment: int
     online: int
     report: int
+    notice: int
     group: int
     session: int
     booking: int
@@ -205,7 +206,7 @@ class Possessions:
             "/online_payments/": self.online, "/training_reports/": self.report,
             "/enrollments/": self.enrollment,
             "/class_groups/": self.group, "/sessions/": self.session, "/bookings/": self.booking,
-            "/closures/": self.closure, "/imports/": self.file, "/calendar_links/": self.link,
+            "/closures/": self.closure, "/notices/": self.notice, "/imports/": self.file, "/calendar_links/": self.link,
         }
         return next((key for start, key in kinds.items() if path.startswith(start)), None)
 
@@ -252,6 +253,7 @@ def _possessions(session: Session, yoga: Any, user_id: int, **client: Any) -> Po
         closure=closure.id,
         file=file.id,
         link=link.id,
+        notice=factories.make_notice(session, person).id,
         report=factories.make_training_report(
             session, participant, enrollment_id=enrollment.id, visible_to_client=True
         ).id,

@@ -258,8 +258,8 @@ def test_lists_show_and_count_only_what_is_in_reach(
     ]
     assert {e.path for e in lists} == {
         "/batches", "/bookings", "/calendar_links", "/charges", "/class_groups", "/clients", "/closures",
-        "/credits/expiring", "/credits/ledger", "/enrollments", "/households", "/imports", "/jobs", "/lots",
-        "/participants", "/payments", "/sessions", "/training_reports",
+        "/credits/expiring", "/credits/ledger", "/enrollments", "/households", "/imports", "/jobs", "/lots", "/notices",
+        "/online_payments", "/participants", "/payments", "/sessions", "/training_reports",
     }
     reaches_ann = request.node.callspec.params["person"] != "nothing"
     for endpoint in lists:

@@ -10,10 +10,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from enrollment_addon import cli
 from enrollment_addon.catalog.models import EventType
 from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.notices import mail
+from enrollment_addon.notices.models import Notice
 from enrollment_addon.people.models import Client, Club, Participant, ParticipantKind, TeamMember
 from enrollment_addon.schedule import service
 from enrollment_addon.schedule.models import Booking, ScheduledSession
@@ -184,6 +187,57 @@ def test_a_week_is_closed_and_opened_again_and_an_appointment_made(
     assert "It is cancelled too." in ana.get(f"/enrollment/sessions/cancel_booking/{last}").text
     assert "€30.00" in ana.get(f"/enrollment/clients/show/{people.clients[5]}").text
     assert_ledger_is_consistent(app)
+
+
+@pytest.mark.databases("sqlite")
+def test_clients_are_told_of_a_place_and_of_a_closed_class_in_their_language(
+    ana: FlaskClient, jonas: FlaskClient, app: Flask, people: Studio
+) -> None:
+    """Whoever has no address is listed, so that somebody can call; a mailer that fails is asked again."""
+    make_group(ana, people, capacity="1")
+    item = rows(app, ScheduledSession)[0]["id"]
+    first, second, third = people.clients[0], people.clients[1], people.clients[11]
+    with app.app_context(), unit_of_work(app.appbuilder.session) as session:  # type: ignore[attr-defined]
+        session.get_one(Client, second).locale = "de"
+        session.get_one(Client, third).email = None
+    for client in (first, second, third):
+        post(
+            ana, f"/enrollment/sessions/book/{item}?client_id={client}", participant_id=own(app, client),
+            pays="nothing" if client == third else "auto",
+        )
+    place = rows(app, Booking)[0]["id"]
+    post(ana, f"/enrollment/sessions/cancel_booking/{place}", give_back="auto")
+    closed = post(ana, f"/enrollment/closures/close?session_id={item}", 200, reason="Flood")
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', closed.text))
+    done = ana.post("/enrollment/closures/close", data=hidden)
+    post(ana, done.location.replace("/show/", "/undo/"), reason="It dried up")
+
+    page = ana.get("/enrollment/notices/list/").text
+    for said, count in (("You have a place: Evening yoga", 1), ("Evening yoga does not take place", 2),
+                        ("Evening yoga takes place after all", 2)):
+        assert page.count(said) == count, said
+    assert "Maya 11" not in jonas.get("/enrollment/notices/list/").text
+    told = ana.get("/enrollment/notices/show/1").text
+    assert "in Evening yoga on Mar 4, 2026, 6:00" in told
+    assert "it is yours. You are booked." in told
+
+    sent: list[mail.Message] = []
+
+    def away(message: mail.Message) -> None:
+        raise OSError("the mail server is away")
+
+    try:
+        for mailer in (away, sent.append):
+            mail.use_mailer(mailer)
+            assert app.test_cli_runner().invoke(cli.enrollment, ["run-due", "--often"]).exit_code == 0
+    finally:
+        mail.use_mailer(None)
+    assert [m.notice_id for m in sent] == [1, 3, 4], "what could not be sent is sent later, and nothing twice"
+    assert {m.to for m in sent} == {rows(app, Client)[1]["email"]}
+    assert all("04.03.2026" in m.text for m in sent), "as it is written in German"
+    states = [row["state"] for row in rows(app, Notice)]
+    assert states == ["sent", "unreachable", "sent", "sent", "unreachable"]
+    assert "No e-mail address" in ana.get("/enrollment/notices/list/").text
 
 
 @pytest.mark.databases("sqlite")

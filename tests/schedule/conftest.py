@@ -15,6 +15,7 @@ from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits.models import CreditBalance, CreditLot
 from enrollment_addon.credits.service import check_ledger
+from enrollment_addon.notices.models import Notice
 from enrollment_addon.people.models import ParticipantKind
 from enrollment_addon.schedule import hooks, service
 from enrollment_addon.schedule.calc import BookingState, Policy
@@ -113,6 +114,11 @@ class Studio:
     def later(self, **by: int) -> Iterator[None]:
         with clock.frozen(clock.now() + dt.timedelta(**by)):
             yield
+
+    def told(self) -> list[tuple[str, int]]:
+        """The notices to clients so far: what about, and whom."""
+        found = self.session.execute(select(Notice.kind, Notice.client_id).order_by(Notice.id))
+        return [(str(kind), client_id) for kind, client_id in found]
 
     def decide(self, **policy: Any) -> None:
         hooks.use_policy(replace(hooks.policy(), **policy))

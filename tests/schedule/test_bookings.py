@@ -227,6 +227,7 @@ def test_a_freed_place_goes_to_the_first_in_line_who_has_a_credit(studio: Studio
     studio.cancel(place.id)
     assert [str(studio.state(key)) for key in queue] == ["waitlisted", "booked", "waitlisted"]
     assert studio.credits(ready) == (0, 1, 0)
+    assert studio.told() == [("place_given", ready)]
     studio.cancel(queue[0])
     with pytest.raises(CapacityExceeded):
         studio.do("take_place", booking_id=queue[2])
@@ -292,6 +293,7 @@ def test_a_place_is_held_for_who_can_pay_and_theirs_once_they_can(studio: Studio
     queue = [studio.book(client, first.id).id for client in (poor, short, child)]
     studio.decide(waitlist_hold_hours=4)
     studio.cancel(places[0])
+    assert studio.told() == [("place_held", child)]
     held = [studio.session.get_one(Booking, key, populate_existing=True).held_until for key in queue]
     assert [until is not None for until in held] == [False, False, True]
     assert studio.credits(parent) == (3, 0, 0), "trying to pay leaves nothing behind"

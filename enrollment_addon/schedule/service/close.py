@@ -25,6 +25,7 @@ from ...core.scope import Actor, Reach
 from ...credits.models import Origin, entries, lots
 from ...credits.service import open_lot, shift_expiry
 from ...jobs.service import queue_job
+from ...notices.calc import NoticeKind
 from ...people.models import Club
 from ..calc import BY_CREDIT, BookingState, EffectKind, Pays, SessionStatus
 from ..errors import NothingToClose
@@ -33,6 +34,7 @@ from .cancel import CANCELLABLE
 from .groups import FIRST_DAY, last_day
 from .pay import give_back, set_state
 from .places import bookings, for_everybody, lock_accounts, lock_sessions
+from .tell import tell
 
 KIND = "schedule.close"
 SESSIONS_AT_ONCE = 20
@@ -237,8 +239,17 @@ def _close(
             session, actor=actor, verb="close_booking", record="booking", record_id=booking.id,
             client_id=booking.client_id, reason=reason, session_id=item.id, batch_id=batch_id,
         )
+    waiting_first = sorted(rows, key=lambda b: b.returned is not None)
+    tell(session, NoticeKind.session_closed, item, {b.client_id: {"back": _back(b)} for b in waiting_first})
     if terms["extend_days"]:
         _extend(session, [b.id for b in rows if b.pays in BY_CREDIT and b.returned], batch_id, terms, actor)
+
+
+def _back(booking: Booking) -> str | None:
+    """What came back to somebody who is sent home: what they paid with, or a make-up credit."""
+    if booking.returned is None or booking.pays == Pays.nothing:
+        return None
+    return "paid" if booking.returned else "makeup"
 
 
 def _make_up(

@@ -20,6 +20,7 @@ from ...credits.labels import BATCH_STATES
 from ...credits.models import lots
 from ...credits.service import shift_expiry, take_back
 from ...jobs.service import queue_job
+from ...notices.calc import NoticeKind
 from ..calc import TAKING_A_PLACE, BookingState, EffectKind, SessionStatus
 from ..errors import ClosureStateConflict
 from ..models import Booking, ScheduledSession
@@ -27,6 +28,7 @@ from .close import KIND, effects
 from .overlaps import booked_elsewhere, count_double_bookings
 from .pay import pay, set_state, wish_again
 from .places import bookings, for_everybody, lock_accounts, locked_session, places, sessions
+from .tell import tell
 from .waitlist import promote
 
 UNDO = "schedule.reopen"
@@ -174,6 +176,8 @@ def _reopen(session: Session, item: ScheduledSession, batch_id: int, actor: Acto
     lock_accounts(session, {row.client_id for row in rows}, [item.event_type_id])
     busy = booked_elsewhere(session, item, [row.participant_id for row in rows])
     back = [booking for booking in rows if _come_back(session, booking, item, actor)]
+    if item.starts_at > clock.now():
+        tell(session, NoticeKind.session_reopened, item, {booking.client_id: {} for booking in back})
     promote(session, item, actor=actor)
     double = sum(b.state in TAKING_A_PLACE and b.participant_id in busy for b in back)
     return {"taken_back": len(back), "kept_spent": len(rows) - len(back), "overlaps": double}

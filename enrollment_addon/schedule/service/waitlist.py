@@ -13,6 +13,7 @@ from ...core.db import idempotent, require
 from ...core.errors import AddonError
 from ...core.scope import Actor
 from ...credits.models import balances, lots, something_left
+from ...notices.calc import NoticeKind
 from ..calc import BY_CREDIT, TAKING_A_PLACE, BookingState, SessionStatus
 from ..errors import CapacityExceeded, SessionOver
 from ..hooks import policy
@@ -32,6 +33,7 @@ from .places import (
     sessions,
     state_conflict,
 )
+from .tell import tell
 
 
 def promote(session: Session, item: ScheduledSession, *, actor: Actor, spare: int | None = None) -> list[int]:
@@ -87,7 +89,7 @@ def _lapse(session: Session, booking: Booking, actor: Actor) -> None:
 def _offer(
     session: Session, booking: Booking, item: ScheduledSession, actor: Actor, now: dt.datetime
 ) -> bool:
-    """Give or hold a place for one who waits; whether they can pay.
+    """Give or hold a place for one who waits, and have them told; whether they can pay.
 
     To hold one, paying is tried and taken back: what pays then is decided when they confirm.
     """
@@ -102,9 +104,12 @@ def _offer(
         return False
     if hours:
         session.expire(booking)
-        note(session, booking, held_until=min(now + dt.timedelta(hours=hours), item.starts_at))
+        until = min(now + dt.timedelta(hours=hours), item.starts_at)
+        note(session, booking, held_until=until)
+        tell(session, NoticeKind.place_held, item, {booking.client_id: {"until": until.isoformat()}})
     else:
         set_state(session, booking, BookingState.booked)
+        tell(session, NoticeKind.place_given, item, {booking.client_id: {}})
     record_event(
         session, actor=actor, verb="hold_place" if hours else "promote_booking", record="booking",
         record_id=booking.id, client_id=booking.client_id, session_id=item.id,
@@ -150,6 +155,8 @@ def take_place(
                 raise CapacityExceeded
             if not confirm_overlap:
                 refuse_booked_elsewhere(session, booking, item)
+            if booking.held_until is None:
+                tell(session, NoticeKind.place_given, item, {booking.client_id: {}})
             set_state(session, booking, BookingState.booked)
             pay(session, booking, item, wish_of(booking), actor=actor)
             record_event(

@@ -174,6 +174,7 @@ def _belongings(session: Session, client: Client, event_type: Any, user_id: int)
         "EnrollmentView": enrollment.id,
         "LotView": lot.id, "EntryView": entry, "BatchView": batch.id, "JobView": job.id, "ImportView": file.id,
         "ClassGroupView": group.id, "SessionView": lesson.id, "BookingView": booking.id, "ClosureView": closure.id,
+        "NoticeView": factories.make_notice(session, client).id,
         "MoneyView": client.id, "TrainingReportView": report.id, "ChargeView": charge.id, "PaymentView": payment.id,
         "OnlinePaymentView": asked.id, "OnlineRequestView": client.id,
     }

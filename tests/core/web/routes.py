@@ -62,7 +62,8 @@ API_VIEWS: Mapping[str, str] = {
     "JobApi": "JobView", "ChargeApi": "ChargeView", "ClientChargesApi": "ClientView", "PaymentApi": "PaymentView",
     "OnlinePaymentApi": "OnlinePaymentView",
     "ClassGroupApi": "ClassGroupView", "SessionApi": "SessionView", "BookingApi": "BookingView",
-    "ClosureApi": "ClosureView", "ClassCategoryApi": "ClassCategoryView", "ActivityLevelApi": "ActivityLevelView",
+    "ClosureApi": "ClosureView", "NoticeApi": "NoticeView",
+    "ClassCategoryApi": "ClassCategoryView", "ActivityLevelApi": "ActivityLevelView",
     "SemesterApi": "SemesterView", "SkillApi": "SkillView", "TrainingReportApi": "TrainingReportView",
 }
 """The page that shows the same records as a REST class."""
