@@ -20,23 +20,18 @@ from ..core.web.views import RecordView
 from . import queries, service
 from .labels import BATCH_KINDS
 from .models import CreditEntry, CreditLot
-from .schemas import (
-    BatchSchema,
-    ClientCreditsSchema,
+from .schemas import BatchSchema, ClientCreditsSchema, EntrySchema, ExpiringSchema, LedgerSchema, LotSchema
+from .verb_schemas import (
     ConvertAnswer,
     ConvertInput,
     ConvertManyAnswer,
     ConvertManyInput,
-    EntrySchema,
-    ExpiringSchema,
     ExtendAnswer,
     ExtendInput,
     GrantAnswer,
     GrantInput,
     GrantJobAnswer,
     GrantPreviewAnswer,
-    LedgerSchema,
-    LotSchema,
     LotTransferAnswer,
     LotTransferInput,
     MoveJobAnswer,
