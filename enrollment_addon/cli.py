@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,30 @@ from .core.scope import SYSTEM
 
 MOST_COUNTED = 1_000_000
 """Up to so many rows a list is counted for the bar that shows the progress of its export."""
+
+
+class Line:
+    """One line on standard error that says how far a command is, where that is a terminal.
+
+    A bar would not do: what is found is printed meanwhile, and a job says only later how many items it has.
+    """
+
+    def __init__(self, *, hidden: bool) -> None:
+        self._shown = not hidden and sys.stderr.isatty()
+
+    def show(self, text: str) -> None:
+        if self._shown:
+            click.echo(f"\r\033[K{text}", err=True, nl=False)
+
+    def clear(self) -> None:
+        """Make room for other lines."""
+        self.show("")
+
+    def share(self, what: str, share: float) -> None:
+        self.show(f"{what}: {share:.0%}")
+
+    def count(self, what: str, done: int, total: int) -> None:
+        self.show(f"{what}: {done:,} of {max(done, total):,}")
 
 
 @click.group(cls=AppGroup)
@@ -207,11 +230,16 @@ def _has_clients() -> bool:
 def check(as_json: bool, repair: bool) -> None:
     """Prove that the ledger and money add up; print every row that does not. Code 1 if one is left."""
     found = left = 0
+    line = Line(hidden=as_json)
     with unit_of_work(_session()) if repair else nullcontext():
-        for finding in chain.from_iterable(prove(_session(), repair=repair) for prove in _extension().checks.values()):
-            found, left = found + 1, left + (not finding.repaired)
-            told = ", ".join(f"{k} {v}" for k, v in asdict(finding).items() if v is not None)
-            click.echo(json.dumps(asdict(finding), default=str) if as_json else told)
+        for name, prove in _extension().checks.items():
+            share = functools.partial(line.share, name.capitalize())
+            for finding in prove(_session(), repair=repair, progress=share):
+                found, left = found + 1, left + (not finding.repaired)
+                told = ", ".join(f"{k} {v}" for k, v in asdict(finding).items() if v is not None)
+                line.clear()
+                click.echo(json.dumps(asdict(finding), default=str) if as_json else told)
+    line.clear()
     if not as_json:
         click.echo(f"{found} found, {found - left} repaired." if found else "The ledger and money are consistent.")
     sys.exit(1 if left else 0)
@@ -346,7 +374,11 @@ def run_due(often: bool, as_json: bool) -> None:
         queued = queue_due(session, due=extension.due_now(session, often=often), actor=SYSTEM)
     ran = 0
     if not extension.settings.broker_url:
-        ran = run_waiting(session_for(_app()), lease_seconds=extension.settings.job_lease_seconds)
+        line = Line(hidden=as_json)
+        ran = run_waiting(
+            session_for(_app()), lease_seconds=extension.settings.job_lease_seconds, watch=line.count
+        )
+        line.clear()
     told = f"{len(queued)} jobs queued, {sent} sent again, {ran} jobs run."
     _say(as_json, {"queued": len(queued), "sent": sent, "ran": ran}, told)
 

@@ -29,7 +29,8 @@ class Extension:
     `client_parts` are what the domains above people add to the pages of clients, `record_parts` what domains add
     to the pages of records below them, by record. `due` is the input, by kind, of the jobs that are to be done
     every night; `often` says, by kind, whether there is work for those that cannot wait for it. `checks` prove
-    that what is stored adds up: each yields findings with a code and whether it was repaired.
+    that what is stored adds up: each yields findings with a code and whether it was repaired, and tells `progress`
+    which share of its work is done.
     """
 
     settings: Settings

@@ -37,6 +37,9 @@ OpenSession = Callable[[], AbstractContextManager[Session]]
 ActorResolver = Callable[[Session, int], Actor | None]
 """The actor that a user is now; None when the user is gone or inactive."""
 
+Watch = Callable[[str, int, int], None]
+"""Told after every chunk: the kind of job, how many items are done, and of how many."""
+
 RETRY_CHUNK = 200
 """Failed items done again per transaction."""
 
@@ -63,7 +66,8 @@ def use_actor_resolver(resolver: ActorResolver) -> None:
 
 
 def run_waiting(
-    open_session: OpenSession, *, lease_seconds: int, stop: Callable[[], bool] = lambda: False
+    open_session: OpenSession, *, lease_seconds: int, stop: Callable[[], bool] = lambda: False,
+    watch: Watch = lambda kind, done, total: None,
 ) -> int:
     """Work on every job that waits or was left behind, oldest first, until none is left. Returns how many."""
     ran = 0
@@ -73,7 +77,7 @@ def run_waiting(
         taken = [
             job_id
             for job_id in waiting
-            if not stop() and run_job(open_session, job_id, lease_seconds=lease_seconds, stop=stop)
+            if not stop() and run_job(open_session, job_id, lease_seconds=lease_seconds, stop=stop, watch=watch)
         ]
         if not taken:
             break
@@ -82,7 +86,8 @@ def run_waiting(
 
 
 def run_job(
-    open_session: OpenSession, job_id: int, *, lease_seconds: int, stop: Callable[[], bool] = lambda: False
+    open_session: OpenSession, job_id: int, *, lease_seconds: int, stop: Callable[[], bool] = lambda: False,
+    watch: Watch = lambda kind, done, total: None,
 ) -> bool:
     """Claim a job and work on it until it ends, is taken over, or `stop` says so between two chunks.
 
@@ -109,7 +114,7 @@ def run_job(
         log.info("job_started", total=job.total, done=job.done, attempt=job.attempts)
         began = time.monotonic()
         try:
-            ended = _work(open_session, job, worker, lease_seconds, stop)
+            ended = _work(open_session, job, worker, lease_seconds, stop, watch)
         except LeaseLost:
             log.warning("job_lease_lost", seconds=_since(began))
         else:
@@ -118,13 +123,13 @@ def run_job(
 
 
 def _work(
-    open_session: OpenSession, job: Job, worker: str, lease_seconds: int, stop: Callable[[], bool]
+    open_session: OpenSession, job: Job, worker: str, lease_seconds: int, stop: Callable[[], bool], watch: Watch
 ) -> JobState:
     """Chunk after chunk. Returns the state the job is left in."""
     try:
         if job.attempts > ATTEMPTS_MAX:
             raise GaveUp
-        width = Width()
+        width, done, total = Width(), job.done, job.total
         while not stop():
             try:
                 state, step = _patiently(lambda: _chunk(open_session, job.id, worker, lease_seconds, width.most))
@@ -133,6 +138,8 @@ def _work(
                     raise broke.error from broke
                 log.warning("job_chunk_broke", error=type(broke.error).__name__, items=width.most)
                 continue
+            done, total = done + step.done, total if step.total is None else step.total
+            watch(job.kind, done, total)
             if state is JobState.running:
                 width.passed(step)
             if step.outside is not None:

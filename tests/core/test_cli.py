@@ -1,6 +1,7 @@
 """`flask enrollment …`: what it prints, what it writes, and how it ends (0 fine, 1 found something, 2 refused)."""
 
 import datetime as dt
+import io
 import json
 import os
 import signal
@@ -8,13 +9,16 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from flask.cli import ScriptInfo
 from sqlalchemy import func, select, text
 
+from enrollment_addon.cli import enrollment
 from enrollment_addon.core import install, roles
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.credits.models import balances, entries, lots
@@ -363,6 +367,32 @@ def test_demo_fills_an_empty_installation_once(new_database: Callable[..., str])
 
 DUE = 4
 """What every night brings: expiry of credits, the schedule's horizon, pauses of enrollments, old exports deleted."""
+
+
+def on_a_terminal(desk: Desk, *arguments: str) -> str:
+    """What a command says on standard error where that is a terminal."""
+    ours, its = os.openpty()
+    with os.fdopen(its, "w") as terminal, redirect_stderr(terminal), redirect_stdout(io.StringIO()):
+        with suppress(SystemExit):
+            enrollment.main([*arguments], obj=ScriptInfo(create_app=lambda: desk.app))
+        terminal.flush()
+        said = os.read(ours, 100_000).decode()
+    os.close(ours)
+    return said
+
+
+@pytest.mark.databases("sqlite")
+def test_long_commands_say_on_a_terminal_how_far_they_are(desk: Desk) -> None:
+    def lapsed_lots(session: Any) -> None:
+        ann, yoga = session.get(Client, desk.ann), session.get(factories.EventType, desk.yoga)
+        for _ in range(3):
+            factories.make_lot(session, ann, yoga, quantity=5, expires_on=dt.date(2020, 1, 31))
+
+    desk.do(lapsed_lots)
+    assert "credits.expire: 3 of 3" in on_a_terminal(desk, "run-due")
+    proved = on_a_terminal(desk, "check")
+    assert [told for told in ("Credits: 50%", "Credits: 100%", "Money: 100%") if told not in proved] == []
+    assert proved.endswith("\r\x1b[K"), "nothing is left on the line"
 
 
 @pytest.mark.databases("sqlite", "postgresql")

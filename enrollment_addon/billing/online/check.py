@@ -1,6 +1,7 @@
 """Proof of online payment: each request that was paid has its payment, and each refund of one is where it belongs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -10,7 +11,9 @@ from ..service.check import MoneyFinding
 from .models import RefundState, online_payments, online_refunds
 
 
-def check_online(session: Session, *, repair: bool = False) -> Iterator[MoneyFinding]:
+def check_online(
+    session: Session, *, repair: bool = False, progress: Callable[[float], Any] = lambda share: None
+) -> Iterator[MoneyFinding]:
     """Rows that disagree, and refunds that are in the books and never reached the client.
 
     Codes: online_payment_differs (from its payment, in client, method or amount), online_refund_differs (is of
@@ -19,6 +22,7 @@ def check_online(session: Session, *, repair: bool = False) -> Iterator[MoneyFin
     """
     yield from _payments(session)
     yield from _refunds(session)
+    progress(1.0)
 
 
 def _payments(session: Session) -> Iterator[MoneyFinding]:

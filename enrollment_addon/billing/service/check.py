@@ -5,7 +5,7 @@ derived, and can be brought back to it. Each range of clients is compared by one
 may run beside live payments.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,14 +33,17 @@ class MoneyFinding:
     repaired: bool = False
 
 
-def check_money(session: Session, *, repair: bool = False, size: int = 10_000) -> Iterator[MoneyFinding]:
+def check_money(
+    session: Session, *, repair: bool = False, size: int = 10_000, progress: Callable[[float], Any] = lambda share: None
+) -> Iterator[MoneyFinding]:
     """Prove for each client and currency: payments − refunds = settled + on account; `size` clients at a time.
 
     `repair` writes the sums that the rows give; a row that would break a rule of its own is left as it is, and so
-    is a settlement between two clients.
+    is a settlement between two clients. `progress` is told which share of the work is done.
     """
     repaired = 0
     after = -1
+    last = session.execute(select(func.max(accounts.c.client_id))).scalar()
     while True:
         page = (
             select(accounts.c.client_id).where(accounts.c.client_id > after).distinct()
@@ -48,11 +51,13 @@ def check_money(session: Session, *, repair: bool = False, size: int = 10_000) -
         )
         upto = session.execute(select(func.max(page.c[0]))).scalar()
         if upto is None:
+            progress(1.0)
             break
         for check in (_settlements, _charges, _payments, _accounts):
             for finding in check(session, after, upto, repair=repair):
                 repaired += finding.repaired
                 yield finding
+        progress(min(1.0, upto / max(last or 0, 1)))
         after = upto
     if repaired:
         audit.record_event(session, actor=SYSTEM, verb="repair_money", record="charge", repaired=repaired)

@@ -23,18 +23,24 @@ from .check_moves import MOVED
 BALANCED = ("available", "reserved", "used")
 
 
-def check_ledger(session: Session, *, repair: bool = False, size: int = 10_000) -> Iterator[Finding]:
+def check_ledger(
+    session: Session, *, repair: bool = False, size: int = 10_000, progress: Callable[[float], Any] = lambda share: None
+) -> Iterator[Finding]:
     """Compare everything, `size` keys at a time; `repair` brings lots and balances to what the entries say.
 
     A ledger that is impossible in itself (more spent than granted) gets correcting entries first. An entry of
-    another client than its lot cannot be repaired: entries are never changed.
+    another client than its lot cannot be repaired: entries are never changed. `progress` is told which share of
+    the work is done.
     """
     if dialect_of(session) == "postgresql":
         # A plan made for any range of keys would read the whole ledger for every one of a thousand ranges.
         session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     repaired = 0
-    for proof in (*BEFORE_SUMS, *MOVED, Proof(lots.c.id, _check_lots, mend_lot), *_BALANCES, *AFTER_SUMS):
-        for finding, row in _walk(session, proof.key, size, lambda a, b, proof=proof: proof.find(session, a, b)):  # type: ignore[misc]
+    proofs = (*BEFORE_SUMS, *MOVED, Proof(lots.c.id, _check_lots, mend_lot), *_BALANCES, *AFTER_SUMS)
+    for number, proof in enumerate(proofs):
+        for finding, row in _walk(
+            session, proof, size, lambda share, number=number: progress((number + share) / len(proofs))  # type: ignore[misc]
+        ):
             if repair and row is not None:
                 proof.mend(session, row)
                 repaired += 1
@@ -43,15 +49,18 @@ def check_ledger(session: Session, *, repair: bool = False, size: int = 10_000) 
         audit.record_event(session, actor=SYSTEM, verb="repair_ledger", record="credit_lot", repaired=repaired)
 
 
-def _walk(session: Session, key: Any, size: int, check: Callable[[int, int], list[Any]]) -> Iterator[Any]:
-    """What `check` finds in each range of `size` keys: those in (after, upto]."""
-    after = -1
+def _walk(session: Session, proof: Proof, size: int, progress: Callable[[float], Any]) -> Iterator[Any]:
+    """What a proof finds in each range of `size` keys: those in (after, upto]."""
+    key, after = proof.key, -1
+    last = session.execute(select(func.max(key))).scalar()
     while True:
         page = select(key).where(key > after).distinct().order_by(key).limit(size).subquery()
         upto = session.execute(select(func.max(page.c[0]))).scalar()
         if upto is None:
+            progress(1.0)
             return
-        yield from check(after, upto)
+        yield from proof.find(session, after, upto)
+        progress(min(1.0, upto / max(last or 0, 1)))
         after = upto
 
 
