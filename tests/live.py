@@ -11,16 +11,28 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Response, request
 
 from enrollment_addon.demo import create_app as demo_app
 
 CONFIG = "ENROLLMENT_TEST_CONFIG"
+POLICY = "default-src 'self'; script-src 'self' 'nonce-n0nce'; style-src 'self'; img-src 'self' data:"
 
 
 def create_app() -> Flask:
-    """What the server process serves: the demo host, configured by the test that started it."""
-    return demo_app(json.loads(os.environ[CONFIG]))
+    """What the server process serves: the demo host, configured by the test that started it.
+
+    Every page of ours comes with a strict policy that the browser reports on; files it keeps.
+    """
+    app = demo_app({"SEND_FILE_MAX_AGE_DEFAULT": 3600, **json.loads(os.environ[CONFIG])})
+
+    @app.after_request
+    def strict(answer: Response) -> Response:
+        if request.path.startswith("/enrollment/"):
+            answer.headers["Content-Security-Policy-Report-Only"] = POLICY
+        return answer
+
+    return app
 
 
 def free_port() -> int:

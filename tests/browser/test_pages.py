@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page
 
 from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
@@ -22,10 +22,6 @@ from tests.scenarios.conftest import Studio
 pytestmark = pytest.mark.databases("sqlite")
 
 SERIOUS = ("serious", "critical")
-POLICY = {
-    "Content-Security-Policy-Report-Only":
-    "default-src 'self'; script-src 'self' 'nonce-n0nce'; style-src 'self'; img-src 'self' data:"
-}
 NOTE_VIOLATIONS = """
     window.violations = [];
     document.addEventListener('securitypolicyviolation', e => {
@@ -34,6 +30,10 @@ NOTE_VIOLATIONS = """
     });
 """
 """What a strict policy would stop in our part of a page or in our scripts; the host's own frame is the host's."""
+RUN_AXE = """axe.run({resultTypes: ['violations'], rules: Object.fromEntries(
+    axe._audit.rules.filter(r => ['minor', 'moderate'].includes(r.impact)).map(r => [r.id, {enabled: false}])
+)})"""
+"""Without the rules that can't find anything serious: half of the time."""
 ONE_DAY = dt.timedelta(days=1)
 
 
@@ -136,13 +136,7 @@ def test_every_page(
 ) -> None:
     page = open_as(username, language=language, width=width)
 
-    def strict(route: Route) -> None:
-        answer = route.fetch()
-        route.fulfill(response=answer, headers={**answer.headers, **POLICY})
-
     page.add_init_script(NOTE_VIOLATIONS)
-    page.route(lambda url: "/enrollment/" in url and "/static/" not in url, strict)
-    axe = Axe()
     for url in pages[username]:
         page.goto(url)
         html = page.locator("html")
@@ -152,7 +146,8 @@ def test_every_page(
         assert wide <= width, f"{url} scrolls sideways: {wide}"
         assert page.evaluate("window.violations") == [], url
         if username == "ana":  # the others see a part of her pages
-            found = [v for v in axe.run(page).response["violations"] if v["impact"] in SERIOUS]
+            page.evaluate(Axe().axe_script)
+            found = [v for v in page.evaluate(RUN_AXE)["violations"] if v["impact"] in SERIOUS]
             assert not found, f"{url}: " + "; ".join(f"{v['id']} {v['nodes'][0]['html'][:200]}" for v in found)
     page.evaluate("document.querySelector('.enr').insertAdjacentHTML('beforeend', '<p style=\"color: red\">')")
     page.wait_for_function("window.violations.length === 1")  # the policy is in force, and told of
