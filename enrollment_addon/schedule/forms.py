@@ -152,7 +152,7 @@ class BookingForm(_Paying, forms.Form):
 
     participant_id = forms.Choice(_l("Participant"), options=())
     pays = forms.Choice(_l("Paid by"), options=())
-    amount = forms.StringField(
+    amount = forms.Amount(
         _l("Amount of the charge"), validators=[forms.Optional()],
         render_kw={"inputmode": "decimal", "data-enr-show": "pays=charge"},
         description=_l("Only for a charge; empty: the price of the class."),
@@ -189,7 +189,7 @@ class AppointmentForm(_Paying, forms.Form):
     team_member_id = forms.Reference(_l("With"), source="team_members", validators=[forms.Optional()])
     room = forms.StringField(_l("Room"), validators=[forms.Length(max=80)])
     pays = forms.Choice(_l("Paid by"), options=())
-    amount = forms.StringField(
+    amount = forms.Amount(
         _l("Amount of the charge"), validators=[forms.Optional()],
         render_kw={"inputmode": "decimal", "data-enr-show": "pays=charge"},
     )

@@ -14,7 +14,7 @@ from ..catalog.queries import name_clause
 from ..core import money
 from ..core.web import render
 from ..core.web.filters import Filter
-from ..core.web.forms import Flag, Form, Input, StringField, form_for
+from ..core.web.forms import Amount, Flag, Form, Input, form_for
 from ..core.web.views import Column
 from . import queries, service
 from .forms import SLOTS, slot_members, slots_of, when
@@ -33,10 +33,6 @@ def times_of(group: ClassGroup) -> list[str]:
 
 def _price(group: ClassGroup) -> str:
     return render.amount(group.dropin_price, group.club.currency)
-
-
-def _text(label: Any, **options: Any) -> StringField:
-    return StringField(label, **options)
 
 
 class ClassGroupView(TranslatedView):
@@ -83,7 +79,7 @@ class ClassGroupView(TranslatedView):
         Input("first_date", _l("First day"), _l("Empty: today, or the semester’s first day."), required=False),
         Input("last_date", _l("Last day")),
         Input("capacity", _l("Places"), low=1, high=10_000, required=True),
-        Input("dropin_price", _l("Price of a single class"), _l("In the currency of the club."), make=_text,
+        Input("dropin_price", _l("Price of a single class"), _l("In the currency of the club."), make=Amount,
               attributes={"inputmode": "decimal"}),
         Input("colour", _l("Colour"), attributes={"type": "color"}),
         Input("active", _l("Active"), _l("Only active class groups get sessions.")),
@@ -99,11 +95,11 @@ class ClassGroupView(TranslatedView):
         names = self.language_fields()
         self.add_form = type("ClassGroupAdd", (new,), {**slot_members(), **names})
         self.edit_form = type("ClassGroupEdit", (changed,), {**slot_members(), **names})
+        times = [tuple(f"{name}_{n}" for name in ("weekday", "time", "minutes")) for n in range(1, SLOTS + 1)]
         self.groups = (
             (None, ("name", "club_id", "event_type_id", "team_member_id", "room", "capacity")),
-            (_l("Time of the week"), ("weekday_1", "time_1", "minutes_1")),
-            (_l("Further times"),
-             tuple(f"{name}_{n}" for n in range(2, SLOTS + 1) for name in ("weekday", "time", "minutes"))),
+            (_l("Time of the week"), (times[0],)),
+            (_l("Further times"), times[1:]),
             (_l("Runs"), ("semester_id", "first_date", "last_date")),
             (_l("More"), ("category_id", "level_id", "dropin_price", "colour", "active", "confirm_overlap")),
             (IN_LANGUAGES, tuple(names)),
@@ -122,12 +118,11 @@ class ClassGroupView(TranslatedView):
             form._fields[f"time_{n}"].data = slot.starts_at_time
             form._fields[f"minutes_{n}"].data = slot.duration_minutes
         price = item.dropin_price
-        form.dropin_price.data = None if price is None else str(money.to_decimal(price, item.club.currency))
+        form.dropin_price.data = None if price is None else money.to_decimal(price, item.club.currency)
 
     def typed_in(self, form: Form) -> dict[str, Any]:
         typed = super().typed_in(form)
         typed = {k: v for k, v in typed.items() if not k.startswith(("weekday_", "time_", "minutes_"))}
-        typed["dropin_price"] = typed["dropin_price"] or None
         if typed["first_date"] is None:
             del typed["first_date"]
         return {**typed, "slots": slots_of(form)}

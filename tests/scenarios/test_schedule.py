@@ -82,6 +82,9 @@ def test_a_week_at_the_studio(ana: FlaskClient, app: Flask, people: Studio) -> N
     shown = ana.get(made.location).text
     assert "Wednesday" in shown
     assert "0 of 2 places" in shown
+    ana.get("/lang/de")
+    assert 'value="15,00"' in ana.get(made.location.replace("show", "edit")).text, "an amount as the reader writes it"
+    ana.get("/lang/en")
     wrong = post(ana, "/enrollment/class-groups/add", 422, club_id=people.uptown, event_type_id=people.yoga,
                  **{**GROUP, "minutes_1": "", "name": "Half"})
     assert "Say weekday, time and minutes." in wrong.text
@@ -178,10 +181,12 @@ def test_a_week_is_closed_and_opened_again_and_an_appointment_made(
         event_type_id=people.yoga, starts_at="2026-03-05T10:00", pays="auto",
     )
     assert "There are no credits left" in late.text
+    ana.get("/lang/de")
     made = post(
         ana, f"/enrollment/sessions/appointment/{people.clients[5]}", participant_id=own(app, people.clients[5]),
-        event_type_id=people.yoga, starts_at="2026-03-05T10:00", pays="charge", amount="30.00",
+        event_type_id=people.yoga, starts_at="2026-03-05T10:00", pays="charge", amount="30,00",
     )
+    ana.get("/lang/en")
     assert "Charge" in ana.get(made.location).text
     last = rows(app, Booking)[-1]["id"]
     assert "It is cancelled too." in ana.get(f"/enrollment/sessions/cancel_booking/{last}").text

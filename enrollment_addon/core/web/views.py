@@ -33,7 +33,7 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
     export_columns: Sequence[Column] | None = None
     inputs: ClassVar[Sequence[forms.Input]] = ()
     edit_inputs: ClassVar[Sequence[forms.Input] | None] = None
-    groups: Sequence[tuple[Any, Sequence[str]]] = ()
+    groups: Sequence[tuple[Any, Sequence[Any]]] = ()
     singular: ClassVar[Any] = ""
     search_columns: ClassVar[list[str]] = []
     _filters = None
@@ -158,7 +158,10 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
         """A form as a page of its own: these fields, or those of the record in their groups."""
         own = self.groups or [(None, [n for n in form._fields if n != "csrf_token"])]
         groups = [(None, fields)] if fields else own
-        shown = [{"title": t, "fields": [n for n in names if n in form._fields]} for t, names in groups]
+        shown = [
+            {"title": t, "fields": [n for n in names if not isinstance(n, str) or n in form._fields]}
+            for t, names in groups
+        ]
         return self.render_template("enrollment_addon/form.html", form=form, groups=shown, **context)
 
     def create(self, **typed: Any) -> Any:
