@@ -1,4 +1,4 @@
-"""The form of the main job: adding session credits."""
+"""The forms of the verbs on credits. Values are checked by the services."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,16 +13,22 @@ from .calc import USUAL_PRIORITY
 from .labels import EXPIRIES, PERIODS
 
 
-class GrantForm(forms.Form):
-    """What to give; to whom is carried in hidden fields beside it. Values are checked by the service."""
+def _event_type(label: Any) -> forms.Reference:
+    return forms.Reference(label, source="event_types", validators=[forms.InputRequired(forms.REQUIRED)])
 
-    event_type_id = forms.Reference(
-        _l("Event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
+
+def _credits(label: Any, *, default: int, most: int = 1000) -> forms.IntegerField:
+    return forms.IntegerField(
+        label, validators=[forms.InputRequired(forms.REQUIRED)], default=default,
+        render_kw={"min": 1, "max": most, "inputmode": "numeric"},
     )
-    quantity = forms.IntegerField(
-        _l("Credits per client"), validators=[forms.InputRequired(forms.REQUIRED)],
-        render_kw={"min": 1, "max": 1000, "inputmode": "numeric"}, default=1,
-    )
+
+
+class GrantForm(forms.Form):
+    """What to give; to whom is carried in hidden fields beside it."""
+
+    event_type_id = _event_type(_l("Event type"))
+    quantity = _credits(_l("Credits per client"), default=1)
     expiry = RadioField(_l("Expires"), choices=[SelectChoice(*choice) for choice in EXPIRIES], default="none")
     expires_on = forms.DateField(
         _l("Last day"), validators=[forms.Optional()], description=_l("The credits can be used up to and on this day.")
@@ -126,57 +132,29 @@ class TransferForm(forms.Form):
     to_client_id = forms.Reference(
         _l("To client"), source="clients", validators=[forms.InputRequired(forms.REQUIRED)]
     )
-    event_type_id = forms.Reference(
-        _l("Event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
-    )
-    quantity = forms.IntegerField(
-        _l("Credits"), validators=[forms.InputRequired(forms.REQUIRED)], default=1,
-        render_kw={"min": 1, "max": 1000, "inputmode": "numeric"},
-    )
+    event_type_id = _event_type(_l("Event type"))
+    quantity = _credits(_l("Credits"), default=1)
     reason = forms.reason_field()
 
 
 class ConvertForm(forms.Form):
     """Which credits become which, and how many of them."""
 
-    from_event_type_id = forms.Reference(
-        _l("From event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
-    )
-    quantity = forms.IntegerField(
-        _l("Credits"), validators=[forms.InputRequired(forms.REQUIRED)], default=2,
-        render_kw={"min": 1, "max": 1000, "inputmode": "numeric"},
-    )
-    to_event_type_id = forms.Reference(
-        _l("To event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
-    )
-    give = forms.IntegerField(
-        _l("This many credits"), validators=[forms.InputRequired(forms.REQUIRED)], default=2,
-        render_kw={"min": 1, "max": 100, "inputmode": "numeric"},
-    )
-    get = forms.IntegerField(
-        _l("become this many"), validators=[forms.InputRequired(forms.REQUIRED)], default=1,
-        render_kw={"min": 1, "max": 100, "inputmode": "numeric"},
-    )
+    from_event_type_id = _event_type(_l("From event type"))
+    quantity = _credits(_l("Credits"), default=2)
+    to_event_type_id = _event_type(_l("To event type"))
+    give = _credits(_l("This many credits"), default=2, most=100)
+    get = _credits(_l("become this many"), default=1, most=100)
     reason = forms.reason_field()
 
 
 class ConvertManyForm(forms.Form):
     """Which credits of each of many clients become which; all of them, or at most so many."""
 
-    from_event_type_id = forms.Reference(
-        _l("From event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
-    )
-    to_event_type_id = forms.Reference(
-        _l("To event type"), source="event_types", validators=[forms.InputRequired(forms.REQUIRED)]
-    )
-    give = forms.IntegerField(
-        _l("This many credits"), validators=[forms.InputRequired(forms.REQUIRED)], default=2,
-        render_kw={"min": 1, "max": 100, "inputmode": "numeric"},
-    )
-    get = forms.IntegerField(
-        _l("become this many"), validators=[forms.InputRequired(forms.REQUIRED)], default=1,
-        render_kw={"min": 1, "max": 100, "inputmode": "numeric"},
-    )
+    from_event_type_id = _event_type(_l("From event type"))
+    to_event_type_id = _event_type(_l("To event type"))
+    give = _credits(_l("This many credits"), default=2, most=100)
+    get = _credits(_l("become this many"), default=1, most=100)
     quantity = forms.IntegerField(
         _l("At most so many of each client"), validators=[forms.Optional()],
         render_kw={"min": 1, "max": 1000, "inputmode": "numeric"}, description=_l("Empty: all whole steps."),
