@@ -200,8 +200,16 @@ class VerbPages:
             ),
             lambda: _("The pause was entered; the end has moved by its days."),
         )
-        return done or self._ask(
-            self._item(pk), form, title=_("Pause"), submit_label=_("Pause"), facts=[],
+        if done is not None:
+            return done
+        item = self._item(pk)
+        return self._ask(
+            item, form, title=_("Pause"), submit_label=_("Pause"),
+            facts=[
+                {"label": _("Bookings to come"),
+                 "value": render.number(queries.future_bookings(self.session, item.id))},
+                {"label": _("Ends on"), "value": render.date(item.ends_on) if item.ends_on else _("No end")},
+            ],
             sentence=_("Bookings inside the pause are cancelled and their credits returned. The end of the enrollment "
                        "moves by the days that are actually paused."),
         )
@@ -334,9 +342,18 @@ class VerbPages:
             ),
             lambda: _("The enrollment was deleted."),
         )
-        return done or self._ask(
-            self._item(pk), form, title=_("Delete %(record)s?", record=_called(item)), submit_label=_("Delete"),
-            danger=True, facts=[],
+        if done is not None:
+            return done
+        item = self._item(pk)
+        owed = queries.money_of(self.session, item.id).open
+        return self._ask(
+            item, form, title=_("Delete %(record)s?", record=_called(item)), submit_label=_("Delete"), danger=True,
+            facts=[
+                {"label": _("Sessions left"), "value": render.number(queries.sessions_left(self.session, item.id))},
+                {"label": _("Bookings to come"),
+                 "value": render.number(queries.future_bookings(self.session, item.id))},
+                {"label": _("Still open"), "value": _money(item, owed)},
+            ],
             sentence=_("It can be restored for %(days)s days. Its sessions, bookings to come and open charges go "
                        "with it.", days=queries.RESTORE_DAYS),
         )

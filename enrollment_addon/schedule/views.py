@@ -225,7 +225,8 @@ class SessionView(BookingPages, RecordView):
             "cancel_url": url_for("SessionView.cancel_booking", pk=booking.id)
             if live and can("cancel_bookings") else None,
             "take_url": url_for("SessionView.take_place", pk=booking.id)
-            if open_ and state == BookingState.waitlisted and can("book_sessions") else None,
+            if open_ and state == BookingState.waitlisted and item.starts_at > clock.now() and can("book_sessions")
+            else None,
             "links": record_parts("booking", booking)["links"],
         }
 

@@ -16,6 +16,7 @@ from .models import TrainingReport
 from .views import VERB, author_of, know_authors
 
 SHOWN = 5
+MOST_OWN = 20
 _TEMPLATE = "enrollment_addon/_training_reports.html"
 
 
@@ -28,6 +29,24 @@ def card(client: Client) -> Mapping[str, Any]:
     if access.can(VERB) and client.erased_at is None and client.merged_into_id is None:
         add_url = url_for("TrainingReportView.add", client_id=client.id)
     return {"sections": [_section(reports, add_url, _flt_0_client_id=client.id)]}
+
+
+def own(client: Client) -> dict[str, Any]:
+    """The last reports that are for a client's eyes, in full."""
+    rows = []
+    for report in queries.shared_reports(access.current_session(), client.id, MOST_OWN):
+        said = (
+            *((r.skill.label, _("%(rating)s of 5", rating=render.number(r.rating))) for r in report.ratings),
+            (_("Homework"), report.homework), (_("Next goals"), report.goals),
+        )
+        rows.append({
+            "name": report.participant.name, "end": render.date(report.held_on), "facts": [subject_of(report)],
+            "texts": [
+                report.worked_on,
+                *(_("%(label)s: %(text)s", label=name, text=text) for name, text in said if text),
+            ],
+        })
+    return {"title": _("Training reports"), "rows": rows, "empty": _("No training reports yet.")}
 
 
 def enrollment_part(enrollment: Any) -> Mapping[str, list[Any]]:
@@ -78,4 +97,4 @@ _SENTENCES = {
     "delete_training_report": lambda: _("Training report deleted"),
 }
 
-PART = ClientPart(card=card, tell=tell, records={"training_report": "EnrollmentTrainingReport"})
+PART = ClientPart(card=card, own=own, tell=tell, records={"training_report": "EnrollmentTrainingReport"})

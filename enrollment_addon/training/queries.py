@@ -64,6 +64,17 @@ def reports_of(
     return session.scalars(statement.order_by(*newest)).unique().all()
 
 
+def shared_reports(session: Session, client_id: int, limit: int) -> Sequence[TrainingReport]:
+    """The last reports that a client may see, with their ratings, the newest first."""
+    return session.scalars(
+        select(TrainingReport)
+        .where(TrainingReport.client_id == client_id, TrainingReport.visible_to_client)
+        .options(*SHOWN)
+        .order_by(TrainingReport.held_on.desc(), TrainingReport.id.desc())
+        .limit(limit)
+    ).unique().all()
+
+
 def author_names(session: Session, reports: Iterable[TrainingReport]) -> dict[int, str]:
     """Who wrote these reports, by user key: as clients know them, else by the name of the account."""
     wanted = {report.author_id for report in reports if report.author_id is not None}

@@ -291,6 +291,8 @@ def test_of_three_enrollments_the_desk_chooses_which_pays_and_books_again_after_
     assert 'href="/enrollment/enrollments/show/4"' in shown.partition("Renewed by")[2]
     assert "This cannot be undone because something later depends on it: enrollment 4 renews it." in shown
     assert "It was renewed already: enrollment 4" in desk.get(f"/enrollment/enrollments/renew/{third['id']}").text
+    delete = re.sub(r"\s+", " ", desk.get("/enrollment/enrollments/delete/4").text)
+    assert re.search(r"<dt>Sessions left</dt> <dd><bdi>\d+</bdi>", delete), "what goes with it is said in numbers"
     post("/enrollment/enrollments/delete/4", reason="Twice")
     assert "Renewed by" not in desk.get(finished).text
     asked = desk.get("/enrollment/enrollments/restore/4").text

@@ -217,6 +217,10 @@ def test_clients_are_told_of_a_place_and_of_a_closed_class_in_their_language(
     done = ana.post("/enrollment/closures/close", data=hidden)
     post(ana, done.location.replace("/show/", "/undo/"), reason="It dried up")
 
+    roster = f"/enrollment/sessions/show/{item}"
+    assert "Give a place" in ana.get(roster).text
+    with clock.frozen(MONDAY + dt.timedelta(days=3)):
+        assert "Give a place" not in ana.get(roster).text, "it is over"
     page = ana.get("/enrollment/notices/list/").text
     for said, count in (("You have a place: Evening yoga", 1), ("Evening yoga does not take place", 2),
                         ("Evening yoga takes place after all", 2)):

@@ -324,12 +324,18 @@ def test_clients_see_what_they_have_and_nothing_else(
         session, ann.club, factories.make_event_type(session, name="Boxing"),
         starts_at=clock.now() + dt.timedelta(days=2),
     )
-    factories.make_booking(session, lesson, session.get_one(Participant, world.own["ParticipantView"]), state="booked")
+    child = session.get_one(Participant, world.own["ParticipantView"])
+    factories.make_booking(session, lesson, child, state="booked")
+    for said, visible in (("Turns on both hands", True), ("Only for colleagues", False)):
+        factories.make_training_report(
+            session, child, session_id=lesson.id, worked_on=said, homework=f"{said} at home", visible_to_client=visible
+        )
     session.commit()
     portal = as_user("portal")
     assert portal.get("/").headers["Location"] == "/enrollment/my/"
     page, explained = content(portal.get("/enrollment/my/")), content(portal.get("/enrollment/my/credits/"))
-    for words in ("Ann Archer", "Session credits", "Yoga", "never expire", "of 10 left", "Boxing", "Booked"):
+    for words in ("Ann Archer", "Session credits", "Yoga", "never expire", "of 10 left", "Boxing", "Booked",
+                  "Turns on both hands", "Homework: Turns on both hands at home"):
         assert words in page, words
     assert "Added" in explained
     for shown in (page, explained):
