@@ -74,7 +74,7 @@ class HouseholdPages:
                 notice(_("The household has a new member."))
                 return redirect(url_for("HouseholdView.show", pk=pk))
         page = self.form_page(  # type: ignore[attr-defined]
-            form, title=title, subtitle="", crumbs=self.crumbs(), submit_label=_("Add a member"),  # type: ignore[attr-defined]
+            form, title=title, subtitle="", crumbs=self.crumbs_to(household), submit_label=_("Add a member"),  # type: ignore[attr-defined]
             cancel_url=url_for("HouseholdView.show", pk=pk), fields=["client_id", "relationship"],
         )
         return page, form_status()
@@ -114,7 +114,7 @@ class HouseholdPages:
                 notice(_("The household has a new head."))
                 return redirect(url_for("HouseholdView.show", pk=pk))
         page = self.render_template(  # type: ignore[attr-defined]
-            "enrollment_addon/head.html", title=_("Change head"), form=form, crumbs=self.crumbs(),  # type: ignore[attr-defined]
+            "enrollment_addon/head.html", title=_("Change head"), form=form, crumbs=self.crumbs_to(household),  # type: ignore[attr-defined]
             members=[{"id": m.id, "name": m.full_name} for m in members], action_url=request.path,
             cancel_url=url_for("HouseholdView.show", pk=pk), submit_label=_("Change head"),
         )
