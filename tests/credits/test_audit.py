@@ -107,8 +107,18 @@ def test_every_verb_is_in_the_audit(studio, ada):
         (None, "repair_ledger", lot, None, None, None, {"repaired": 3}),
     ]
     with unit_of_work(studio.session):
-        rows = studio.session.execute(select(entries.c.actor_id, entries.c.at).distinct()).all()
-    assert [(row.actor_id, row.at) for row in rows] == [(user, NOON)]
+        rows = studio.session.execute(select(entries).order_by(entries.c.id)).all()
+    assert {(row.actor_id, row.at) for row in rows} == {(user, NOON)}
+    agreed = "as agreed"
+    assert [(row.kind, row.available_change, row.reason, row.batch_id) for row in rows] == [
+        *[("grant", 4, None, None)] * 3,
+        ("transfer_out", -1, agreed, moved), ("transfer_in", 1, agreed, moved),
+        ("transfer_out", -2, agreed, changed), ("transfer_in", 4, agreed, changed),
+        ("extend", 0, agreed, longer), *[("extend", 0, agreed, later)] * 2,
+        ("void", -4, agreed, gone), ("void", 4, "wrong list", gone),
+        ("grant", 6, "sold", None), ("void", -2, "r" * 500, None), *[("extend", 0, "pause", None)] * 2,
+        ("expire", -1, None, None), ("expire", -1, None, None), ("expire", -4, None, None),
+    ]
 
 
 def test_of_a_booking_the_ledger_says_it_and_the_log(studio, ada, caplog):

@@ -74,6 +74,10 @@ def test_a_transfer_keeps_terms_links_both_ledgers_and_can_be_undone(studio, pai
         studio.undo(made["batch_id"])
     summary = queries.batch_summary(studio.session, made["batch_id"])
     assert (summary.kind, summary.state, summary.note) == ("credits.transfer", "undone", "as agreed")
+    assert summary.input == {
+        "from_client_id": pair[0], "to_client_id": pair[1], "event_type_id": studio.type_id, "quantity": 4,
+        "left_out": {},
+    }
     studio.session.rollback()
     assert sound()
 

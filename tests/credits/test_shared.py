@@ -199,6 +199,25 @@ def test_a_restricted_lot_pays_only_for_its_participants(studio, sound):
     assert sound()
 
 
+@pytest.mark.databases("sqlite")
+def test_a_shared_lot_may_be_for_children_of_the_household(studio, home, sound):
+    first, owner, third = home
+    outside = studio.clients(1)[0]
+    with unit_of_work(studio.session):
+        kim, stranger = (
+            factories.make_participant(studio.session, studio.session.get(factories.Client, key)).id
+            for key in (third, outside)
+        )
+    for over in ({"shared": True, "participant_ids": [stranger]}, {"participant_ids": [kim]}):
+        with pytest.raises(InvalidInput) as refusal:
+            studio.grant([owner], 1, **over)
+        assert set(refusal.value.fields) == {"participant_ids"}
+    studio.grant([owner], 1, shared=True, participant_ids=[kim], priority=1)
+    lot = studio.lots(owner)[-1].id
+    assert studio.reserve(third, 1, participant_id=kim) == [Take(lot, 1)]
+    assert sound()
+
+
 @everywhere
 def test_lots_of_an_enrollment_are_taken_back_shifted_held_and_moved(studio, sound):
     client = studio.clients(1)[0]
