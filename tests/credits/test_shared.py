@@ -201,7 +201,7 @@ def test_a_restricted_lot_pays_only_for_its_participants(studio, sound):
 
 @pytest.mark.databases("sqlite")
 def test_a_shared_lot_may_be_for_children_of_the_household(studio, home, sound):
-    first, owner, third = home
+    _, owner, third = home
     outside = studio.clients(1)[0]
     with unit_of_work(studio.session):
         kim, stranger = (
