@@ -144,7 +144,8 @@ class ClosureView(RecordView):
         return self.render_template(
             "enrollment_addon/undo.html",
             title=_("Close %(sessions)s for %(people)s?", sessions=sessions, people=people),
-            sentence=_("The sessions are cancelled; what people paid with comes back. This can be undone."),
+            sentence=_("The sessions are cancelled, and people are told; what they paid with comes back. "
+                       "This can be undone."),
             facts=[{"label": label, "value": render.number(value)} for label, value in facts]
             + self._named(plan.session_ids),
             form=Form(formdata=None), crumbs=self.crumbs(), action_url=url_for("ClosureView.close"), hidden=hidden,
