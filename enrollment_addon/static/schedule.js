@@ -125,8 +125,10 @@
     lazyFetching: false,
     eventDurationEditable: false,
     noEventsContent: texts.empty,
+    noEventsClass: "enr-cal-none",
     eventTitleClass: "enr-cal-title",
     events: load,
+    loading: (busy) => { place.setAttribute("aria-busy", busy); },
     datesSet: remember,
     eventDrop: moved,
     eventDidMount: (info) => {

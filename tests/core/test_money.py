@@ -28,4 +28,5 @@ def test_facts_in_one_line_are_kept_apart_where_text_runs_right_to_left(app: Fla
     with app.test_request_context():
         assert render.joined(facts) == "Yoga · 3 places"
         with force_locale("ar"):
-            assert render.joined(facts) == "\u2068Yoga\u2069 · \u20683 places\u2069"
+            assert render.joined(facts) == "\u200f\u2068Yoga\u2069 · \u20683 places\u2069"
+            assert render.joined(("", None)) == ""

@@ -36,14 +36,20 @@ def date(value: dt.date | None, pattern: str = "medium") -> str:
     return apart(format_date(value, pattern, locale=locale_name())) if value else ""
 
 
+def _row(parts: Iterable[Any], between: str) -> str:
+    """Parts in their own directions; a mark says which way all of it runs, also where it becomes a part itself."""
+    text = between.join(apart(str(part)) for part in parts)
+    return f"\u200f{text}" if text and direction() == "rtl" else text
+
+
 def joined(parts: Iterable[Any]) -> str:
     """Facts in one line with dots between them, each read in its own direction; empty ones are left out."""
-    return " · ".join(apart(str(part)) for part in parts if part)
+    return _row((part for part in parts if part), " · ")
 
 
 def listed(names: Iterable[Any]) -> str:
     """Names with the reader's comma between them."""
-    return pgettext("between the items of a list", ", ").join(apart(str(name)) for name in names)
+    return _row(names, pgettext("between the items of a list", ", "))
 
 
 def use_timezone(name: str) -> None:
