@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 from ...core import audit, clock
 from ...core.batches import Chunk, Slice, batches, in_slice, open_batch, serve_chunk, serve_skipped, targets
 from ...core.db import idempotent
+from ...core.fields import reason_of
 from ...core.scope import Actor, reach_of
 from ...jobs.batches import serve_or_queue
 from ...people.models import Client, Club
 from ..calc import Take, burn_steps, is_valid_on
 from ..errors import NothingToConvert
 from ..models import balances
-from .ledger import open_balances, require_reason
+from .ledger import open_balances
 from .lots import as_lot
 from .moves import (
     CONVERT_MANY,
@@ -144,7 +145,7 @@ def convert_for_clients(
     clients, converted, received, left_out, skipped, skipped_count, job_id}`; the numbers are 0 while a job waits.
     Raises: NothingToConvert when nobody has, InvalidInput, IdempotencyMismatch.
     """
-    reason = require_reason(reason)
+    reason = reason_of(reason)
     told: dict[str, Any] = {
         "from_event_type_id": from_event_type_id, "to_event_type_id": to_event_type_id, "give": give, "get": get,
         "quantity": quantity,

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from flask_babel import lazy_gettext as _l
 from sqlalchemy import (
     ColumnElement,
     Integer,
@@ -28,7 +27,7 @@ from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.db import UtcDateTime, insert_new, key_list
-from ...core.errors import InvalidInput, NotFound
+from ...core.errors import NotFound
 from ...core.scope import Actor, reach_of
 from ...people.models import Client
 from ..calc import CHANGES, Change
@@ -65,16 +64,6 @@ class Retired:
 
     lots: int
     credits: int
-
-
-def require_reason(reason: str | None) -> str:
-    """The reason without surrounding space. Raises: InvalidInput when it is empty or too long."""
-    text = (reason or "").strip()
-    if not text:
-        raise InvalidInput(fields={"reason": _l("Please give a reason.")})
-    if len(text) > REASON_LENGTH:
-        raise InvalidInput(fields={"reason": _l("Please use at most 500 characters.")})
-    return text
 
 
 def update_balances() -> Update:

@@ -27,12 +27,13 @@ from ...core.batches import (
     targets,
 )
 from ...core.db import idempotent, key_list
+from ...core.fields import reason_of
 from ...core.scope import Actor, reach_of
 from ...jobs.batches import serve_or_queue
 from ...people.models import Client
 from ..errors import NothingExpires, NothingToExtend, NothingToTransfer
 from ..models import EntryKind, lots
-from .ledger import lock_balances, move_expiry, require_reason, retire
+from .ledger import lock_balances, move_expiry, retire
 from .lot_choice import Choice, Lots, NewDay, check_new_day, choose_lots, in_use, told_plan
 from .lot_transfers import give_lots, lock_both_sides, plan_transfer
 from .moves import TRANSFER, require_open
@@ -66,7 +67,7 @@ def extend_lots(
     Raises: NothingToExtend, NothingExpires, NotFound when none of the lots named is there, NothingSelected,
     InvalidInput for a day in the past or without a reason, IdempotencyMismatch.
     """
-    reason = require_reason(reason)
+    reason = reason_of(reason)
 
     def do() -> dict[str, Any]:
         choice = choose_lots(session, lot_ids, actor)
@@ -107,7 +108,7 @@ def void_lots(
     `skipped` are the lots named that are not there.
     Raises: NotFound when none of the lots named is there, NothingSelected, InvalidInput, IdempotencyMismatch.
     """
-    reason = require_reason(reason)
+    reason = reason_of(reason)
 
     def do() -> dict[str, Any]:
         choice = choose_lots(session, lot_ids, actor)
@@ -139,7 +140,7 @@ def transfer_lots(
     job_id}`; `transferred` counts credits and is 0 while a job waits, `skipped` are the lots named that are not there.
     Raises: NothingToTransfer, NotFound (also for the client), NothingSelected, InvalidInput, IdempotencyMismatch.
     """
-    reason = require_reason(reason)
+    reason = reason_of(reason)
 
     def do() -> dict[str, Any]:
         require_open(session, to_client_id, actor)

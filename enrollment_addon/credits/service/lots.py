@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from ...core import audit, clock
 from ...core.db import Key, key_list
 from ...core.errors import InvalidInput, NotFound
+from ...core.fields import reason_of
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Participant
 from ..calc import SpendableLot, take_last
@@ -24,7 +25,6 @@ from .ledger import (
     move_expiry,
     open_balances,
     post,
-    require_reason,
 )
 
 clients_table: Any = Client.__table__
@@ -165,7 +165,7 @@ def take_back(session: Session, *, lot_ids: Sequence[int], quantity: int, reason
 
     Raises: NotEnoughCredits when they hold fewer (then none changes), NotFound, InvalidInput without a reason.
     """
-    reason = require_reason(reason)
+    reason = reason_of(reason)
     if quantity <= 0:
         return 0
     rows = {row.id: row for row in locked_lots(session, lot_ids, actor)}
@@ -193,7 +193,7 @@ def shift_expiry(session: Session, *, lot_ids: Sequence[int], days: int, reason:
 
     Raises: NotFound, InvalidInput without a reason.
     """
-    reason = require_reason(reason)
+    reason = reason_of(reason)
     rows = [row for row in locked_lots(session, lot_ids, actor) if row.expires_on is not None]
     moved = move_expiry(
         session, rows, lambda row: row.expires_on + dt.timedelta(days=days), actor=actor, reason=reason

@@ -18,12 +18,13 @@ from ...core import audit, clock
 from ...core.batches import Batch, BatchState, open_batch
 from ...core.db import idempotent, key_list
 from ...core.errors import InvalidInput, NotFound
+from ...core.fields import reason_of
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Club
 from ..calc import Portion, SpendableLot, Take, burn, burn_steps, convert
 from ..errors import MixedLots, NotEnoughCredits
 from ..models import EntryKind, entries, lot_participants, lots, something_left
-from .ledger import Move, change_balance, open_balances, post, require_reason
+from .ledger import Move, change_balance, open_balances, post
 from .lots import as_lot, insert_lot, restrict
 from .terms import MOST_CREDITS
 
@@ -57,7 +58,7 @@ def transfer_credits(
     Credits of an enrollment or on hold stay. Answers `{batch_id, transferred}`.
     Raises: NotEnoughCredits, NotFound for a client out of reach, InvalidInput, IdempotencyMismatch.
     """
-    reason = require_reason(reason)
+    reason = reason_of(reason)
     asked = {
         "from_client_id": from_client_id,
         "to_client_id": to_client_id,
@@ -105,7 +106,7 @@ def convert_credits(
     Raises: NotEnoughCredits, MixedLots when the steps would put unlike credits together, NotFound, InvalidInput
     (also when nothing whole comes out), IdempotencyMismatch.
     """
-    reason = require_reason(reason)
+    reason = reason_of(reason)
     asked = {
         "client_id": client_id,
         "from_event_type_id": from_event_type_id,

@@ -1,37 +1,37 @@
 """Undoing a batch: the preview, the verb, and the chunks that take back what nobody has spent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Select, case, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from ...core import audit
 from ...core.batches import BatchState, Chunk, advance_undo, begin_undo, lock_batch, visible_batch
 from ...core.db import idempotent
-from ...core.errors import NotFound
+from ...core.fields import reason_of
 from ...core.scope import Actor, reach_of
 from ...jobs.models import ENDED, Job, JobState
 from ...jobs.service import queue_job
 from ...people.models import Client
 from ..errors import BatchStateConflict, NotUndoable, OutOfReach
 from ..labels import BATCH_KINDS, BATCH_STATES
-from ..models import EntryKind, entries, lots
+from ..models import entries, lots
 from .grant import KIND as GRANT
-from .ledger import lock_balances, require_reason, retire
 from .lot_batches import EXTEND, VOID
 from .moves import CONVERT, CONVERT_MANY, TRANSFER
-from .undo_lots import EXTENSION, VOIDING
+from .undo_lots import EXTENSION, GRANTING, VOIDING
 from .undo_moves import CONVERSION, TRANSFERRING
 from .undo_parts import Undone, UndoPlan, UndoWay
 
 KIND = "credits.undo"
 WAYS: Mapping[str, UndoWay] = {
-    TRANSFER: TRANSFERRING, CONVERT: CONVERSION, CONVERT_MANY: CONVERSION, EXTEND: EXTENSION, VOID: VOIDING,
+    GRANT: GRANTING, TRANSFER: TRANSFERRING, CONVERT: CONVERSION, CONVERT_MANY: CONVERSION, EXTEND: EXTENSION,
+    VOID: VOIDING,
 }
-"""How what is no grant is undone. Whether the person reaches all of it is asked once, before the first chunk."""
-UNDOABLE = (GRANT, *WAYS)
+"""How each kind is undone. Whether the person reaches all of it is asked once, before the first chunk."""
+UNDOABLE = tuple(WAYS)
 """The kinds of batches that can be undone."""
 
 clients_table: Any = Client.__table__
@@ -45,19 +45,7 @@ def undo_plan(session: Session, *, batch_id: int, actor: Actor) -> UndoPlan:
     batch = visible_batch(session, batch_id, kinds=BATCH_KINDS, actor=actor)
     _require_undoable(session, batch)
     _require_reach(session, batch, actor)
-    if batch.kind != GRANT:
-        return WAYS[batch.kind].plan(session, batch)
-    spent = lots.c.used + lots.c.reserved
-    row = session.execute(
-        _granted(batch).with_only_columns(
-            func.count(),
-            *(_total(column) for column in (lots.c.quantity, lots.c.available, spent)),
-            _total(case((spent > 0, 1), else_=0)),
-            _total(lots.c.reserved),
-            maintain_column_froms=True,
-        )
-    ).one()
-    return UndoPlan(*(int(value) for value in row))
+    return WAYS[batch.kind].plan(session, batch)
 
 
 def undo_batch(
@@ -79,7 +67,7 @@ def undo_batch(
     Raises: NotFound, BatchStateConflict, NotUndoable, OutOfReach, InvalidInput without a reason,
     IdempotencyMismatch.
     """
-    reason = require_reason(reason)
+    reason = reason_of(reason)
 
     def do() -> dict[str, Any]:
         visible_batch(session, batch_id, kinds=BATCH_KINDS, actor=actor)
@@ -90,25 +78,14 @@ def undo_batch(
         begin_undo(session, batch_id, reason=reason, actor=actor, result=nothing)
         job_id = None
         if batch.done > threshold:
-            job_id = queue_job(
-                session,
-                kind=KIND,
-                input={"batch_id": batch_id, "chunk": chunk},
-                actor=actor,
-                total=batch.done,
-            ).id
+            input = {"batch_id": batch_id, "chunk": chunk}
+            job_id = queue_job(session, kind=KIND, input=input, actor=actor, total=batch.done).id
         else:
             while not undo_chunk(session, batch_id=batch_id, size=chunk, actor=actor).finished:
                 pass
         result = {**lock_batch(session, batch_id).undo_result, "job_id": job_id}
         audit.record_event(
-            session,
-            actor=actor,
-            verb="undo_batch",
-            record="batch",
-            record_id=batch_id,
-            reason=reason,
-            **result,
+            session, actor=actor, verb="undo_batch", record="batch", record_id=batch_id, reason=reason, **result
         )
         return result
 
@@ -121,30 +98,12 @@ def undo_chunk(session: Session, *, batch_id: int, size: int, actor: Actor) -> C
     batch = lock_batch(session, batch_id)
     if batch.state != BatchState.undoing:
         return Chunk(0, 0, finished=True)
-    if batch.kind != GRANT:
-        return _undo_moves(session, batch, size, actor)
-    page = session.execute(
-        _granted(batch)
-        .where(lots.c.client_id > batch.undo_cursor)
-        .order_by(lots.c.client_id)
-        .limit(size)
-    ).all()
-    result = _take_back(session, batch, [row.id for row in page], actor)
-    finished = len(page) < size
-    advance_undo(
-        session, batch_id, cursor=page[-1].client_id if page else None, result=result, finished=finished
-    )
-    return Chunk(len(page), 0, finished)
-
-
-def _take_back(session: Session, batch: Any, keys: Sequence[int], actor: Actor) -> Mapping[str, int]:
-    """Take back what is left in these lots of a grant; the batch's result with it."""
-    if not keys:
-        return dict(batch.undo_result)
-    lock_balances(session, keys)
-    kept = session.execute(select(_total(lots.c.used + lots.c.reserved)).where(lots.c.id.in_(keys))).scalar_one()
-    taken = retire(session, keys, kind=EntryKind.void, reason=batch.undo_reason, actor=actor)
-    return _sum(batch.undo_result, {"taken_back": taken.credits, "kept_spent": int(kept), "clients": len(keys)})
+    way = WAYS[batch.kind]
+    size = min(size, way.most or size)
+    undone = way.undo(session, batch, batch.undo_cursor, size, actor)
+    finished = undone.lots < size
+    advance_undo(session, batch_id, cursor=undone.cursor, result=_with(batch.undo_result, undone), finished=finished)
+    return Chunk(undone.lots, 0, finished)
 
 
 def skip_undo(session: Session, *, batch_id: int, actor: Actor) -> int | None:
@@ -152,12 +111,8 @@ def skip_undo(session: Session, *, batch_id: int, actor: Actor) -> int | None:
     batch = lock_batch(session, batch_id)
     if batch.state != BatchState.undoing:
         return None
-    if batch.kind == GRANT:
-        column: ColumnElement[int] = lots.c.client_id
-        query = _granted(batch)
-    else:
-        column, query = WAYS[batch.kind].key, WAYS[batch.kind].concerns(batch)
-    rest = query.where(column > batch.undo_cursor).with_only_columns(func.min(column), maintain_column_froms=True)
+    column, concerned = WAYS[batch.kind].key, WAYS[batch.kind].concerns(batch)
+    rest = concerned.where(column > batch.undo_cursor).with_only_columns(func.min(column), maintain_column_froms=True)
     key: int | None = session.execute(rest).scalar_one()
     if key is not None:
         advance_undo(session, batch_id, cursor=key)
@@ -165,49 +120,20 @@ def skip_undo(session: Session, *, batch_id: int, actor: Actor) -> int | None:
 
 
 def undo_skipped(session: Session, *, batch_id: int, key: int, actor: Actor) -> bool:
-    """Take back what the undo of a batch skipped; False when there is no such lot."""
+    """Take back what the undo of a batch skipped; False when the batch has no such item any more."""
     batch = lock_batch(session, batch_id)
-    if batch.kind == GRANT:
-        found = session.execute(_granted(batch).where(lots.c.client_id == key)).all()
-        result, done = _take_back(session, batch, [row.id for row in found], actor), bool(found)
-    else:
-        undone = WAYS[batch.kind].undo(session, batch, key - 1, 1, actor)
-        if undone.cursor != key:
-            raise NotFound
-        result, done = _with(batch.undo_result, undone), True
-    advance_undo(session, batch_id, result=result)
-    return done
-
-
-def _undo_moves(session: Session, batch: Any, size: int, actor: Actor) -> Chunk:
-    """The next `size` lots of a batch of moves or new last days."""
     way = WAYS[batch.kind]
-    size = min(size, way.most or size)
-    undone = way.undo(session, batch, batch.undo_cursor, size, actor)
-    finished = undone.lots < size
-    advance_undo(
-        session, batch.id, cursor=undone.cursor, result=_with(batch.undo_result, undone), finished=finished
-    )
-    return Chunk(undone.lots, 0, finished)
-
-
-def _total(column: Any) -> ColumnElement[Any]:
-    return func.coalesce(func.sum(column), 0)
-
-
-def _sum(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
-    return {name: before[name] + more[name] for name in before}
+    if session.execute(way.concerns(batch).where(way.key == key).limit(1)).first() is None:
+        return False
+    undone = way.undo(session, batch, key - 1, 1, actor)
+    assert undone.cursor == key, "the item that was asked for is undone, no other"
+    advance_undo(session, batch_id, result=_with(batch.undo_result, undone))
+    return True
 
 
 def _with(before: Mapping[str, int], undone: Undone) -> dict[str, int]:
-    return _sum(
-        before, {"taken_back": undone.taken_back, "kept_spent": undone.kept_spent, "clients": undone.clients}
-    )
-
-
-def _granted(batch: Any) -> Select[Any]:
-    """Key and client of the lots of a grant."""
-    return select(lots.c.id, lots.c.client_id).where(lots.c.batch_id == batch.id)
+    """The result of an undo with what one more chunk did."""
+    return {name: number + getattr(undone, name) for name, number in before.items()}
 
 
 def _require_reach(session: Session, batch: Any, actor: Actor) -> None:
@@ -257,11 +183,8 @@ def _require_undoable(session: Session, batch: Any) -> None:
     if batch.state == BatchState.done:
         return
     if batch.state == BatchState.open and batch.input.get("job_id"):
-        state = (
-            session.connection()
-            .execute(select(Job.__table__.c.state).where(Job.__table__.c.id == batch.input["job_id"]))
-            .scalar()
-        )
+        jobs = Job.__table__.c
+        state = session.connection().execute(select(jobs.state).where(jobs.id == batch.input["job_id"])).scalar()
         if state in ENDED and state != JobState.done:
             return
     raise BatchStateConflict(state=dict(BATCH_STATES)[BatchState(batch.state)])

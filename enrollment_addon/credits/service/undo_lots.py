@@ -1,11 +1,11 @@
-"""Undoing new last days or a void, as far as nothing later depends on it."""
+"""Undoing a grant, new last days or a void, as far as nothing later depends on it."""
 
 import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from ...core import clock
@@ -14,7 +14,7 @@ from ...core.db import UtcDateTime, key_list
 from ...core.scope import SYSTEM, Actor
 from ..hooks import credits_given_back, is_closed
 from ..models import EntryKind, balances, entries, lots
-from .ledger import add_to_balances, lock_balances, locked_lots, move_expiry
+from .ledger import add_to_balances, lock_balances, locked_lots, move_expiry, retire
 from .undo_parts import Undone, UndoPlan, UndoWay, clients_table, is_gone, lapses
 
 _void = and_(entries.c.kind == EntryKind.void, entries.c.reversal_of_id.is_(None))
@@ -30,6 +30,44 @@ _is_withdrawn = (
     .exists()
 )
 """Lots whose own grant, transfer or conversion was undone: what that found voided must not come back after it."""
+
+
+def _granted(batch: Any) -> Select[Any]:
+    """The lots of a grant, one of each client."""
+    return select(lots.c.id, lots.c.client_id).where(lots.c.batch_id == batch.id)
+
+
+def _plan_grant(session: Session, batch: Any) -> UndoPlan:
+    spent = lots.c.used + lots.c.reserved
+    row = session.execute(
+        _granted(batch).with_only_columns(
+            func.count(),
+            *(_total(column) for column in (lots.c.quantity, lots.c.available, spent)),
+            _total(case((spent > 0, 1), else_=0)),
+            _total(lots.c.reserved),
+            maintain_column_froms=True,
+        )
+    ).one()
+    return UndoPlan(*(int(value) for value in row))
+
+
+def _undo_grant(session: Session, batch: Any, after: int, size: int, actor: Actor) -> Undone:
+    page = session.execute(
+        _granted(batch).where(lots.c.client_id > after).order_by(lots.c.client_id).limit(size)
+    ).all()
+    if not page:
+        return Undone(lots=0, clients=0, taken_back=0, kept_spent=0, cursor=None)
+    keys = [row.id for row in page]
+    lock_balances(session, keys)
+    kept = session.execute(select(_total(lots.c.used + lots.c.reserved)).where(lots.c.id.in_(keys))).scalar_one()
+    taken = retire(session, keys, kind=EntryKind.void, reason=batch.undo_reason, actor=actor)
+    return Undone(
+        lots=len(page), clients=len(page), taken_back=taken.credits, kept_spent=int(kept), cursor=page[-1].client_id
+    )
+
+
+def _total(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.coalesce(func.sum(column), 0)
 
 
 def _extended(batch: Any) -> Select[Any]:
@@ -51,12 +89,12 @@ def _plan_extension(session: Session, batch: Any) -> UndoPlan:
         _extended(batch).with_only_columns(
             func.count(lots.c.client_id.distinct()),
             *(
-                func.coalesce(func.sum(column), 0)
+                _total(column)
                 for column in (lots.c.available + spent, case((unchanged, lots.c.available), else_=0), spent)
             ),
             func.count(spenders.distinct()),
-            func.coalesce(func.sum(lots.c.reserved), 0),
-            func.coalesce(func.sum(case((lapsing, lots.c.available), else_=0)), 0),
+            _total(lots.c.reserved),
+            _total(case((lapsing, lots.c.available), else_=0)),
             maintain_column_froms=True,
         )
     ).one()
@@ -108,7 +146,7 @@ def _plan_void(session: Session, batch: Any) -> UndoPlan:
         _voided(batch).with_only_columns(
             func.count(lots.c.client_id.distinct()),
             *(
-                func.coalesce(func.sum(column), 0)
+                _total(column)
                 for column in (
                     credits, case((opens, credits), else_=0), literal(0), literal(0), literal(0),
                     case((and_(opens, lapses(session, lots.c.expires_on)), credits), else_=0),
@@ -182,5 +220,6 @@ def _give_back(session: Session, batch: Any, rows: Sequence[Any], actor: Actor) 
     return int(session.execute(total).scalar_one())
 
 
+GRANTING = UndoWay(_plan_grant, _undo_grant, _granted, key=lots.c.client_id)
 EXTENSION = UndoWay(_plan_extension, _undo_extension, _extended)
 VOIDING = UndoWay(_plan_void, _undo_void, _voided)

@@ -40,7 +40,7 @@ class UndoPlan:
 
 @dataclass(frozen=True)
 class Undone:
-    """What one chunk took back; `cursor` is the last lot it looked at, of `lots` lots."""
+    """What one chunk took back; `cursor` is the last item it looked at, of `lots` items."""
 
     lots: int
     clients: int
