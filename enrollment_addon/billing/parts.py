@@ -103,7 +103,7 @@ def own(client: Client) -> dict[str, Any]:
     pays = switched_on() and access.can("pay_online")
     return {
         "title": _("To pay"), "empty": _("You have nothing to pay."),
-        "link": {"label": _("Pay online"), "url": url_for("OwnPaymentView.pay")} if pays else None,
+        "link": {"label": _("Pay online"), "url": url_for("OwnPaymentView.pay"), "primary": True} if pays else None,
         "rows": [
             {"name": charge.what, "facts": [_("due %(date)s", date=render.date(charge.due_on))],
              "badge": {"label": labels.OVERDUE, "class": "bad"} if charge.due_on < today else None,

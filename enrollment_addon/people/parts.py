@@ -22,7 +22,7 @@ class ClientPart:
     record of the timeline, and for each of its sources, which menu's records one must be permitted to read to be
     told of it; `card` looks for itself, columns and filters name their menu. `links` gives buttons over the list,
     `label` and `url`, that the person may use; `own` the domain's section of the page that clients have themselves:
-    `title`, `rows`, what an `empty` one says, and a `link`."""
+    `title`, `rows`, what an `empty` one says, and a `link`, which is a button if it is `primary`."""
 
     columns: Sequence[Column] = ()
     filters: Sequence[Filter] = ()

@@ -21,6 +21,10 @@ ARGUMENTS = (
 )
 
 
+ONLINE = {"ENROLLMENT_STRIPE_KEY": "sk_test_unused", "ENROLLMENT_STRIPE_WEBHOOK_SECRET": "whsec_unused"}
+"""Online payment is switched on, so that its pages are there; nobody gets as far as Stripe."""
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for the run; a machine without it fails, it never skips."""
@@ -40,7 +44,7 @@ def studio(app: Flask, make_user: Callable[..., int]) -> Studio:
 
 @pytest.fixture
 def server(app: Flask, database_url: str, studio: Studio, tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path, SQLALCHEMY_DATABASE_URI=database_url).start()
+    server = Server(tmp_path, SQLALCHEMY_DATABASE_URI=database_url, **ONLINE).start()
     yield server
     server.stop()
 

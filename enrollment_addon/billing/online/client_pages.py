@@ -43,23 +43,29 @@ class _AskView(PageView):
         ]
         return self.render_template("enrollment_addon/online_choose.html", groups=groups, **context)
 
-    def _confirm(self, form: forms.Form, client: Client, keys: list[int], key: str | None, **context: Any) -> Any:
+    def _confirm(
+        self, form: forms.Form, client: Client, keys: list[int], key: str | None, *, own: bool = False, **context: Any
+    ) -> Any:
         """The sum, charge by charge, and what ends for it."""
         plan = service.plan_request(self.session, client_id=client.id, charge_ids=keys)
         facts = [{"label": what, "value": render.amount(amount, plan.currency)} for _, what, amount in plan.items]
         total = render.amount(plan.amount, plan.currency)
         replaced = [] if plan.same else plan.replaces
+        way = _("You pay on a page of %(provider)s, which leads back here.", provider=current().name) if own else _(
+            "%(provider)s makes a page for it, and you get the link. Nothing is sent by itself.",
+            provider=current().name,
+        )
         if key:
             context["idempotency_key"] = key
         return self.ask_first(
             form, danger=False, action_url=request.full_path,
             facts=[*facts, {"label": _("Total"), "value": total}],
-            sentence=ngettext(
+            sentence=" ".join([way, *([ngettext(
                 "An earlier link for these charges ends: another one is made in its place.",
                 "%(num)s earlier links for these charges end: another one is made in their place.", len(replaced),
-            ) if replaced else "",
-            submit_label=_("Pay %(amount)s online", amount=total) if context.pop("own", False)
-            else _("Ask for %(amount)s", amount=total), **context,
+            )] if replaced else [])]),
+            submit_label=_("Pay %(amount)s online", amount=total) if own else _("Ask for %(amount)s", amount=total),
+            **context,
         )
 
     def _ask(self, form: forms.Form, client_id: int, keys: list[int]) -> tuple[int | None, str | None]:

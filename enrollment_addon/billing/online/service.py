@@ -15,6 +15,7 @@ from ...core import clock, money
 from ...core.audit import record_event
 from ...core.db import idempotent, require
 from ...core.errors import Busy, NotFound
+from ...core.reasons import SystemReason
 from ...core.scope import SYSTEM, Actor
 from ...jobs.service import queue_due
 from ...people.errors import ClientClosed
@@ -35,7 +36,7 @@ NEARLY_OVER = dt.timedelta(minutes=15)
 """A link that ends sooner is made anew rather than given again."""
 SEND_REFUNDS = "billing.online_refunds"
 """Kind of job: refunds that other verbs caused are sent to the provider."""
-_REFUNDED_THERE = _l("Refunded at the provider")
+_REFUNDED_THERE = SystemReason("Refunded at the provider", _l("Refunded at the provider"))
 
 
 @dataclass(frozen=True)
@@ -284,7 +285,7 @@ def _adopt(
             _note_excess(session, request, returned, actor)
             return
         refund = billing.refund_payment(
-            session, payment_id=payment_id, amount=returned.amount, reason=str(_REFUNDED_THERE), actor=actor
+            session, payment_id=payment_id, amount=returned.amount, reason=_REFUNDED_THERE(), actor=actor
         )
     _link(session, account, request, refund, returned, returned.reference or uuid.uuid4().hex)
 
