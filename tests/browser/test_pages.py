@@ -97,6 +97,9 @@ def _day(session: Any, client: Any, studio: Studio) -> dict[str, int]:
     booking = factories.make_booking(session, item, participant, enrollment_id=enrollment.id, pays="enrollment").id
     report = factories.make_training_report(session, participant, session_id=item.id, enrollment_id=enrollment.id)
     factories.make_skill(session)
+    link = {"state": "open", "closed_at": None, "url": f"https://stripe.example/pay/{'a' * 300}"}
+    charge, _other = (factories.make_charge(session, client) for _ in range(2))
+    factories.make_online_payment(session, charge, **link)
     return {"enrollment": enrollment.id, "item": item.id, "booking": booking, "report": report.id}
 
 
@@ -106,6 +109,8 @@ def _pages_of_the_day(client: int, *, enrollment: int, item: int, booking: int, 
         f"/enrollment/enrollments/cancel/{enrollment}", "/enrollment/sessions/list/",
         f"/enrollment/sessions/show/{item}", f"/enrollment/sessions/book/{item}?client_id={client}",
         f"/enrollment/sessions/cancel_booking/{booking}", "/enrollment/closures/close",
+        "/enrollment/online-payments/list/", "/enrollment/online-payments/show/1", "/enrollment/online-payment/done",
+        f"/enrollment/online-request/{client}", f"/enrollment/online-request/{client}?charge_id=1",
         "/enrollment/training-reports/list/",
         f"/enrollment/training-reports/show/{report}", f"/enrollment/training-reports/print/{report}",
         f"/enrollment/training-reports/add?client_id={client}", "/enrollment/skills/list/", "/enrollment/skills/add",
