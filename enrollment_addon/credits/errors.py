@@ -58,8 +58,8 @@ class NothingToExtend(Conflict):
 class NothingToTransfer(Conflict):
     code = "nothing_to_transfer"
     message = _l(
-        "Nothing in these lots can be given to this client: what is spent, past its last day, of an enrollment, on "
-        "hold or theirs already stays."
+        "Nothing in these lots can be given away: what is spent, past its last day, of an enrollment, on hold or the "
+        "receiver's already stays."
     )
 
 

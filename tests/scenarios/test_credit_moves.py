@@ -232,7 +232,7 @@ def test_ticked_lots_go_to_another_client_and_back(
     page = ana.get(done.location).text
     assert "20 credits now belong to Maya 05 Fischer." in page
     nothing = choose(ana, "lots", "transfer_session_credits", rowid="1,2")
-    assert "Nothing in these lots can be given to this client" in ana.get(nothing.location).text
+    assert "Nothing in these lots can be given away" in ana.get(nothing.location).text
     nothing = choose(ana, "lots", "void_session_credits", rowid="1,2")
     assert "There is nothing to take back" in ana.get(nothing.location).text
     assert undo(ana, page, "20 of 20 credits go back to those who gave them.").status_code == 302

@@ -7,13 +7,14 @@ from typing import Any
 
 from flask import current_app, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from markupsafe import Markup
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
 from ...core.errors import NotFound
 from ...core.web import render
-from ...core.web.views import RecordView
+from ...core.web.views import RecordView, Selection
 from ...people.models import Client
 from .. import labels
 from ..models import CreditLot
@@ -30,6 +31,16 @@ def client_view() -> RecordView:
     """The list of clients, whose search and filters a selection refers to."""
     view: RecordView = current_app.extensions["enrollment"].views["ClientView"]
     return view
+
+
+def whom(selection: Selection) -> str:
+    """Which clients a selection means, in words. Raises: NotFound for a single one out of reach."""
+    if selection.query is not None:
+        return _("all clients that match the search")
+    if len(selection.keys) == 1:
+        name: str = client_view().find(str(selection.keys[0])).full_name
+        return name
+    return ngettext("%(num)s selected client", "%(num)s selected clients", len(selection.keys))
 
 
 def number_of(text: str | None) -> int | None:

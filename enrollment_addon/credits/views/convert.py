@@ -13,7 +13,7 @@ from ...core.web.views import Selection, posted_key, posted_selection
 from .. import labels, service
 from ..errors import NothingToConvert
 from ..forms import ConvertManyForm
-from .common import client_view, sizes
+from .common import client_view, sizes, whom
 from .lot_pages import LotPages
 
 
@@ -29,7 +29,8 @@ class ConvertPages(LotPages):
             "enrollment_addon/convert.html", form or ConvertManyForm(formdata=None), selection,
             title=_("Convert session credits"), plan=plan, danger=False,
             sentence=_("Of each client all whole steps are converted; a rest stays as it was."),
-            facts=_facts(plan) if plan else [], more=plan.clients - len(plan.listed) if plan else 0,
+            facts=_facts(plan) if plan else [{"label": _("From"), "value": whom(selection), "wide": True}],
+            more=plan.clients - len(plan.listed) if plan else 0,
             hidden=[("agreed", form.agreed())] if form and plan else [],
             action_url=url_for(f"{self.endpoint}.convert_clients"), submit_label=_button(plan),
         )

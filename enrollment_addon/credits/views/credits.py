@@ -16,7 +16,7 @@ from ...core.web.access import needs, verb
 from ...core.web.views import PageView, RecordView, Selection, form_key, notice, posted_key, posted_selection
 from .. import labels, service
 from ..forms import GrantForm
-from .common import client_view, settings, skipped_by_name
+from .common import client_view, settings, skipped_by_name, whom
 from .explain import explanation
 
 SKIPPED_SHOWN = 5
@@ -57,14 +57,11 @@ class CreditsView(PageView):
         """Whom the selection means, in words, and where they came from."""
         if selection.query is not None:
             back = f"{url_for('ClientView.list')}?{selection.query}"
-            return _("all clients that match the search"), back
-        if len(selection.keys) == 1:
-            client = client_view().find(str(selection.keys[0]))
-            return client.full_name, url_for("ClientView.show", pk=client.id)
-        count = len(selection.keys)
-        return (
-            ngettext("%(num)s selected client", "%(num)s selected clients", count), url_for("ClientView.list")
-        )
+        elif len(selection.keys) == 1:
+            back = url_for("ClientView.show", pk=selection.keys[0])
+        else:
+            back = url_for("ClientView.list")
+        return whom(selection), back
 
     @expose("/preview", methods=["POST"])
     @verb("add_session_credits")
