@@ -294,10 +294,12 @@ class PaymentView(MoneyRecordView):
     def search_clause(self, text: str) -> ColumnElement[bool]:
         return or_(Payment.reference.icontains(text, autoescape=True), self.client_clause(text))
 
+    def title_of(self, item: Payment) -> str:
+        return _("%(amount)s from %(name)s", amount=render.amount(item.amount, item.currency),
+                 name=item.client.full_name)
+
     def show_page(self, item: Payment) -> dict[str, Any]:
         page = super().show_page(item)
-        page["title"] = _("%(amount)s from %(name)s", amount=render.amount(item.amount, item.currency),
-                          name=item.client.full_name)
         page["fields"] += [
             {"label": _("Settled"), "value": render.amount(item.settled, item.currency), "wide": False},
             {"label": _("Taken"), "value": render.moment(item.created_at), "wide": False},

@@ -133,7 +133,7 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
     def show_page(self, item: Any) -> dict[str, Any]:
         """Everything `show.html` shows."""
         return {
-            "title": str(item), "subtitle": self.singular, "badge": None,
+            "title": self.title_of(item), "subtitle": self.singular, "badge": None,
             "fields": [{"label": c.label, "value": c.told(item), "wide": False} for c in self.shown_columns],
             "buttons": self.buttons(item), "crumbs": self.crumbs(), "sections": [],
         }
@@ -143,7 +143,11 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
 
     def crumbs_to(self, item: Any) -> Any:
         """The way back from a page that does something with a record."""
-        return [*self.crumbs(), {"label": str(item), "url": self.show_url(item)}]
+        return [*self.crumbs(), {"label": self.title_of(item), "url": self.show_url(item)}]
+
+    def title_of(self, item: Any) -> str:
+        """What a record is called on its page and on the way to it."""
+        return str(item)
 
     def buttons(self, item: Any) -> Any:
         menu = self.class_permission_name
