@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from flask_appbuilder.security.sqla.models import PermissionView, Role, ViewMenu
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 from werkzeug.test import TestResponse
 
@@ -283,15 +284,17 @@ def town(sessions: Callable[..., Any]) -> Town:
 @pytest.fixture
 def all_verbs(app: Flask) -> str:
     """The name of a role that may do everything, so that only the reach of its people limits them."""
+    known = app.extensions["enrollment"].permissions.items()
+    wanted = {(f"can_{name}", menu) for menu, names in known for name in names}
+    wanted.remove((f"can_{access.SEE_ALL}", access.MENU))
     with app.app_context():
-        security = app.appbuilder.sm  # type: ignore[attr-defined]
-        role = security.add_role(ALL_VERBS)
-        for menu, permissions in app.extensions["enrollment"].permissions.items():
-            for permission in permissions:
-                if (menu, permission) != (access.MENU, access.SEE_ALL):
-                    held = security.find_permission_view_menu(f"can_{permission}", menu)
-                    assert held, f"{permission} on {menu} was installed"
-                    security.add_permission_role(role, held)
+        session = app.appbuilder.session  # type: ignore[attr-defined]
+        ours = PermissionView.view_menu.has(ViewMenu.name.in_(dict(known)))
+        pairs = session.scalars(select(PermissionView).where(ours))
+        held = [pair for pair in pairs if (pair.permission.name, pair.view_menu.name) in wanted]
+        assert len(held) == len(wanted), "all of them were installed"
+        session.add(Role(name=ALL_VERBS, permissions=held))
+        session.commit()
     return ALL_VERBS
 
 
