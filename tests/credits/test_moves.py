@@ -74,6 +74,7 @@ def test_a_transfer_keeps_terms_links_both_ledgers_and_can_be_undone(studio, pai
         studio.undo(made["batch_id"])
     summary = queries.batch_summary(studio.session, made["batch_id"])
     assert (summary.kind, summary.state, summary.note) == ("credits.transfer", "undone", "as agreed")
+    assert (summary.total, summary.done) == (2, 2), "lots"
     assert summary.input == {
         "from_client_id": pair[0], "to_client_id": pair[1], "event_type_id": studio.type_id, "quantity": 4,
         "left_out": {},
@@ -126,8 +127,10 @@ def test_a_conversion_makes_whole_credits_says_what_is_left_and_goes_back_in_who
     studio.reserve(pair[0], 1, event_type_id=private)
     assert studio.undo(made["batch_id"])["taken_back"] == 1
     assert studio.balance(pair[0]) == (3, 0, 0)
-    for wrong in ({"quantity": 1}, {"give": 0}, {"get": 101}, {"to_event_type_id": studio.type_id},
-                  {"to_event_type_id": retired}, {"from_event_type_id": 9_999}, {"reason": ""}):
+    archived = studio.clients(1, archived=True)[0]
+    for wrong in ({"quantity": 1}, {"give": 0}, {"get": 101}, {"to_event_type_id": studio.type_id}, {"give": True},
+                  {"to_event_type_id": retired}, {"from_event_type_id": 9_999}, {"reason": ""},
+                  {"client_id": archived}, {"give": 0, "get": 0}):
         with pytest.raises(InvalidInput) as refusal:
             studio.move("convert_credits", **{**asked, "quantity": 2, "give": 2, "get": 1, **wrong})
         assert set(refusal.value.fields) == set(wrong)
