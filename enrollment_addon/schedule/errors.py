@@ -2,7 +2,7 @@
 
 from flask_babel import lazy_gettext as _l
 
-from ..core.errors import Conflict, InvalidInput
+from ..core.errors import Conflict, InvalidInput, NotFound
 
 
 class SessionCancelled(Conflict):
@@ -73,6 +73,12 @@ class TrialUsed(Conflict):
 class ClientArchived(Conflict):
     code = "client_archived"
     message = _l("This client is archived. Bring them back before you book for them.")
+
+
+class ParticipantNotFound(NotFound):
+    """There is no such participant, or not among those of the client who shall be booked."""
+
+    message = _l("The participant was not found among those of this client.")
 
 
 class PriceMissing(InvalidInput):

@@ -31,7 +31,7 @@ def test_what_cannot_be_booked_noted_or_cancelled_says_why(owner: Caller, town: 
         ({**ann, "session_id": same}, (409, "overlap"), "This overlaps with another session of"),
         ({**ann, "session_id": town.bob.session, "confirm_overlap": True}, (409, "session_over"), "has already begun"),
         ({**ann, "session_id": off}, (409, "session_cancelled"), "is cancelled"),
-        ({**bob, "participant_id": town.ann.participant, "session_id": late}, (404, "not_found"), "not found"),
+        ({**bob, "participant_id": town.ann.participant, "session_id": late}, (404, "not_found"), "not found among"),
     ]
     for body, expected, words in refused:
         answer = owner.post("/bookings/", body)

@@ -13,11 +13,10 @@ from sqlalchemy.orm import Session
 
 from ...core import clock
 from ...core.db import UtcDateTime, require
-from ...core.errors import NotFound
 from ...people.errors import ClientClosed
 from ...people.models import Client
 from ..calc import SessionStatus
-from ..errors import ClientArchived
+from ..errors import ClientArchived, ParticipantNotFound
 from .places import locked_session
 
 
@@ -87,7 +86,7 @@ _read = text(
 def opened(session: Session, client_id: int, participant_id: int | None, session_id: int) -> Opening:
     """Hold a session and read what booking it for a participant (the client themself unless named) depends on.
 
-    Raises: NotFound, also for a participant of another client; ClientClosed, ClientArchived.
+    Raises: NotFound, ParticipantNotFound, ClientClosed, ClientArchived.
     """
     asked = {
         "session_id": session_id, "client_id": client_id, "participant_id": participant_id,
@@ -97,7 +96,7 @@ def opened(session: Session, client_id: int, participant_id: int | None, session
     locked_session(session, session_id)
     found: Any = session.connection().execute(_read, asked).first()
     if found is None:
-        raise NotFound
+        raise ParticipantNotFound
     row = dict(found._mapping)
     archived = row.pop("archived")
     if row.pop("closed"):
