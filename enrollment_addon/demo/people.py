@@ -24,13 +24,24 @@ SHOWN = (("owner", "sees and may do everything"), ("manager", "runs the place"),
          ("team1", "sees their own clients only"), ("client", "a client of the studio"))
 
 
+OWN_PROFILE = (
+    ("can_userinfo", "UserDBModelView"), ("userinfoedit", "UserDBModelView"), ("resetmypassword", "UserDBModelView"),
+    ("can_this_form_get", "UserInfoEditView"), ("can_this_form_post", "UserInfoEditView"),
+    ("can_this_form_get", "ResetMyPasswordView"), ("can_this_form_post", "ResetMyPasswordView"),
+)
+"""The framework's permissions for the page that its menu offers to everybody; a host gives them as it sees fit."""
+
+
 def create_users() -> dict[str, int]:
     """Create the demo's users through the framework; their keys by user name."""
     security = current_app.appbuilder.sm  # type: ignore[attr-defined]
+    profile = security.find_role("Own profile") or security.add_role("Own profile")
+    for permission, menu in OWN_PROFILE:
+        security.add_permission_role(profile, security.find_permission_view_menu(permission, menu))
     keys = {}
     for name, first, last, role in USERS:
         user = security.find_user(username=name) or security.add_user(
-            name, first, last, f"{name}@example.org", security.find_role(role), PASSWORD
+            name, first, last, f"{name}@example.org", [security.find_role(role), profile], PASSWORD
         )
         keys[name] = user.id
     return keys

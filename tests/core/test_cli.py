@@ -21,6 +21,7 @@ from sqlalchemy import func, select, text
 from enrollment_addon.cli import enrollment
 from enrollment_addon.core import install, roles
 from enrollment_addon.core.db import unit_of_work
+from enrollment_addon.core.web.access import permissions_of
 from enrollment_addon.credits.models import balances, entries, lots
 from enrollment_addon.jobs.models import Job, JobState
 from enrollment_addon.people.models import Client
@@ -362,6 +363,9 @@ def test_demo_fills_an_empty_installation_once(new_database: Callable[..., str])
     assert desk.command("demo", "--clients", 30, "--if-empty").stdout == told
     assert desk.count(Client) == 30
     assert desk.command("check").stdout.strip() == "The ledger and money are consistent."
+    with app.app_context():
+        member = app.appbuilder.sm.find_user(username="team1")  # type: ignore[attr-defined]
+        assert ("can_userinfo", "UserDBModelView") in permissions_of(member), "the menu's “Profile” opens"
     dispose(app)
 
 
