@@ -83,10 +83,12 @@ class OnlinePaymentView(MoneyRecordView):
         missing = not switched_on() and access.may("edit", "EnrollmentClub")
         return {**super().list_page(), **({"subtitle": why_off()} if missing else {})}
 
+    def title_of(self, item: OnlinePayment) -> str:
+        return _("%(amount)s from %(name)s", amount=render.amount(item.amount, item.currency),
+                 name=item.client.full_name)
+
     def show_page(self, item: OnlinePayment) -> dict[str, Any]:
         page = super().show_page(item)
-        page["title"] = _("%(amount)s from %(name)s", amount=render.amount(item.amount, item.currency),
-                          name=item.client.full_name)
         page["badge"] = {"label": state_of(item), "class": class_of(item)}
         page["fields"] = [{"label": label, "value": value, "wide": False} for label, value in _facts(item)]
         page["buttons"] = self._verbs(item)

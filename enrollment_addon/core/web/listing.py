@@ -144,6 +144,10 @@ class Listing(Mended):
             "filtered": filtered,
         }
 
+    def title_of(self, item: Any) -> str:
+        """What a record is called on its page, on the way to it and for the ear in a list."""
+        return str(item)
+
     def prepare(self, items: Sequence[Any]) -> None:
         """Load what the columns need for a page of items, in a bounded number of queries."""
 
@@ -178,7 +182,7 @@ class Listing(Mended):
     def _row(self, item: Any, shown: Sequence[Column]) -> dict[str, Any]:
         editable = "edit" in self.permissions and may("edit", self.class_permission_name)
         return {
-            "pk": item.id, "url": self.show_url(item), "label": str(item),
+            "pk": item.id, "url": self.show_url(item), "label": self.title_of(item),
             "edit_url": url_for(f"{self.endpoint}.edit", pk=item.id) if editable else None,
             "cells": [
                 {"value": c.shown(item), "kind": c.kind, "phone": c.phone,

@@ -145,10 +145,6 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
         """The way back from a page that does something with a record."""
         return [*self.crumbs(), {"label": self.title_of(item), "url": self.show_url(item)}]
 
-    def title_of(self, item: Any) -> str:
-        """What a record is called on its page and on the way to it."""
-        return str(item)
-
     def buttons(self, item: Any) -> Any:
         menu = self.class_permission_name
         found = []

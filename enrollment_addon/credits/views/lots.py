@@ -89,6 +89,9 @@ class LotView(ExtendPages, VoidPages, TransferPages, RecordView):
     def prepare(self, items: Sequence[CreditLot]) -> None:
         g.enrollment_grace = queries.in_grace(self.session, [lot.id for lot in items])
 
+    def title_of(self, item: CreditLot) -> str:
+        return f"{item.event_type.label} · {item.client.full_name}"
+
     def show_page(self, item: CreditLot) -> dict[str, Any]:
         self.prepare([item])
         page = super().show_page(item)
@@ -103,7 +106,6 @@ class LotView(ExtendPages, VoidPages, TransferPages, RecordView):
             (_("Added on"), render.moment(item.granted_at)), (_("Note"), item.note or ""),
         ]
         page["fields"] += [{"label": label, "value": value, "wide": False} for label, value in fields]
-        page["title"] = f"{item.event_type.label} · {item.client.full_name}"
         page["subtitle"] = ""
         page["badge"] = grace_mark(item.expires_on) if item.id in g.enrollment_grace else None
         page["buttons"] = [
@@ -200,6 +202,9 @@ class EntryView(RecordView):
         g.enrollment_booked = hooks.told_of(
             self.session, "booking", {entry.booking_id for entry in items if entry.booking_id}
         )
+
+    def title_of(self, item: CreditEntry) -> str:
+        return f"{labels.entry_label(item.kind, item.available_change)} · {item.lot.client.full_name}"
 
     def show_url(self, item: CreditEntry) -> str:
         return url_for("LotView.show", pk=item.lot_id)

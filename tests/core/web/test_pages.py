@@ -90,7 +90,8 @@ def test_pages_keep_to_a_strict_policy(app: Flask, world: World, as_user: AsUser
         if policy.found or not policy.ours or (policy.scripts < 3 and "/print/" not in url):
             broken[url] = policy.found
     assert broken == {}
-    assert [url for url, text in pages.items() if "object at 0x" in text] == [], "every record has a name"
+    unnamed = [url for url, text in pages.items() if "object at 0x" in text]
+    assert unnamed == [], unnamed
 
 
 def test_no_template_has_what_a_strict_policy_stops() -> None:
