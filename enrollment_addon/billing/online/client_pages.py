@@ -8,7 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from ...core.db import require
-from ...core.errors import NotFound
+from ...core.errors import Conflict, NotFound
 from ...core.web import forms, render
 from ...core.web.access import verb
 from ...core.web.api import key_of, new_key
@@ -19,7 +19,6 @@ from .. import queries as billing_queries
 from ..models import Charge, ChargeStatus
 from . import desk, service
 from .api import return_urls
-from .errors import ProviderRefused
 from .models import OnlinePayment
 from .provider import current, switched_on
 
@@ -69,14 +68,14 @@ class _AskView(PageView):
         )
 
     def _ask(self, form: forms.Form, client_id: int, keys: list[int]) -> tuple[int | None, str | None]:
-        """The request's key; else a new key for the form, when the old one would only be refused again."""
+        """The request's key; else a new key for the form, where the old one would only be refused again."""
         ok, made = self.attempt(
             form, lambda: desk.request_payment(
                 self.session, client_id=client_id, charge_ids=keys, actor=self.actor, idempotency_key=posted_key(),
                 **return_urls(),
             ), apart=True,
         )
-        return (made, None) if ok else (None, new_key() if isinstance(made, ProviderRefused) else None)
+        return (made, None) if ok else (None, new_key() if isinstance(made, Conflict) else None)
 
     def _keys(self, client: Client) -> list[int]:
         """The charges that the address names, or the only one there is."""

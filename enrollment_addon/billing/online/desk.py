@@ -21,10 +21,10 @@ from .. import service as billing
 from ..models import Payment
 from ..service.refunds import check_refund, refund_asked
 from . import queries, service
-from .errors import BadEvent, OnlineStateConflict, ProviderAway, ProviderMisconfigured, ProviderRefused
+from .errors import BadEvent, OnlineStateConflict
 from .labels import STATES
 from .models import OnlinePayment, OnlineRefund, OnlineState, RefundState
-from .provider import Checkout, Order, Provider, current, switched_on
+from .provider import Order, current, switched_on
 
 log = logger()
 
@@ -35,7 +35,8 @@ def request_payment(
 ) -> int:
     """Ask a client to pay these charges online, or all that are open in one currency; the key of the request.
 
-    A request that asks for just that already is given again; others for any of the charges are cancelled first.
+    A request that asks for just that already is given again; others for any of the charges are cancelled. When that
+    is refused nobody has the link of the new page, and it ends by itself.
     Raises: OnlineOff, what `service.plan_request` refuses, ChargesChanged, what a provider refuses.
     """
     asked = {
@@ -50,35 +51,23 @@ def request_payment(
     provider = current()
     if plan.same is not None:
         return plan.same
-    for other in plan.replaces:
-        cancel_request(session, online_payment_id=other, actor=actor)
     reference = _reference(idempotency_key)
     checkout = provider.begin(Order(
         reference, plan.currency, [(what, amount) for _, what, amount in plan.items], plan.email, plan.locale,
         done_url, left_url,
     ))
-    try:
-        with unit_of_work(session):
-            return service.open_request(
-                session, plan=plan, checkout=checkout, reference=reference, actor=actor, asked=asked,
-                idempotency_key=idempotency_key,
-            ).id
-    except Conflict:
-        _end_quietly(provider, checkout)
-        raise
+    for other in plan.replaces:
+        cancel_request(session, online_payment_id=other, actor=actor)
+    with unit_of_work(session):
+        return service.open_request(
+            session, plan=plan, checkout=checkout, reference=reference, actor=actor, asked=asked,
+            idempotency_key=idempotency_key,
+        ).id
 
 
 def _reference(idempotency_key: str | None) -> str:
     """Our name for something at the provider: the same for the same key, so that a repeat is one there too."""
     return hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key else uuid.uuid4().hex
-
-
-def _end_quietly(provider: Provider, checkout: Checkout) -> None:
-    """A page nobody has the link of; it ends by itself as well."""
-    try:
-        provider.end(checkout.id)
-    except (ProviderAway, ProviderRefused, ProviderMisconfigured) as error:
-        log.info("checkout_left_open", code=error.error_code)
 
 
 def cancel_request(session: Session, *, online_payment_id: int, actor: Actor) -> None:
@@ -115,11 +104,10 @@ def ask_provider(session: Session, *, online_payment_id: int, actor: Actor) -> N
 
 def _ask_refunds(session: Session, online_payment_id: int, actor: Actor) -> None:
     with unit_of_work(session):
-        request = require(session, OnlinePayment, online_payment_id)
-        name, currency = request.provider_payment, request.currency
+        name = require(session, OnlinePayment, online_payment_id).provider_payment
     if name is None:
         return
-    found = current().refunds_of(name, currency)
+    found = current().refunds_of(name)
     if found:
         with unit_of_work(session):
             service.note_refunds(session, online_payment_id=online_payment_id, found=found, actor=actor)

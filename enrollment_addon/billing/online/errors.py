@@ -46,7 +46,7 @@ class OnlineStateConflict(Conflict):
 
 class MoneyOnItsWay(Conflict):
     code = "money_on_its_way"
-    message = _l("%(amount)s of %(currency)s for these charges is on its way already. Please wait for it.")
+    message = _l("%(amount)s %(currency)s for these charges is on its way already. Please wait for it.")
 
 
 class ChargesChanged(Conflict):

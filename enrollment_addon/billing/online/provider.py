@@ -91,7 +91,7 @@ class Provider(Protocol):
         """Send money back. Raises: NoSuchAmount, IdempotencyMismatch; ProviderRefused also when it failed at once."""
         ...
 
-    def refunds_of(self, payment: str, currency: str) -> Sequence[Returned]:
+    def refunds_of(self, payment: str) -> Sequence[Returned]:
         """All refunds of a payment, the oldest first, failed ones too."""
         ...
 

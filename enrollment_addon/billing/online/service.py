@@ -16,7 +16,7 @@ from ...core.audit import record_event
 from ...core.db import idempotent, require
 from ...core.errors import Busy, NotFound
 from ...core.reasons import SystemReason
-from ...core.scope import SYSTEM, Actor
+from ...core.scope import SYSTEM, Actor, acting_as
 from ...jobs.service import queue_due
 from ...people.errors import ClientClosed
 from ...people.models import Client, Club
@@ -282,7 +282,7 @@ def _adopt(
     if refund is None:
         payment = require(session, Payment, payment_id)
         if returned.amount > payment.amount - payment.refunded:
-            _note_excess(session, request, returned, actor)
+            _note_excess(session, request, returned, account.currency, actor)
             return
         refund = billing.refund_payment(
             session, payment_id=payment_id, amount=returned.amount, reason=_REFUNDED_THERE(), actor=actor
@@ -290,13 +290,15 @@ def _adopt(
     _link(session, account, request, refund, returned, returned.reference or uuid.uuid4().hex)
 
 
-def _note_excess(session: Session, request: OnlinePayment, returned: Returned, actor: Actor) -> None:
+def _note_excess(
+    session: Session, request: OnlinePayment, returned: Returned, currency: str, actor: Actor
+) -> None:
     """More went back at the provider than is left here to give back: said once, for people to look at."""
 
     def note() -> dict[str, Any]:
         record_event(
             session, actor=actor, verb="note_refund_difference", record="online_payment", record_id=request.id,
-            client_id=request.client_id, amount=returned.amount, currency=request.currency,
+            client_id=request.client_id, amount=returned.amount, currency=currency,
         )
         return {}
 
@@ -338,7 +340,7 @@ def send_later(session: Session, refunds: Sequence[Refund]) -> None:
         ))
     session.flush()
     if due:
-        queue_due(session, due={SEND_REFUNDS: {}}, actor=SYSTEM)
+        _queue_sending(session)
 
 
 def sent_refund(session: Session, *, online_refund_id: int, returned: Returned) -> None:
@@ -370,8 +372,14 @@ def send_again(session: Session, *, online_refund_id: int, actor: Actor) -> Onli
         session, actor=actor, verb="resend_online_refund", record="refund", record_id=row.refund_id,
         client_id=row.client_id, amount=row.refund.amount, currency=row.refund.currency,
     )
-    queue_due(session, due={SEND_REFUNDS: {}}, actor=SYSTEM)
+    _queue_sending(session)
     return row
+
+
+def _queue_sending(session: Session) -> None:
+    """The job is the system's, whoever caused it: it sends the refunds of everybody."""
+    with acting_as(session, SYSTEM):
+        queue_due(session, due={SEND_REFUNDS: {}}, actor=SYSTEM)
 
 
 def _record(session: Session, verb: str, request: OnlinePayment, actor: Actor) -> None:

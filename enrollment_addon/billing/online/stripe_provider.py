@@ -163,7 +163,7 @@ class Stripe:
             raise ProviderRefused(provider=self.name, reason=made.problem or "")
         return made
 
-    def refunds_of(self, payment: str, currency: str) -> Sequence[Returned]:
+    def refunds_of(self, payment: str) -> Sequence[Returned]:
         with self._talk() as v1:
             found = v1.refunds.list({"payment_intent": payment, "limit": 100})
             rows = [_returned(item.to_dict()) for item in found.auto_paging_iter()]
