@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard
 
 from flask_babel import lazy_gettext as _l
 
@@ -28,6 +28,11 @@ class Wrong(ValueError):
 
 
 REQUIRED = _l("This field is required.")
+
+
+def is_whole(value: Any, low: int = 1, high: int = LARGEST_KEY) -> TypeGuard[int]:
+    """Whether a value is a whole number within bounds, both inclusive; as they stand: whether it can be a key."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def clean(
@@ -82,7 +87,7 @@ def whole(low: int, high: int) -> Rule:
     """A whole number within bounds, both inclusive."""
 
     def rule(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        if not is_whole(value, low, high):
             raise Wrong(_l("This must be a whole number from %(low)s to %(high)s.", low=low, high=high))
         return value
 
@@ -97,7 +102,7 @@ def key(*, required: bool = False) -> Rule:
             return None
         if value is None:
             raise Wrong(REQUIRED)
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST_KEY:
+        if not is_whole(value):
             raise Wrong(_l("This is not the key of a record."))
         return value
 

@@ -10,6 +10,9 @@ from typing import Any
 UNITS = {"days": 3660, "weeks": 523, "months": 120}
 """The units a period of validity may have, and the most of each (ten years)."""
 
+MOST_CREDITS = 1_000
+"""The most credits that one verb gives to, or takes from, a client."""
+
 USUAL_PRIORITY = 50
 """Lots with a lower number burn first, those with a higher one last."""
 

@@ -24,12 +24,12 @@ from ..core.db import idempotent
 from ..core.errors import InvalidInput
 from ..core.scope import Actor
 from ..people.models import Client, Club
+from .calc import MOST_CREDITS
 from .service import grant_credits
 
 COLUMNS = ("client", "event_type", "quantity", "expires_on")
 DELIMITERS = ",;\t"
 MOST_ROWS = 1_000_000
-MOST_CREDITS = 1_000
 BLOCK = 500
 ERRORS_LISTED = 100
 """How many lines that cannot be used are named one by one; the rest is counted."""

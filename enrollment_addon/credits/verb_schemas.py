@@ -4,7 +4,7 @@ from flask_babel import lazy_gettext as _l
 from marshmallow import Schema, fields, validate
 
 from ..core.web.inputs import Flag, Input, key_field
-from .service.terms import MOST_CREDITS
+from .calc import MOST_CREDITS
 
 
 class PeriodInput(Input):

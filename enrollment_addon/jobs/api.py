@@ -6,9 +6,10 @@ from typing import Any
 from flask import g, request
 
 from ..core.audit import user_names
+from ..core.fields import LARGEST_KEY
 from ..core.web.access import acting_user_id
 from ..core.web.api import RecordApi, key_of, operation
-from ..core.web.filters import LARGEST_KEY, Filter
+from ..core.web.filters import Filter
 from ..core.web.inputs import whole_number
 from ..core.web.records import LIST_QUERY
 from . import queries, service, texts

@@ -12,8 +12,9 @@ from flask_babel import ngettext
 
 from ..core.audit import user_names
 from ..core.errors import AddonError, NotFound
+from ..core.fields import LARGEST_KEY
 from ..core.web.access import acting_user_id, can, needs, verb
-from ..core.web.filters import LARGEST_KEY, Filter
+from ..core.web.filters import Filter
 from ..core.web.lists import whole
 from ..core.web.views import Column, RecordView, notice
 from . import exports, queries, service, texts

@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 from ..catalog.name_fields import label_field, told_translations, translations_field
 from ..core import money
 from ..core.errors import InvalidInput
-from ..core.fields import LARGEST_KEY
+from ..core.fields import is_whole
 from ..core.web.inputs import Flag, Input, choice_field, key_field
 from .calc import BookingState, Pays, PayWith
 from .models import ClassGroup
@@ -211,19 +211,15 @@ def pay_with_of(given: Any, currency: str) -> PayWith:
     if given in (Pays.trial, Pays.nothing):
         return PayWith(Pays(given))
     if isinstance(given, Mapping):
-        if set(given) == {"enrollment_id"} and _is_key(given["enrollment_id"]):
+        if set(given) == {"enrollment_id"} and is_whole(given["enrollment_id"]):
             return PayWith(Pays.enrollment, enrollment_id=given["enrollment_id"])
-        if set(given) == {"lot_id"} and _is_key(given["lot_id"]):
+        if set(given) == {"lot_id"} and is_whole(given["lot_id"]):
             return PayWith(Pays.lot, lot_id=given["lot_id"])
         if given.get("charge") is True and set(given) <= {"charge", "amount"}:
             return PayWith(Pays.charge, amount=charge_amount(given.get("amount"), currency))
     raise InvalidInput(
         fields={"pay_with": _l("Choose auto, an enrollment_id, a lot_id, a charge, trial or nothing.")}
     )
-
-
-def _is_key(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_KEY
 
 
 def charge_amount(given: Any, currency: str) -> int | None:

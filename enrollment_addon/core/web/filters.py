@@ -14,10 +14,10 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, ColumnElement, literal, not_
 
 from ..errors import InvalidInput
+from ..fields import LARGEST_KEY
 from ..search import storable
 
 MOST_FILTERS = 20
-LARGEST_KEY = 2**63 - 1
 
 OPERATORS: dict[str, Any] = {
     "eq": _l("is"),
@@ -78,14 +78,12 @@ class Filter:
                 case "choice":
                     if text not in {key for key, _ in self.choices}:
                         raise ValueError
+            if storable(text) != text or len(text) > 200:
+                raise ValueError
         except (ValueError, KeyError):
             raise InvalidInput(
                 _l("“%(value)s” cannot be used for the filter “%(filter)s”."), value=text[:60], filter=self.name
             ) from None
-        if storable(text) != text or len(text) > 200:
-            raise InvalidInput(
-                _l("“%(value)s” cannot be used for the filter “%(filter)s”."), value=text[:60], filter=self.name
-            )
         return text
 
     def clause(self, operator: str, value: Any) -> ColumnElement[bool]:

@@ -14,6 +14,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 
 from ...core.errors import InvalidInput
+from ..calc import MOST_CREDITS
 
 Cell = Any
 """A cell as it is staged: text, a number, or `{"date": "2027-01-31"}` for a cell of a workbook that is a date."""
@@ -23,7 +24,6 @@ CLIENT_FIELDS = (
 )
 CREDIT_FIELDS = ("event_type", "quantity", "expires_on", "unit_value")
 FIELDS = (*CLIENT_FIELDS, "reference", *CREDIT_FIELDS)
-MOST_CREDITS = 1_000
 LONGEST_REFERENCE = 120
 SHOWN = 80
 """How much of a cell a reason repeats."""

@@ -18,15 +18,14 @@ from ...core import audit, clock
 from ...core.batches import Batch, BatchState, open_batch
 from ...core.db import idempotent, key_list
 from ...core.errors import InvalidInput, NotFound
-from ...core.fields import reason_of
+from ...core.fields import is_whole, reason_of
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Club
-from ..calc import Portion, SpendableLot, Take, burn, burn_steps, convert
+from ..calc import MOST_CREDITS, Portion, SpendableLot, Take, burn, burn_steps, convert
 from ..errors import MixedLots, NotEnoughCredits
 from ..models import EntryKind, entries, lot_participants, lots, something_left
 from .ledger import Move, change_balance, open_balances, post
 from .lots import as_lot, insert_lot, restrict
-from .terms import MOST_CREDITS
 
 TRANSFER = "credits.transfer"
 CONVERT = "credits.convert"
@@ -309,7 +308,7 @@ def _open(
 
 
 def _check_quantity(quantity: Any) -> None:
-    if not isinstance(quantity, int) or isinstance(quantity, bool) or not 1 <= quantity <= MOST_CREDITS:
+    if not is_whole(quantity, 1, MOST_CREDITS):
         raise InvalidInput(fields={"quantity": _l("Please enter a whole number from 1 to 1000.")})
 
 
@@ -328,7 +327,7 @@ def check_ratio(give: int, get: int) -> None:
     wrong = {
         name: _l("Please enter a whole number from 1 to 100.")
         for name, number in (("give", give), ("get", get))
-        if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MOST_IN_RATIO
+        if not is_whole(number, 1, MOST_IN_RATIO)
     }
     if wrong:
         raise InvalidInput(fields=wrong)

@@ -8,13 +8,12 @@ from sqlalchemy import ColumnElement, Select, false, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from ...core.db import key_list
+from ...core.fields import is_whole
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Club
 
 SKIPPED_LISTED = 1_000
 """How many of those left out are named one by one; the rest is counted by reason."""
-
-LARGEST_KEY = 2**63 - 1
 
 clients_table: Any = Client.__table__
 
@@ -65,7 +64,7 @@ def select_clients(session: Session, clients: Sequence[int] | Select[Any], actor
     if isinstance(clients, Select):
         chosen = select(clients.subquery().c[0])
     else:
-        chosen = key_list(session, (key for key in clients if _is_key(key)))
+        chosen = key_list(session, (key for key in clients if is_whole(key)))
     counts = _count(session, chosen, reach)
     by_reason: dict[str, int] = {}
     for row in counts:
@@ -111,10 +110,6 @@ def _shares(session: Session, clients: dict[int, int]) -> list[ClubShare]:
     return [ClubShare(row.id, row.timezone, row.currency, clients[row.id]) for row in rows]
 
 
-def _is_key(key: Any) -> bool:
-    return isinstance(key, int) and not isinstance(key, bool) and 0 < key <= LARGEST_KEY
-
-
 def reason_of(row: Any) -> str:
     """Why a chosen client gets nothing: `row.id` is empty when nobody in reach has the key."""
     if row.id is None:
@@ -146,6 +141,6 @@ def _skipped(
     ).all()
     listed = [{"client_id": row.key, "reason": reason_of(row)} for row in rows]
     if a_list:
-        impossible = dict.fromkeys(key for key in clients if not _is_key(key))  # type: ignore[union-attr]
+        impossible = dict.fromkeys(key for key in clients if not is_whole(key))  # type: ignore[union-attr]
         listed += [{"client_id": key, "reason": "not_found"} for key in impossible]
     return listed[:SKIPPED_LISTED]

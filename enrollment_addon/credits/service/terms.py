@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 from ...catalog.models import EventType
 from ...core import clock, money
 from ...core.errors import InvalidInput
+from ...core.fields import is_whole
 from ...people.models import Club
-from ..calc import UNITS, expiry_after
+from ..calc import MOST_CREDITS, UNITS, expiry_after
 from ..errors import MixedCurrencies, NobodySelected
 from .selection import Selection
 
-MOST_CREDITS = 1_000
 NOTE_LENGTH = 500
 
 
@@ -87,14 +87,14 @@ def check_terms(
     Raises: InvalidInput with all wrong fields at once, NobodySelected, MixedCurrencies.
     """
     wrong: dict[str, Any] = {}
-    if not _whole(quantity, 1, MOST_CREDITS):
+    if not is_whole(quantity, 1, MOST_CREDITS):
         wrong["quantity"] = _l("Please enter a whole number from 1 to 1000.")
-    if not _whole(priority, 0, 100):
+    if not is_whole(priority, 0, 100):
         wrong["priority"] = _l("Please enter a whole number from 0 to 100.")
     if note is not None and len(str(note)) > NOTE_LENGTH:
         wrong["note"] = _l("Please use at most 500 characters.")
     if (
-        not _whole(event_type_id, 1, 2**63 - 1)
+        not is_whole(event_type_id)
         or not session.execute(select(EventType.active).where(EventType.id == event_type_id)).scalar()
     ):
         wrong["event_type_id"] = _l("Please choose an active event type.")
@@ -124,14 +124,10 @@ def check_cap(shared: bool, member_cap: Any) -> None:
     """Raises: InvalidInput for a cap per member that is no number, or without sharing."""
     if member_cap is None:
         return
-    if not _whole(member_cap, 1, MOST_CREDITS):
+    if not is_whole(member_cap, 1, MOST_CREDITS):
         raise InvalidInput(fields={"member_cap": _l("Please enter a whole number from 1 to 1000.")})
     if not shared:
         raise InvalidInput(fields={"member_cap": _l("Only shared credits can have this.")})
-
-
-def _whole(value: Any, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def wrong_expiry(expires_on: Any, expires_in: Any) -> dict[str, Any]:
@@ -142,7 +138,7 @@ def wrong_expiry(expires_on: Any, expires_in: Any) -> dict[str, Any]:
         return {"expires_on": _l("Please enter a date.")}
     if expires_in is not None:
         pair = next(iter(expires_in.items())) if isinstance(expires_in, Mapping) and len(expires_in) == 1 else None
-        if pair is None or pair[0] not in UNITS or not _whole(pair[1], 1, UNITS[pair[0]]):
+        if pair is None or pair[0] not in UNITS or not is_whole(pair[1], 1, UNITS[pair[0]]):
             return {"expires_in": _l("Please enter a period of days, weeks or months, at most ten years.")}
     return {}
 
