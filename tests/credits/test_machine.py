@@ -191,24 +191,58 @@ class Model:
 
     def leaving(self, who: int, kind: int, quantity: int, give: int = 1) -> list[tuple[int, int]]:
         """What leaves which lots: alike ones follow each other, and what is no whole step of them stays."""
-        own = [
-            lot for lot in sorted(self.lots.values(), key=lambda lot: lot.order(who))
-            if (lot.owner, lot.kind) == (who, kind) and lot.is_good(self.day)
-        ]
+        own = self.own(who, kind)
         if give == 1:
             takes = self.take([(lot, lot.available) for lot in own], quantity)
         else:
-            takes = []
-            for only in dict.fromkeys(lot.only for lot in own if lot.available):
-                alike = [lot for lot in own if lot.only == only]
-                part = min(sum(lot.available for lot in alike), quantity) // give * give
-                takes += self.take([(lot, lot.available) for lot in alike], part)
-                quantity -= part
-            if quantity:
+            takes = self.whole_steps(own, quantity, give)
+            if sum(count for _, count in takes) < quantity:
                 raise Refused
         for key, count in takes:
             self.leave(key, count)
         return takes
+
+    def own(self, who: int, kind: int) -> list[Lot]:
+        return [
+            lot for lot in sorted(self.lots.values(), key=lambda lot: lot.order(who))
+            if (lot.owner, lot.kind) == (who, kind) and lot.is_good(self.day)
+        ]
+
+    def whole_steps(self, own: list[Lot], quantity: int, give: int) -> list[tuple[int, int]]:
+        takes: list[tuple[int, int]] = []
+        for only in dict.fromkeys(lot.only for lot in own if lot.available):
+            alike = [lot for lot in own if lot.only == only]
+            part = min(sum(lot.available for lot in alike), quantity) // give * give
+            takes += self.take([(lot, lot.available) for lot in alike], part)
+            quantity -= part
+        return takes
+
+    def leaving_lots(self, keys: list[int], target: int) -> list[tuple[int, int]]:
+        """All that is left in these lots and may leave them."""
+        lots = [self.lots[key] for key in sorted(keys)]
+        takes = [
+            (lot.key, lot.available) for lot in lots
+            if lot.owner != target and lot.available and lot.is_good(self.day)
+        ]
+        if not takes:
+            raise Refused
+        for key, count in takes:
+            self.leave(key, count)
+        return takes
+
+    def converting(self, whom: list[int], kind: int, most: int | None, give: int) -> list[list[tuple[int, int]]]:
+        """What leaves which lots of each client: all whole steps, or at most so many credits."""
+        found = []
+        for who in sorted(whom):
+            own = self.own(who, kind)
+            there = sum(lot.available for lot in own)
+            if takes := self.whole_steps(own, min(most or there, there), give):
+                found.append(takes)
+        if not found:
+            raise Refused
+        for key, count in (take for takes in found for take in takes):
+            self.leave(key, count)
+        return found
 
     def leave(self, key: int, count: int) -> None:
         self.lots[key].available -= count
@@ -420,6 +454,40 @@ class Ledger(RuleBasedStateMachine):
         ))
         if result is not None:
             portions = self.model.converted(takes, give, get)
+            made = [
+                self.born(item.first, len(item.steps) * get, kind=target, last_day=item.last_day, value=item.value)
+                for item in portions
+            ]
+            pairs = list(zip(self.adopt(made), [item.steps for item in portions], strict=True))
+            self.batches[result["batch_id"]] = Done("move", pairs, get=get)
+
+    @precondition(lambda self: self.model.lots)
+    @rule(taker=st.integers(0, 2), data=st.data())
+    def transfer_lots(self, taker, data) -> None:
+        keys, receiver = self.draw_lots(data), self.clients[taker]
+        takes = self.ask(lambda: self.model.leaving_lots(keys, receiver))
+        result = self.both(takes, lambda: self.studio.move("transfer_lots", lot_ids=keys, to_client_id=receiver))
+        if result is not None:
+            assert result["transferred"] == sum(count for _, count in takes)
+            made = [self.born(key, count, owner=receiver, only=()) for key, count in takes]
+            steps = [[[key]] * count for key, count in takes]
+            self.batches[result["batch_id"]] = Done("move", list(zip(self.adopt(made), steps, strict=True)))
+
+    @precondition(lambda self: self.model.lots)
+    @rule(
+        who=st.sets(st.integers(0, 2), min_size=1), kind=st.integers(0, 1), most=st.none() | st.integers(2, 4),
+        ratio=st.sampled_from([(2, 1), (2, 3)]),
+    )
+    def convert_many(self, who, kind, most, ratio) -> None:
+        whom, (give, get) = [self.clients[i] for i in who], ratio
+        source, target = self.kinds[kind], self.kinds[1 - kind]
+        found = self.ask(lambda: self.model.converting(whom, source, most, give))
+        result = self.both(found, lambda: self.studio.move(
+            "convert_for_clients", clients=whom, from_event_type_id=source, to_event_type_id=target, quantity=most,
+            give=give, get=get, threshold=500, chunk=2,
+        ))
+        if result is not None:
+            portions = [item for takes in found for item in self.model.converted(takes, give, get)]
             made = [
                 self.born(item.first, len(item.steps) * get, kind=target, last_day=item.last_day, value=item.value)
                 for item in portions
