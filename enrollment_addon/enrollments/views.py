@@ -1,6 +1,6 @@
 """The list of enrollments and the page of one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flask import g, url_for
@@ -20,6 +20,7 @@ from ..core.web.filters import Applied, Filter
 from ..core.web.record_parts import record_parts
 from ..core.web.views import Column, RecordView
 from ..credits.models import CreditLot
+from ..credits.views.common import explained
 from ..people.models import Client
 from ..people.queries import text_clause, user_names
 from ..schedule.calc import SessionStatus
@@ -42,6 +43,18 @@ def figures(items: Sequence[Enrollment]) -> None:
 def counts(item: Enrollment) -> queries.SessionCounts:
     found: queries.SessionCounts = g.enrollment_figures[0][item.id]
     return found
+
+
+def _explained(name: str) -> Callable[[Enrollment], Any]:
+    """The number with the way to how it came about, for who may see the ledger."""
+
+    def show(item: Enrollment) -> Any:
+        number = getattr(counts(item), name)
+        if not access.may("read", "EnrollmentCredits"):
+            return render.number(number)
+        return explained(number, item.client_id, item.event_type_id)
+
+    return show
 
 
 def paid(item: Enrollment) -> int:
@@ -82,9 +95,12 @@ class EnrollmentView(VerbPages, RecordView):
                phone="hide"),
         Column("status", _l("Status"), value=status_label, kind="badge", order=(Enrollment.status,),
                badge=lambda e: labels.STATUS_CLASSES.get(e.status, ""), phone="end"),
-        Column("used", _l("Used"), value=lambda e: counts(e).used, kind="number", phone="hide"),
-        Column("reserved", _l("Reserved"), value=lambda e: counts(e).reserved, kind="number", phone="hide"),
-        Column("remaining", _l("Remaining"), value=lambda e: counts(e).remaining, kind="number"),
+        Column("used", _l("Used"), value=lambda e: counts(e).used, show=_explained("used"), kind="number",
+               phone="hide"),
+        Column("reserved", _l("Reserved"), value=lambda e: counts(e).reserved, show=_explained("reserved"),
+               kind="number", phone="hide"),
+        Column("remaining", _l("Remaining"), value=lambda e: counts(e).remaining, show=_explained("remaining"),
+               kind="number"),
         Column("total", _l("Total"), order=(Enrollment.total,), kind="number", phone="hide"),
         Column("price", _l("Price"), value=lambda e: money.to_decimal(e.price, e.currency),
                show=lambda e: render.amount(e.price, e.currency), kind="number", phone="hide"),

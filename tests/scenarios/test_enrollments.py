@@ -241,6 +241,7 @@ def test_the_desk_sells_and_cancels_by_the_pages(
         assert text in history
     listed = desk.get("/enrollment/enrollments/list/?_flt_0_status=active&search=maya").text
     assert "Maya Fischer" in listed
+    assert re.search(r'href="/enrollment/credits/explain/\d+\?event_type_id=\d+">12</a>', listed), "how it came about"
     assert desk.get("/enrollment/enrollments/list/?_flt_0_status=paused").text.count("Maya Fischer") == 0
 
 
