@@ -244,6 +244,25 @@ def test_as_many_credits_arrive_as_have_left(studio):
         ]
         assert tuple(held) == there, what
 
+    pair = studio.clients(2)
+    studio.grant(pair, 4)
+    made = studio.move(
+        "convert_for_clients", clients=pair, from_event_type_id=studio.type_id, to_event_type_id=private, give=2, get=1,
+        threshold=500, chunk=10,
+    )
+    with unit_of_work(session):
+        for client, change in zip(pair, (1, -1), strict=True):
+            session.execute(
+                text(f"UPDATE {ENTRY} SET available_change = available_change + :change WHERE kind = 'transfer_in' "
+                     "AND client_id = :client AND batch_id = :batch"),
+                {"change": change, "client": client, "batch": made["batch_id"]},
+            )
+    found = {(finding.code, finding.client_id) for finding in studio.findings()}
+    assert {("transfer_differs", client) for client in pair} <= found, "each client's conversion is proved alone"
+    studio.findings(repair=True)
+    assert studio.findings() == []
+    assert [studio.balance(client)[0] for client in pair] == [0, 2]
+
 
 @pytest.mark.parametrize(
     "statement",
