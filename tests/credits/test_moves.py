@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from enrollment_addon.core import clock
+from enrollment_addon.core.batches import Chunk
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import IdempotencyMismatch, InvalidInput, NotFound
 from enrollment_addon.core.scope import SYSTEM, Actor, Reach
@@ -267,11 +268,12 @@ def test_many_lots_are_a_job_whose_batch_goes_on_where_it_stopped(studio, sound)
     assert {lot.expires_on for lot in studio.lots()} == {day}
     assert [studio.balance(client) for client in clients] == [(0, 0, 0)] * 5
     assert studio.undo(voided["batch_id"], threshold=4, chunk=2)["job_id"]
-    finished = False
+    finished, parts = False, []
     while not finished:
         with unit_of_work(studio.session):
-            part = service.undo_chunk(studio.session, batch_id=voided["batch_id"], size=2, actor=SYSTEM)
-            finished = part.finished
+            parts.append(service.undo_chunk(studio.session, batch_id=voided["batch_id"], size=2, actor=SYSTEM))
+            finished = parts[-1].finished
+    assert parts == [Chunk(2, 0, finished=False), Chunk(2, 0, finished=False), Chunk(1, 0, finished=True)]
     assert [studio.balance(client) for client in clients] == [(2, 0, 0)] * 5
     with unit_of_work(studio.session):
         plan = service.undo_plan(studio.session, batch_id=extended["batch_id"], actor=SYSTEM)

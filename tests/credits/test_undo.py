@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -107,8 +108,10 @@ def test_a_large_undo_is_a_job_that_goes_on_where_it_stopped(studio, sound):
     clients = studio.clients(5)
     batch_id = studio.grant(clients, 2)["batch_id"]
     result = studio.undo(batch_id, threshold=4, chunk=2)
-    assert result["job_id"]
     assert studio.balance(clients[0]) == (2, 0, 0)
+    with unit_of_work(studio.session):
+        job = studio.session.get(Job, result["job_id"])
+        assert (job.kind, job.total, job.input) == ("credits.undo", 5, {"batch_id": batch_id, "chunk": 2})
     with unit_of_work(studio.session):
         service.undo_chunk(studio.session, batch_id=batch_id, size=2, actor=SYSTEM)
     service.undo_chunk(studio.session, batch_id=batch_id, size=2, actor=SYSTEM)
@@ -120,6 +123,7 @@ def test_a_large_undo_is_a_job_that_goes_on_where_it_stopped(studio, sound):
             finished = service.undo_chunk(studio.session, batch_id=batch_id, size=2, actor=SYSTEM).finished
     summary = queries.batch_summary(studio.session, batch_id)
     assert (summary.state, summary.undo_result["taken_back"]) == ("undone", 10)
+    assert service.undo_chunk(studio.session, batch_id=batch_id, size=2, actor=SYSTEM) == Chunk(0, 0, finished=True)
     studio.session.rollback()
     assert sound()
 
@@ -134,15 +138,18 @@ def test_who_does_not_reach_all_of_a_batch_is_told_so_and_undoes_nothing(studio,
     stranger = Actor(user_id=user_id + 1, reach=Reach.own_clubs, club_ids=(studio.club_id,))
     with scope.acting_as(studio.session, staff):
         batch_id = studio.grant([mine, moved], actor=staff)["batch_id"]
+        keys, day = [lot.id for lot in studio.lots()], studio.today + timedelta(days=9)
+        longer = studio.move("extend_lots", lot_ids=keys, expires_on=day, actor=staff)["batch_id"]
     with unit_of_work(studio.session):
         studio.session.get(factories.Client, moved).club_id = elsewhere
     with pytest.raises(NotFound):
         studio.undo(batch_id, actor=stranger)
     with scope.acting_as(studio.session, staff):
-        for refused in (lambda: plan(studio, batch_id, staff), lambda: studio.undo(batch_id, actor=staff)):
-            with pytest.raises(OutOfReach) as refusal:
-                refused()
-            assert refusal.value.params == {"count": 1}
+        for key in (batch_id, longer):
+            for refused in (partial(plan, studio, key, staff), partial(studio.undo, key, actor=staff)):
+                with pytest.raises(OutOfReach) as refusal:
+                    refused()
+                assert refusal.value.params == {"count": 1}
     assert [studio.balance(client) for client in (mine, moved)] == [(2, 0, 0), (2, 0, 0)]
     assert studio.undo(batch_id, threshold=1)["job_id"], "somebody who reaches both can"
     with scope.acting_as(studio.session, staff), unit_of_work(studio.session):
