@@ -264,7 +264,7 @@ def participants_of(session: Session, lot_ids: Iterable[int]) -> dict[int, tuple
     found = session.execute(
         select(lot_participants)
         .where(lot_participants.c.lot_id.in_(key_list(session, result)))
-        .order_by(lot_participants.c.lot_id, lot_participants.c.participant_id)
+        .order_by(lot_participants.c.participant_id)
     )
     for row in found:
         result[row.lot_id] += (row.participant_id,)
