@@ -44,6 +44,17 @@ def to_minor(amount: Decimal | str | int, currency: str) -> int:
     return int(minor)
 
 
+def from_field(value: Decimal | str | int, currency: str, field: str) -> int:
+    """An amount of 0 or more that was entered in a field, in minor units. Raises: InvalidInput at the field."""
+    try:
+        minor = to_minor(value, currency)
+    except InvalidInput as error:
+        raise InvalidInput(fields={field: error.text()}) from None
+    if minor < 0:
+        raise InvalidInput(fields={field: _l("Please enter an amount of 0 or more.")})
+    return minor
+
+
 def to_decimal(minor: int, currency: str) -> Decimal:
     """The amount as a decimal with exactly the currency's digits: 1500, "EUR" → Decimal("15.00")."""
     digits = get_currency_precision(currency)

@@ -224,15 +224,7 @@ def pay_with_of(given: Any, currency: str) -> PayWith:
 
 def charge_amount(given: Any, currency: str) -> int | None:
     """An amount of a charge in minor units; None for the class group's own price. Raises: InvalidInput."""
-    if given is None or given == "":
-        return None
-    try:
-        minor = money.to_minor(given if isinstance(given, str) else str(given), currency)
-    except InvalidInput as error:
-        raise InvalidInput(fields={"amount": error.text()}) from None
-    if minor < 0:
-        raise InvalidInput(fields={"amount": _l("Please enter an amount of 0 or more.")})
-    return minor
+    return None if given in (None, "") else money.from_field(given, currency, "amount")
 
 
 class WalkInInput(Input):

@@ -114,7 +114,7 @@ def _write(session: Session, package: Package, values: dict[str, Any]) -> None:
     names = values.pop("translations", {})
     club_ids = values.pop("club_ids", None)
     package.currency = values.pop("currency", package.currency)
-    package.price = _minor(values.pop("price"), package.currency)
+    package.price = money.from_field(values.pop("price"), package.currency, "price")
     for name, value in values.items():
         setattr(package, name, value)
     if session.scalar(select(EventType.id).where(EventType.id == package.event_type_id)) is None:
@@ -137,13 +137,3 @@ def _clubs(session: Session, keys: list[int]) -> list[Club]:
     if len(found) != len(keys):
         raise InvalidInput(fields={"club_ids": _l("Please choose one of the list.")})
     return found
-
-
-def _minor(price: Any, currency: str) -> int:
-    try:
-        minor = money.to_minor(price, currency)
-    except InvalidInput as error:
-        raise InvalidInput(fields={"price": error.text()}) from None
-    if minor < 0:
-        raise InvalidInput(fields={"price": _l("Please enter an amount of 0 or more.")})
-    return minor

@@ -17,7 +17,7 @@ from ..calc import Quote, Refund, Status, Unused
 from ..errors import RefundTooHigh
 from ..models import Enrollment
 from .pauses import end_pauses
-from .steps import lock, minor, note, once, reason_or_none, require_change, void_sessions, withdraw_charges
+from .steps import lock, note, once, reason_or_none, require_change, void_sessions, withdraw_charges
 
 
 def complete_enrollment(
@@ -104,7 +104,7 @@ def _amount(item: Enrollment, proposed: Quote, kind: Refund, amount: Any, *, may
     """What is given back, in minor units: as proposed, or as typed for a partial refund."""
     if amount is None:
         return proposed.amount
-    given = minor(amount, item.currency, "amount")
+    given = money.from_field(amount, item.currency, "amount")
     if given > proposed.refundable:
         most = str(money.to_decimal(proposed.refundable, item.currency))
         refused = RefundTooHigh(most=most, currency=item.currency)

@@ -6,6 +6,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from sqlalchemy.orm import Session
 
+from ...core import money
 from ...core.errors import InvalidInput
 from ...core.fields import clean, whole
 from ...core.scope import Actor
@@ -17,7 +18,6 @@ from .steps import (
     add_sessions,
     charge,
     lock,
-    minor,
     note,
     once,
     refusal_of,
@@ -48,7 +48,7 @@ def update_sessions(
         if total < counts.used + counts.reserved:
             refused = TotalBelowFloor(floor=counts.used + counts.reserved, used=counts.used, reserved=counts.reserved)
             raise TotalBelowFloor(fields={"total": refused.text()}, **refused.params)
-        amount = 0 if charge_amount is None else minor(charge_amount, item.currency, "charge")
+        amount = 0 if charge_amount is None else money.from_field(charge_amount, item.currency, "charge")
         if amount and total <= before:
             raise InvalidInput(fields={"charge": _l("Only more sessions can be charged.")})
         taken = 0

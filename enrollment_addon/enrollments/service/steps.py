@@ -3,15 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...billing.service import issue_charge, void_charge
-from ...core import clock, money
+from ...core import clock
 from ...core.audit import record_event
 from ...core.db import idempotent, require
-from ...core.errors import Busy, InvalidInput, NotFound
+from ...core.errors import Busy, NotFound
 from ...core.fields import clean, text
 from ...core.scope import Actor
 from ...credits.models import Origin
@@ -112,17 +111,6 @@ def once(
     """Run a verb once per idempotency key; the enrollment it was about. Raises: IdempotencyMismatch."""
     answer = idempotent(session, key=key, verb=verb, asked=asked, do=lambda: {"id": do()})
     return require(session, Enrollment, answer["id"])
-
-
-def minor(value: Any, currency: str, field: str) -> int:
-    """An amount ≥ 0 of a field in minor units. Raises: InvalidInput at the field."""
-    try:
-        amount = money.to_minor(value, currency)
-    except InvalidInput as error:
-        raise InvalidInput(fields={field: error.text()}) from None
-    if amount < 0:
-        raise InvalidInput(fields={field: _l("Please enter an amount of 0 or more.")})
-    return amount
 
 
 def add_sessions(session: Session, item: Enrollment, count: int, *, unit_value: int, actor: Actor) -> None:

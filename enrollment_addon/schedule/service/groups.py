@@ -221,12 +221,7 @@ def _check(session: Session, values: dict[str, Any], club_id: int) -> Club:
         values["first_date"] = values.get("first_date") or semester.first_date
         values["last_date"] = values.get("last_date") or semester.last_date
     if values.get("dropin_price") is not None:
-        try:
-            values["dropin_price"] = money.to_minor(values["dropin_price"], club.currency)
-        except InvalidInput as error:
-            raise InvalidInput(fields={"dropin_price": error.text()}) from None
-        if values["dropin_price"] < 0:
-            raise InvalidInput(fields={"dropin_price": _l("Please enter an amount of 0 or more.")})
+        values["dropin_price"] = money.from_field(values["dropin_price"], club.currency, "dropin_price")
     return club
 
 

@@ -22,9 +22,9 @@ from ..errors import CapacityExceeded, GeneratedSession, SessionOver
 from ..models import Booking, ClassGroup, ScheduledSession
 from .book import book
 from .overlaps import LONGEST, refuse_place_overlap
-from .places import bookings, day_of, lock_accounts, locked_session, places, queue_of, require_open, require_theirs
+from .places import bookings, day_of, locked_session, places, require_open, require_theirs
 from .validity import refuse_invalid_day
-from .waitlist import promote
+from .waitlist import serve
 
 
 def _instant(value: Any) -> dt.datetime:
@@ -169,9 +169,7 @@ def update_session(
     item.moved, item.sequence = True, item.sequence + 1
     session.flush()
     if "capacity" in values:
-        waiting = [row.client_id for row in queue_of(session, [id])]
-        lock_accounts(session, waiting, [item.event_type_id])
-        promote(session, item, actor=actor)
+        serve(session, item, actor=actor)
     record_event(
         session, actor=actor, verb="move_session" if moves else "update_session", record="session", record_id=id,
         fields=sorted(values),
