@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
@@ -31,6 +31,31 @@ GROUPS: Sequence[tuple[str, int, int, str, tuple[int, ...], dt.time, int, int, s
     ("Dance stage", 2, 2, "team5", (1, 4, 6), dt.time(16, 30), 10, 1, None),
 )
 """Name, club, event type and category, instructor, weekdays, time, places, level, price of a single class."""
+
+
+LANGUAGES = ("es", "fr", "de", "ar")
+NAMES = {
+    "Yoga": ("Yoga", "Yoga", "Yoga", "يوغا"),
+    "Swimming": ("Natación", "Natation", "Schwimmen", "سباحة"),
+    "Dance": ("Danza", "Danse", "Tanz", "رقص"),
+    "Dogs": ("Perros", "Chiens", "Hunde", "كلاب"),
+    "Beginners": ("Principiantes", "Débutants", "Anfänger", "مبتدئون"),
+    "Intermediate": ("Intermedio", "Intermédiaire", "Mittelstufe", "متوسط"),
+    "Advanced": ("Avanzado", "Avancé", "Fortgeschrittene", "متقدم"),
+    "Morning yoga": ("Yoga matinal", "Yoga du matin", "Morgenyoga", "يوغا الصباح"),
+    "Evening yoga": ("Yoga de tarde", "Yoga du soir", "Abendyoga", "يوغا المساء"),
+    "Weekend yoga": ("Yoga de fin de semana", "Yoga du week-end", "Wochenendyoga", "يوغا نهاية الأسبوع"),
+    "Learn to swim": ("Aprender a nadar", "Apprendre à nager", "Schwimmen lernen", "تعلّم السباحة"),
+    "Swim technique": ("Técnica de natación", "Technique de nage", "Schwimmtechnik", "تقنية السباحة"),
+    "Kids’ dance": ("Danza infantil", "Danse enfants", "Kindertanz", "رقص الأطفال"),
+    "Dance stage": ("Danza escénica", "Danse de scène", "Bühnentanz", "رقص المسرح"),
+}
+"""What categories, levels and groups are called in the languages."""
+
+
+def _called(name: str) -> dict[str, Any]:
+    """A name with its translations, as the verbs take them."""
+    return {"name": name, "translations": {"name": dict(zip(LANGUAGES, NAMES[name], strict=True))}}
 
 
 def hold_class(demo: "Demo", club_id: int, clients: Sequence[int], event_type_id: int, *, days: int) -> None:
@@ -62,9 +87,11 @@ def add_schedule(demo: "Demo") -> None:
     """The timetable of every club, from the day before yesterday on."""
     groups: list[tuple[int, int]] = []
     with demo.days_ago(2):
-        categories = [catalog.create_class_category(demo.session, name=n, actor=demo.actor).id for n in CATEGORIES]
+        categories = [
+            catalog.create_class_category(demo.session, actor=demo.actor, **_called(name)).id for name in CATEGORIES
+        ]
         levels = [
-            catalog.create_activity_level(demo.session, name=name, rank=rank, actor=demo.actor).id
+            catalog.create_activity_level(demo.session, rank=rank, actor=demo.actor, **_called(name)).id
             for rank, name in enumerate(LEVELS, start=1)
         ]
         year = demo.now.year
@@ -74,7 +101,7 @@ def add_schedule(demo: "Demo") -> None:
         )
         for name, place, kind, user, weekdays, time, places, level, price in GROUPS:
             group = schedule.create_class_group(
-                demo.session, actor=demo.actor, name=name, club_id=demo.club_ids[place],
+                demo.session, actor=demo.actor, club_id=demo.club_ids[place], **_called(name),
                 event_type_id=demo.event_type_ids[kind], category_id=categories[kind], level_id=levels[level],
                 team_member_id=demo.team_ids[user], room="Hall" if places > 6 else "Studio", capacity=places,
                 dropin_price=price,

@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment_addon.billing.models import Charge, MoneyAccount, Refund
 from enrollment_addon.billing.service import check_money
 from enrollment_addon.core import scope
+from enrollment_addon.core.translations import Translation
 from enrollment_addon.credits.models import CreditEntry, CreditLot, EntryKind
 from enrollment_addon.credits.service import check_ledger
 from enrollment_addon.demo import data
 from enrollment_addon.enrollments.models import Enrollment
 from enrollment_addon.people.models import Client, Club, Household, Participant, ReachChoice, TeamMember
-from enrollment_addon.schedule.models import Booking
+from enrollment_addon.schedule.models import Booking, ClassGroup
 from enrollment_addon.training.models import TrainingReport
 from tests import factories
 from tests.servers import connect
@@ -56,6 +57,8 @@ def test_there_is_something_of_everything(session: Session) -> None:
     assert {report.visible_to_client for report in reports} == {True, False}
     assert {report.enrollment_id is None for report in reports} == {True, False}, "on enrollments and on classes"
     assert len(reports[0].ratings) == 3
+    named = select(func.count()).where(Translation.record == ClassGroup.__tablename__)
+    assert session.scalar(named) == 4 * session.query(ClassGroup).count() > 0, "classes have names in each language"
     portal = session.scalars(select(Client).where(Client.portal_user_id.is_not(None))).one()
     assert portal.full_name == "Maya Fischer"
     assert list(check_ledger(session)) == []
