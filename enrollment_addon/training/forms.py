@@ -109,7 +109,7 @@ def described(subject: Subject) -> str:
     """A subject as a choice shows it."""
     name, item, enrollment = subject.participant.name, subject.session, subject.enrollment
     if item is not None:
-        return f"{name} – {item.label}, {render.moment(item.starts_at, item.club.timezone)}"
+        return f"{name} – {render.joined((item.label, render.moment(item.starts_at, item.club.timezone)))}"
     assert enrollment is not None
     bought, since = named(enrollment), render.date(enrollment.begins_on)
     return str(_("%(name)s – %(enrollment)s since %(date)s", name=name, enrollment=bought, date=since))
@@ -118,5 +118,6 @@ def described(subject: Subject) -> str:
 def subject_of(report: TrainingReport) -> str:
     """What a report is about, in the reader's language."""
     if report.session is not None:
-        return f"{report.session.label}, {render.moment(report.session.starts_at, report.session.club.timezone)}"
+        item = report.session
+        return render.joined((item.label, render.moment(item.starts_at, item.club.timezone)))
     return named(report.enrollment) if report.enrollment else ""
