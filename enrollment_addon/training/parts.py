@@ -36,15 +36,13 @@ def own(client: Client) -> dict[str, Any]:
     rows = []
     for report in queries.shared_reports(access.current_session(), client.id, MOST_OWN):
         said = (
-            *((r.skill.label, _("%(rating)s of 5", rating=render.number(r.rating))) for r in report.ratings),
-            (_("Homework"), report.homework), (_("Next goals"), report.goals),
+            *((r.skill.label, _("%(rating)s of 5", rating=render.number(r.rating)), False) for r in report.ratings),
+            (_("Homework"), report.homework, True), (_("Next goals"), report.goals, True),
         )
         rows.append({
-            "name": report.participant.name, "end": render.date(report.held_on), "facts": [subject_of(report)],
-            "texts": [
-                report.worked_on,
-                *(_("%(label)s: %(text)s", label=name, text=text) for name, text in said if text),
-            ],
+            "name": report.participant.name, "facts": [render.date(report.held_on), subject_of(report)],
+            "text": report.worked_on,
+            "said": [{"label": name, "value": text, "wide": wide} for name, text, wide in said if text],
         })
     return {"title": _("Training reports"), "rows": rows, "empty": _("No training reports yet.")}
 
