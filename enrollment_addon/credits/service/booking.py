@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 
 from ...core import audit
 from ...core.compiled import is_possible, run_compiled
-from ...core.errors import NotFound
 from ...core.scope import Actor, reach_of
 from ...people.models import Client
 from ..calc import Take, burn, grace_date
@@ -24,7 +23,7 @@ from ..errors import BookingStateConflict, NotEnoughCredits
 from ..labels import ENTRY_KINDS
 from ..models import EntryKind, balances, entries, lots, something_left
 from .household import lock_sharers, spendable_together
-from .ledger import REASON_LENGTH, Move, change_balance, post, update_balances
+from .ledger import REASON_LENGTH, Move, change_balance, post, require_reached, update_balances
 from .lots import as_lot, spendable_columns, usable
 from .take import Wish, take_at_once
 
@@ -108,7 +107,7 @@ def reserve_credits(
             takes = take_at_once(connection, wish, actor)
         takes = takes or _take_own(session, wish, actor)
     else:
-        _require_client(session, client_id, actor)
+        require_reached(session, client_id, actor)
         takes = _take_shared(session, wish, actor, guarded=False)
     _log(actor, "reserve_credits", client_id, booking_id, quantity)
     return takes
@@ -164,12 +163,6 @@ def _guarded(connection: Connection, wish: Wish, actor: Actor, *, compiled: bool
     if compiled:
         return run_compiled(connection, _guard, parameters).rowcount == 1
     return connection.execute(_guard, parameters).rowcount == 1
-
-
-def _require_client(session: Session, client_id: int, actor: Actor) -> None:
-    reached = session.execute(select(clients_table.c.id).where(clients_table.c.id == client_id, reach_of(actor)))
-    if reached.first() is None:
-        raise NotFound
 
 
 def _reservation(take: Take, wish: Wish, owner: int, turn: int) -> Move:

@@ -19,7 +19,7 @@ from ...core.scope import Actor, reach_of
 from ...people.models import Client, Club
 from ..models import EntryKind, Origin, balances, entries, lots
 from .lots import restrict
-from .selection import SKIPPED_LISTED, reason_of
+from .selection import SKIPPED_LISTED, skip_reason
 from .terms import Terms
 
 clients_table: Any = Client.__table__
@@ -206,7 +206,7 @@ def _note_missed(session: Session, batch: Any, part: Slice, actor: Actor) -> Non
     left_out = dict(batch.input["left_out"])
     skipped = list(batch.skipped)
     for row in rows:
-        reason = reason_of(row)
+        reason = skip_reason(row)
         left_out[reason] = left_out.get(reason, 0) + 1
         if len(skipped) < SKIPPED_LISTED:
             skipped.append({"client_id": row.key, "reason": reason})

@@ -5,6 +5,7 @@ the only one who changes the lots under it, so no lot needs a lock of its own.
 """
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +100,24 @@ def post(session: Session, moves: Sequence[Move], *, actor: Actor) -> None:
     for move in moves:
         connection.execute(_lot_updates[move.kind], {"key": move.lot_id, "count": move.quantity})
     connection.execute(_insert_entry, [_entry(move, actor) for move in moves])
+
+
+def post_available(session: Session, moves: Sequence[Move], *, actor: Actor) -> None:
+    """`post` moves that change only what is available, and add them to their balances in key order."""
+    post(session, moves, actor=actor)
+    changes: Counter[tuple[int, int]] = Counter()
+    for move in moves:
+        changes[move.client_id, move.event_type_id] += CHANGES[move.kind].available * move.quantity
+    for (client_id, event_type_id), change in sorted(changes.items()):
+        if change:
+            change_balance(session, client_id, event_type_id, available=change)
+
+
+def require_reached(session: Session, client_id: int, actor: Actor) -> None:
+    """Raises: NotFound for a client out of reach."""
+    reached = session.execute(select(clients_table.c.id).where(clients_table.c.id == client_id, reach_of(actor)))
+    if reached.first() is None:
+        raise NotFound
 
 
 def move_expiry(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ...core import audit, clock
 from ...core.db import Key, key_list
-from ...core.errors import InvalidInput, NotFound
+from ...core.errors import InvalidInput
 from ...core.fields import reason_of
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Participant
@@ -24,7 +24,8 @@ from .ledger import (
     locked_lots,
     move_expiry,
     open_balances,
-    post,
+    post_available,
+    require_reached,
 )
 
 clients_table: Any = Client.__table__
@@ -77,9 +78,7 @@ def open_lot(
     `unit_value` in minor units. Raises: NotFound for a client out of reach, InvalidInput for a participant who
     is not theirs.
     """
-    reached = session.execute(select(clients_table.c.id).where(clients_table.c.id == client_id, reach_of(actor)))
-    if reached.first() is None:
-        raise NotFound
+    require_reached(session, client_id, actor)
     check_participants(session, participant_ids, client_id=client_id, shared=False)
     open_balances(session, [(client_id, event_type_id)])
     lot_id = insert_lot(
@@ -172,18 +171,11 @@ def take_back(session: Session, *, lot_ids: Sequence[int], quantity: int, reason
     takes = take_last((as_lot(row) for row in rows.values()), quantity)
     if not takes:
         raise NotEnoughCredits
-    post(
-        session,
-        [
-            Move(take.lot_id, rows[take.lot_id].client_id, rows[take.lot_id].event_type_id, EntryKind.void,
-                 take.quantity, reason=reason)
-            for take in takes
-        ],
-        actor=actor,
-    )
-    for take in sorted(takes, key=lambda take: (rows[take.lot_id].client_id, rows[take.lot_id].event_type_id)):
-        lot = rows[take.lot_id]
-        change_balance(session, lot.client_id, lot.event_type_id, available=-take.quantity)
+    taken = [(rows[take.lot_id], take.quantity) for take in takes]
+    moves = [
+        Move(lot.id, lot.client_id, lot.event_type_id, EntryKind.void, number, reason=reason) for lot, number in taken
+    ]
+    post_available(session, moves, actor=actor)
     _note(session, actor, "take_back_credits", rows.values(), reason=reason, credits=quantity)
     return quantity
 

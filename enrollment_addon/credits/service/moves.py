@@ -5,7 +5,6 @@ that were made; each arrival names the entry by which its (first) credits left.
 """
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ from ...people.models import Client, Club
 from ..calc import MOST_CREDITS, Portion, SpendableLot, Take, burn, burn_steps, convert
 from ..errors import MixedLots, NotEnoughCredits
 from ..models import EntryKind, entries, lot_participants, lots, something_left
-from .ledger import Move, change_balance, open_balances, post
+from .ledger import Move, open_balances, post_available
 from .lots import as_lot, insert_lot, restrict
 
 TRANSFER = "credits.transfer"
@@ -214,12 +213,7 @@ def _leave(
         )
         for take in takes
     ]
-    post(session, moves, actor=actor)
-    left: Counter[tuple[int, int]] = Counter()
-    for move in moves:
-        left[move.client_id, move.event_type_id] += move.quantity
-    for (client_id, event_type_id), total in sorted(left.items()):
-        change_balance(session, client_id, event_type_id, available=-total)
+    post_available(session, moves, actor=actor)
     return _exits(session, batch_id, [take.lot_id for take in takes])
 
 

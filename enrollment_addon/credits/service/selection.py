@@ -110,7 +110,7 @@ def _shares(session: Session, clients: dict[int, int]) -> list[ClubShare]:
     return [ClubShare(row.id, row.timezone, row.currency, clients[row.id]) for row in rows]
 
 
-def reason_of(row: Any) -> str:
+def skip_reason(row: Any) -> str:
     """Why a chosen client gets nothing: `row.id` is empty when nobody in reach has the key."""
     if row.id is None:
         return "not_found"
@@ -139,7 +139,7 @@ def _skipped(
         .order_by(wanted.c[0])
         .limit(SKIPPED_LISTED)
     ).all()
-    listed = [{"client_id": row.key, "reason": reason_of(row)} for row in rows]
+    listed = [{"client_id": row.key, "reason": skip_reason(row)} for row in rows]
     if a_list:
         impossible = dict.fromkeys(key for key in clients if not is_whole(key))  # type: ignore[union-attr]
         listed += [{"client_id": key, "reason": "not_found"} for key in impossible]

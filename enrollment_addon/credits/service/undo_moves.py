@@ -18,7 +18,7 @@ from ...core.scope import SYSTEM, Actor
 from ..calc import Arrival, Take, give_back
 from ..errors import NotUndoable
 from ..models import EntryKind, entries, lots
-from .ledger import Move, change_balance, open_balances, post, reached_lots
+from .ledger import Move, open_balances, post_available, reached_lots
 from .moves import CONVERT, CONVERT_MANY, MOVED_AT_ONCE
 from .undo_parts import Undone, UndoPlan, UndoWay, clients_table, is_gone, lapses
 
@@ -188,12 +188,7 @@ def _undo_move(session: Session, batch: Any, after: int, size: int, actor: Actor
             # The very lots they left take them back, with all their terms: an exit that is less than nothing.
             moves += [_out(now.origins[key], -count, batch, reversal_of_id=key) for key, count in item.origins.items()]
     if moves:
-        post(session, moves, actor=actor)
-    changes: Counter[tuple[int, int]] = Counter()
-    for move in moves:
-        changes[move.client_id, move.event_type_id] -= move.quantity
-    for (client_id, event_type_id), change in sorted(changes.items()):
-        change_balance(session, client_id, event_type_id, available=change)
+        post_available(session, moves, actor=actor)
     receivers = len({item.lot.client_id for item in now.found})
     return Undone(
         lots=len(items),
