@@ -98,7 +98,7 @@ def test_init_makes_the_tables_and_tells_what_each_role_got(bare: Desk) -> None:
     told = bare.command("init", "--json")
     added = json.loads(told.stdout)["added"]
     assert set(added) == set(roles.ROLES)
-    assert added[roles.OWNER] > added[roles.MANAGER] > added[roles.TEAM] > added[roles.CLIENT] == 2
+    assert added[roles.OWNER] > added[roles.MANAGER] > added[roles.TEAM] > added[roles.CLIENT] == 3
     assert bare.command("db", "current").stdout.strip() == install.head()
     assert bare.command("db", "check").stdout.strip() == "The database and the models agree."
 
