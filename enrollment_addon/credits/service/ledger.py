@@ -109,8 +109,7 @@ def post_available(session: Session, moves: Sequence[Move], *, actor: Actor) -> 
     for move in moves:
         changes[move.client_id, move.event_type_id] += CHANGES[move.kind].available * move.quantity
     for (client_id, event_type_id), change in sorted(changes.items()):
-        if change:
-            change_balance(session, client_id, event_type_id, available=change)
+        change_balance(session, client_id, event_type_id, available=change)
 
 
 def require_reached(session: Session, client_id: int, actor: Actor) -> None:
