@@ -182,7 +182,7 @@ def forge_an_entry(session: Any) -> None:
     session.execute(entries.update().values(available_change=7))
 
 
-@pytest.mark.databases("sqlite", "postgresql", "mariadb")
+@pytest.mark.databases("sqlite", "postgresql")
 def test_a_forged_entry_is_found_told_and_repaired(desk: Desk) -> None:
     def one_lot(session: Any) -> int:
         ann, yoga = session.get(Client, desk.ann), session.get(factories.EventType, desk.yoga)
@@ -205,7 +205,7 @@ def test_a_forged_entry_is_found_told_and_repaired(desk: Desk) -> None:
 # ---- grant -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.databases("sqlite", "postgresql", "mariadb")
+@pytest.mark.databases("sqlite", "postgresql")
 def test_a_file_gives_credits_by_mail_or_key_and_name_or_key(desk: Desk, csv_file: Any) -> None:
     file = csv_file(
         HEADER,
