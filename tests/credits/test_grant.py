@@ -127,9 +127,12 @@ def test_a_wrong_number_is_refused(studio, quantity):
     assert studio.lots() == []
 
 
-@pytest.mark.parametrize("quantity", [1, 1000])
-def test_the_bounds_are_good_numbers(studio, quantity):
-    assert studio.grant(studio.clients(1), quantity)["granted"] == 1
+@pytest.mark.parametrize(("quantity", "priority"), [(1, 0), (1000, 100)])
+def test_the_bounds_are_good_numbers(studio, quantity, priority):
+    over = {"shared": True, "member_cap": quantity, "note": "n" * 500}
+    assert studio.grant(studio.clients(1), quantity, priority=priority, **over)["granted"] == 1
+    (lot,) = studio.lots()
+    assert (lot.priority, lot.member_cap, len(lot.note), lot.shared) == (priority, quantity, 500, True)
 
 
 def yesterday():
