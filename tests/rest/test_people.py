@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from enrollment_addon.people.models import Client
+from tests import factories
 from tests.rest.conftest import Caller, Town, refusal, wrong_fields
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -20,6 +22,8 @@ def test_two_records_become_one_person_who_is_exported_and_erased(
     owner.made("/participants/", {"client_id": anne, "name": "Rocky", "kind": "pet"})
     grant = {"client_ids": [anne], "event_type_id": town.yoga, "quantity": 4}
     owner.made("/credits/grant", grant)
+    with sessions() as session:
+        notice = factories.make_notice(session, session.get_one(Client, anne)).id
 
     asked = {"target_id": town.ann.client, "keep": {"first_name": "source"}}
     plan = owner.post(f"/clients/{anne}/merge_preview", asked).get_json()["result"]
@@ -42,11 +46,14 @@ def test_two_records_become_one_person_who_is_exported_and_erased(
     assert refusal(owner.post(f"/clients/{anne}/merge", {**wanted, "keep": {}}, key="merge Anne"))[0] == 409
     merged = owner.result(ann)
     assert (merged["first_name"], merged["phone"]) == ("Anne", "030 1234567")
+    told = owner.result(f"/notices/{notice}")
+    assert (told["client_id"], told["subject"]) == (town.ann.client, "You have a place: Evening yoga")
 
     data = owner.post(f"{ann}/export").get_json()["result"]
     assert [row["id"] for row in data["client"]] == [town.ann.client, anne]
     assert data["credit_lots"]
     assert data["charges"]
+    assert notice in [row["id"] for row in data["notices"]]
     erased = {"typed_name": "Anne Archer", "reason": "Asked in writing"}
     assert wrong_fields(owner.post(f"{ann}/erase", {**erased, "typed_name": "Ann"})) == {"typed_name"}
     gone = owner.post(f"{ann}/erase", erased).get_json()["result"]
