@@ -7,6 +7,7 @@ from flask_appbuilder.baseviews import expose
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import lazy_pgettext
 from sqlalchemy.orm import joinedload
 
 from ..core.web.access import may, needs
@@ -25,11 +26,11 @@ class NoticeView(RecordView):
     datamodel = SQLAInterface(Notice)
     class_permission_name = "EnrollmentNotice"
     list_title = _l("Notices")
-    singular = _l("Notice")
+    singular = lazy_pgettext("a message", "Notice")
     empty_text = _l("Clients are told when the waitlist gets them a place and when a session they booked is closed.")
     load = (joinedload(Notice.client),)
     columns = (
-        Column("subject", _l("Notice"), value=subject_of, kind="link", phone="title"),
+        Column("subject", lazy_pgettext("a message", "Notice"), value=subject_of, kind="link", phone="title"),
         Column("client", _l("Client"), value=lambda n: n.client.full_name),
         Column("state", _l("State"), value=lambda n: str(dict(STATES)[n.state]), kind="badge", phone="end",
                badge=lambda n: STATE_CLASSES.get(n.state, "")),
