@@ -250,11 +250,11 @@ def test_what_many_clients_have_is_converted_after_a_look_and_taken_back(
     nobody = post(ana, url, form, **{**asked, "give": 11})
     assert (nobody.status_code, "enough unspent credits" in nobody.text) == (409, True)
     shown = post(ana, url, form, **asked).text
-    for told in ("Maya 00 Fischer: 9 → 6, 1 stay", "Convert 18 credits of 2 clients", "Nothing left"):
+    for told in (">Maya 00 Fischer</bdi> · 9 → 6 · 1 stays", "Convert 18 credits of 2 clients", "Clients with too few"):
         assert told in shown, told
     assert set(balances(app).values()) == {10}, "nothing is done yet"
     other = post(ana, url, shown, **{**asked, "give": 5}).text
-    assert "Maya 00 Fischer: 10 → 4, 0 stay" in other, "other terms are shown first"
+    assert ">Maya 00 Fischer</bdi> · 10 → 4</li>" in other, "other terms are shown first"
     done = post(ana, url, shown, **asked)
     assert post(ana, url, shown, **asked).location == done.location, "a second click changes nothing"
     page = ana.get(done.location).text

@@ -5,6 +5,7 @@ from typing import Any
 from flask import request, url_for
 from flask_appbuilder.baseviews import expose
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from ...core.web import render
@@ -67,12 +68,15 @@ class ConvertPages(LotPages):
         return self.told(selection, result, told, _("The credits are being converted in the background."))
 
 
+_LEFT_OUT = {**labels.SKIP_REASONS, "empty": _l("Clients with too few")}
+
+
 def _facts(plan: service.ConversionPlan) -> list[dict[str, Any]]:
     pairs = [
         (_("Clients"), plan.clients), (_("Credits converted"), plan.converted),
         (_("Credits that come of it"), plan.received),
         (_("Left as they were"), plan.left),
-        *((labels.SKIP_REASONS[reason], count) for reason, count in sorted(plan.by_reason.items())),
+        *((_LEFT_OUT[reason], count) for reason, count in sorted(plan.by_reason.items())),
     ]
     return [{"label": label, "value": render.number(value)} for label, value in pairs]
 

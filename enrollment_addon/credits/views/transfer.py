@@ -75,7 +75,7 @@ class TransferPages(LotPages):
 
 def _names(plan: service.TransferPlan) -> str:
     """Who would give, the first of them by name."""
-    names, more = ", ".join(plan.givers), plan.clients - len(plan.givers)
+    names, more = render.listed(plan.givers), plan.clients - len(plan.givers)
     if not more:
         return names
     rest = ngettext("%(num)s more", "%(num)s more", more)
