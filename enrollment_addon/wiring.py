@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from .catalog import queries as catalog
 from .catalog.models import ActivityLevel, ClassCategory, EventType, Package, Semester
-from .catalog.service import event_types_in_packages, register_event_type_holder
+from .catalog.service import clubs_of_packages, event_types_in_packages, register_event_type_holder
 from .core.extension import Extension
 from .core.scope import Actor
 from .core.web import access
@@ -22,6 +22,7 @@ from .jobs import dispatch, exports, runner
 from .jobs.service import PURGE_EXPORTS
 from .people import queries as people
 from .people import reach
+from .people.hooks import register_club_holder
 from .people.models import Client, Club, Household, Participant, TeamMember
 from .settings import Settings
 
@@ -76,6 +77,7 @@ def wire_catalog(app: Flask, settings: Settings) -> None:
         )
     )
     register_event_type_holder(_l("packages"), event_types_in_packages)
+    register_club_holder(_l("packages that are sold only there"), clubs_of_packages)
 
 
 def wire_credits(app: Flask, settings: Settings) -> None:

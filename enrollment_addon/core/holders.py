@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,15 @@ from .errors import InUse
 
 Finder = Callable[[Session, list[int]], set[int]]
 """Given keys, the ones among them that are held."""
+
+
+def held_in(column: Any) -> Finder:
+    """Find the keys that rows of a table hold in this column, whoever reaches those rows."""
+
+    def find(session: Session, keys: list[int]) -> set[int]:
+        return set(session.connection().execute(select(column).where(column.in_(keys)).distinct()).scalars())
+
+    return find
 
 
 class Holders:
@@ -35,8 +45,13 @@ class Holders:
 
     def refuse(self, session: Session, key: int) -> None:
         """Raises: InUse naming every holder, if there is one."""
-        if labels := self.of(session, [key]):
-            raise InUse(holders=", ".join(str(label) for label in labels))
+        if refusal := self.refusal(session, key):
+            raise refusal
+
+    def refusal(self, session: Session, key: int) -> InUse | None:
+        """What a verb would be refused with that needs the record to be held by nothing."""
+        labels = self.of(session, [key])
+        return InUse(holders=", ".join(str(label) for label in labels)) if labels else None
 
 
 def delete_unheld(session: Session, item: Base) -> None:

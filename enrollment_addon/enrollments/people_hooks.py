@@ -1,14 +1,13 @@
 """What enrollments tell the domains below: whom and what they hold, how they move, are erased and exported."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Table, func, select, update
 from sqlalchemy.orm import Session
 
 from ..catalog.service import register_event_type_holder, register_package_holder
-from ..core.holders import Finder
+from ..core.holders import held_in
 from ..core.scope import Actor
 from ..people import hooks
 from ..people.calc import ERASED
@@ -24,6 +23,7 @@ def plug_in() -> None:
     label = _l("enrollments")
     hooks.register_client_holder(label, holders_of_clients)
     hooks.register_participant_holder(label, holders_of_participants)
+    hooks.register_club_holder(label, holders_of_clubs)
     register_package_holder(label, holders_of_packages)
     register_event_type_holder(label, holders_of_event_types)
     hooks.register_merge_step("enrollments", EnrollmentMerge())
@@ -34,17 +34,11 @@ def plug_in() -> None:
         hooks.register_export_section(name, _exported(table))
 
 
-def _holding(column: Any) -> Finder:
-    def find(session: Session, keys: list[int]) -> set[int]:
-        return set(session.connection().execute(select(column).where(column.in_(keys)).distinct()).scalars())
-
-    return find
-
-
-holders_of_clients = _holding(_enrollments.c.client_id)
-holders_of_participants = _holding(_enrollments.c.participant_id)
-holders_of_packages = _holding(_enrollments.c.package_id)
-holders_of_event_types = _holding(_enrollments.c.event_type_id)
+holders_of_clients = held_in(_enrollments.c.client_id)
+holders_of_participants = held_in(_enrollments.c.participant_id)
+holders_of_clubs = held_in(_enrollments.c.club_id)
+holders_of_packages = held_in(_enrollments.c.package_id)
+holders_of_event_types = held_in(_enrollments.c.event_type_id)
 
 
 class EnrollmentMerge:

@@ -21,6 +21,8 @@ Row = dict[str, Any]
 
 client_holders = Holders()
 participant_holders = Holders()
+club_holders = Holders()
+team_member_holders = Holders()
 club_amounts = Holders()
 """What is counted in a club's currency."""
 
@@ -89,6 +91,16 @@ def register_client_holder(label: Any, finder: Finder) -> None:
 def register_participant_holder(label: Any, finder: Finder) -> None:
     """Let a higher domain say which participants it holds; those can't be deleted."""
     participant_holders.register(label, finder)
+
+
+def register_club_holder(label: Any, finder: Finder) -> None:
+    """Let a domain say which clubs it holds; those can't be deleted."""
+    club_holders.register(label, finder)
+
+
+def register_team_member_holder(label: Any, finder: Finder) -> None:
+    """Let a domain say which team members it holds; those can't be deleted."""
+    team_member_holders.register(label, finder)
 
 
 def register_club_amounts(label: Any, finder: Finder) -> None:

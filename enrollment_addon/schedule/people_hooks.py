@@ -1,7 +1,6 @@
 """What the schedule tells the domains below: what it holds, and how bookings move, are erased and shown."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Table, func, select, update
@@ -13,7 +12,7 @@ from ..catalog.service import (
     register_event_type_holder,
     register_semester_holder,
 )
-from ..core.holders import Finder
+from ..core.holders import held_in
 from ..core.scope import Actor
 from ..people import hooks
 from ..people.calc import ERASED
@@ -33,6 +32,10 @@ def plug_in() -> None:
     hooks.register_participant_holder(bookings, _booked_participants)
     register_event_type_holder(groups, _types_of_groups)
     register_event_type_holder(sessions, _types_of_sessions)
+    hooks.register_club_holder(groups, _clubs_of_groups)
+    hooks.register_club_holder(sessions, _clubs_of_sessions)
+    hooks.register_team_member_holder(groups, _members_of_groups)
+    hooks.register_team_member_holder(sessions, _members_of_sessions)
     register_class_category_holder(groups, _categories)
     register_activity_level_holder(groups, _levels)
     register_semester_holder(groups, _semesters)
@@ -42,17 +45,12 @@ def plug_in() -> None:
     hooks.register_export_section("bookings", _exported)
 
 
-def _holder(column: Any) -> Finder:
-    def finder(session: Session, keys: list[int]) -> set[int]:
-        return set(session.connection().execute(select(column).where(column.in_(keys)).distinct()).scalars())
-
-    return finder
-
-
-_clients, _booked_participants = _holder(_bookings.c.client_id), _holder(_bookings.c.participant_id)
-_types_of_groups, _types_of_sessions = _holder(_groups.c.event_type_id), _holder(_sessions.c.event_type_id)
-_categories, _levels = _holder(_groups.c.category_id), _holder(_groups.c.level_id)
-_semesters = _holder(_groups.c.semester_id)
+_clients, _booked_participants = held_in(_bookings.c.client_id), held_in(_bookings.c.participant_id)
+_types_of_groups, _types_of_sessions = held_in(_groups.c.event_type_id), held_in(_sessions.c.event_type_id)
+_clubs_of_groups, _clubs_of_sessions = held_in(_groups.c.club_id), held_in(_sessions.c.club_id)
+_members_of_groups, _members_of_sessions = held_in(_groups.c.team_member_id), held_in(_sessions.c.team_member_id)
+_categories, _levels = held_in(_groups.c.category_id), held_in(_groups.c.level_id)
+_semesters = held_in(_groups.c.semester_id)
 
 
 def _clubs_with_prices(session: Session, keys: list[int]) -> set[int]:

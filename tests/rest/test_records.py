@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -69,10 +70,25 @@ def test_a_change_names_the_fields_it_changes_and_leaves_the_others(owner: Calle
     assert owner.put(path, {"phone": None}).get_json()["result"]["phone"] is None
 
 
-def test_what_is_used_cannot_be_deleted_and_says_by_what(owner: Caller, town: Town) -> None:
+def test_what_is_used_cannot_be_deleted_and_says_by_what(
+    owner: Caller, town: Town, sessions: Callable[..., Any]
+) -> None:
+    """Also a club whose only traces are others' records: a class, a session, a package that is sold nowhere else."""
+    with sessions() as session:
+        yoga, kept = session.get(factories.EventType, town.yoga), []
+        for _ in range(2):
+            club = factories.make_club(session)
+            kept.append((club.id, factories.make_team_member(session).id, club))
+        (classes, teacher, first), (shop, guest, second) = kept
+        factories.make_class_group(session, first, yoga, team_member_id=teacher)
+        factories.make_session(session, first, yoga, team_member_id=guest)
+        factories.make_package(session, yoga, clubs=[second])
     for path, holder in (
         (f"/clients/{town.ann.client}", "household"), (f"/clubs/{town.north}", "clients"),
         (f"/event_types/{town.yoga}", "credits"), (f"/team_members/{town.nora}", "clients"),
+        (f"/clubs/{classes}", "class groups, sessions"), (f"/team_members/{teacher}", "class groups"),
+        (f"/team_members/{guest}", "sessions"), (f"/clubs/{shop}", "packages that are sold only there"),
+        (f"/clubs/{town.south}", "enrollments"),
     ):
         answer = owner.delete(path)
         assert refusal(answer) == (409, "in_use"), path

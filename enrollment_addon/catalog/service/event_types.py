@@ -16,14 +16,14 @@ from ...core.translations import set_translations
 from ..models import EventKind, EventType
 from .names import forget_translations, translations
 
-_holders = Holders()
+event_type_holders = Holders()
 _NAME_TAKEN = _l("There is already an event type with this name.")
 _name = text(120, required=True)
 
 
 def register_event_type_holder(label: Any, finder: Finder) -> None:
     """Let a higher domain say which event types it holds; those can't be deleted."""
-    _holders.register(label, finder)
+    event_type_holders.register(label, finder)
 
 
 _RULES = {
@@ -72,7 +72,7 @@ def update_event_type(session: Session, *, id: int, actor: Actor, **changed_fiel
 def delete_event_type(session: Session, *, id: int, actor: Actor) -> None:
     """Remove an event type that nothing uses. Raises: NotFound, InUse."""
     event_type = require(session, EventType, id, lock=True)
-    _holders.refuse(session, id)
+    event_type_holders.refuse(session, id)
     forget_translations(session, EventType, id)
     delete_unheld(session, event_type)
     record_event(session, actor=actor, verb="delete_event_type", record="event_type", record_id=id)

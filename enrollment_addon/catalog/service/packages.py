@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ...core import money
@@ -18,10 +18,10 @@ from ...core.holders import Finder, Holders, delete_unheld
 from ...core.scope import Actor
 from ...core.translations import set_translations
 from ...people.models import Club
-from ..models import EventType, Package
+from ..models import EventType, Package, package_clubs
 from .names import forget_translations, translations
 
-_holders = Holders()
+package_holders = Holders()
 
 
 def event_types_in_packages(session: Session, keys: list[int]) -> set[int]:
@@ -30,9 +30,18 @@ def event_types_in_packages(session: Session, keys: list[int]) -> set[int]:
     return set(session.connection().execute(found).scalars())
 
 
+def clubs_of_packages(session: Session, keys: list[int]) -> set[int]:
+    """The clubs among these that are the only one of a package: without it the package would be sold everywhere."""
+    only = select(package_clubs.c.package_id).group_by(package_clubs.c.package_id).having(func.count() == 1)
+    found = select(package_clubs.c.club_id).where(
+        package_clubs.c.club_id.in_(keys), package_clubs.c.package_id.in_(only)
+    )
+    return set(session.connection().execute(found.distinct()).scalars())
+
+
 def register_package_holder(label: Any, finder: Finder) -> None:
     """Let a higher domain say which packages it holds; those can't be deleted."""
-    _holders.register(label, finder)
+    package_holders.register(label, finder)
 
 
 def _currency(value: Any) -> str:
@@ -103,7 +112,7 @@ def update_package(session: Session, *, id: int, actor: Actor, **changed_fields:
 def delete_package(session: Session, *, id: int, actor: Actor) -> None:
     """Remove a package that nobody was ever enrolled in. Raises: NotFound, InUse."""
     package = require(session, Package, id, lock=True)
-    _holders.refuse(session, id)
+    package_holders.refuse(session, id)
     forget_translations(session, Package, id)
     delete_unheld(session, package)
     record_event(session, actor=actor, verb="delete_package", record="package", record_id=id)

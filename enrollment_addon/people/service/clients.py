@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from ...core import clock
 from ...core.audit import record_event
 from ...core.db import User, flush_unique, require
-from ...core.errors import Forbidden, InUse, InvalidInput, NotFound
+from ...core.errors import Forbidden, InvalidInput, NotFound
 from ...core.fields import choice, clean, date, flag, key, text
-from ...core.holders import delete_unheld
+from ...core.holders import delete_unheld, held_in
 from ...core.scope import Actor, Reach
 from .. import calc, hooks
 from ..errors import ClientClosed
@@ -25,6 +25,8 @@ EARLIEST_BIRTH = dt.date(1900, 1, 1)
 _EMAIL_TAKEN = _l("Another client already has this e-mail address.")
 _USER_TAKEN = _l("This user is already another client's portal account.")
 _USER_IS_STAFF = _l("This user works here. Choose an account that is the client's alone.")
+hooks.register_client_holder(_l("a household they are the head of"), held_in(Household.__table__.c.head_id))
+hooks.register_client_holder(_l("a client that was merged into them"), held_in(Client.__table__.c.merged_into_id))
 
 
 def _latest_birth() -> dt.date:
@@ -118,13 +120,7 @@ def update_client(session: Session, *, id: int, actor: Actor, **changed_fields: 
 def delete_client(session: Session, *, id: int, actor: Actor) -> None:
     """Remove a client on whom nothing hangs, with their participants. Raises: NotFound, InUse."""
     client = require(session, Client, id, lock=True)
-    holders = hooks.client_holders.of(session, [id])
-    if session.execute(select(Household.id).where(Household.head_id == id)).first():
-        holders.append(_l("a household they are the head of"))
-    if session.execute(select(Client.id).where(Client.merged_into_id == id)).first():
-        holders.append(_l("a client that was merged into them"))
-    if holders:
-        raise InUse(holders=", ".join(str(label) for label in holders))
+    hooks.client_holders.refuse(session, id)
     session.execute(delete(Participant).where(Participant.client_id == id))
     delete_unheld(session, client)
     record_event(session, actor=actor, verb="delete_client", record="client", record_id=id)

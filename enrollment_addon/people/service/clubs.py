@@ -9,15 +9,16 @@ from sqlalchemy.orm import Session
 from ...core import clock, money
 from ...core.audit import record_event
 from ...core.db import flush_unique, require
-from ...core.errors import Forbidden, InUse, InvalidInput
+from ...core.errors import Forbidden, InvalidInput
 from ...core.fields import Wrong, clean, flag, text
-from ...core.holders import delete_unheld
+from ...core.holders import delete_unheld, held_in
 from ...core.scope import Actor, Reach
 from .. import hooks
 from ..errors import CurrencyInUse
 from ..models import Client, Club, team_member_clubs
 
 _NAME_TAKEN = _l("There is already a club with this name.")
+hooks.register_club_holder(_l("clients"), held_in(Client.__table__.c.club_id))
 
 
 def _timezone(value: Any) -> str:
@@ -76,12 +77,11 @@ def update_club(session: Session, *, id: int, actor: Actor, **changed_fields: An
 
 
 def delete_club(session: Session, *, id: int, actor: Actor) -> None:
-    """Remove a club that has no clients. Raises: NotFound, Forbidden, InUse."""
+    """Remove a club that nothing uses. Raises: NotFound, Forbidden, InUse."""
     club = require(session, Club, id, lock=True)
     if not actor.sees_everything:
         raise Forbidden
-    if session.execute(select(Client.id).where(Client.club_id == id).limit(1)).first():
-        raise InUse(holders=_l("clients"))
+    hooks.club_holders.refuse(session, id)
     session.execute(delete(team_member_clubs).where(team_member_clubs.c.club_id == id))
     delete_unheld(session, club)
     record_event(session, actor=actor, verb="delete_club", record="club", record_id=id)

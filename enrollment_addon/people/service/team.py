@@ -8,13 +8,15 @@ from sqlalchemy.orm import Session
 
 from ...core.audit import record_event
 from ...core.db import User, flush_unique, require
-from ...core.errors import Forbidden, InUse, InvalidInput, NotFound
+from ...core.errors import Forbidden, InvalidInput, NotFound
 from ...core.fields import Wrong, choice, clean, flag, key, text
-from ...core.holders import delete_unheld
+from ...core.holders import delete_unheld, held_in
 from ...core.scope import Actor
+from .. import hooks
 from ..models import Client, Club, ReachChoice, TeamMember
 
 _USER_TAKEN = _l("This user already is a team member.")
+hooks.register_team_member_holder(_l("clients"), held_in(Client.__table__.c.team_member_id))
 
 
 def _club_ids(value: Any) -> list[int]:
@@ -54,15 +56,14 @@ def update_team_member(session: Session, *, id: int, actor: Actor, **changed_fie
 
 
 def delete_team_member(session: Session, *, id: int, actor: Actor) -> None:
-    """Remove a team member who has no clients; the user of the host stays.
+    """Remove a team member whom nothing names; the user of the host stays.
 
     Raises: NotFound, Forbidden, InUse.
     """
     member = require(session, TeamMember, id, lock=True)
     if not actor.sees_everything:
         raise Forbidden
-    if session.execute(select(Client.id).where(Client.team_member_id == id).limit(1)).first():
-        raise InUse(holders=_l("clients"))
+    hooks.team_member_holders.refuse(session, id)
     delete_unheld(session, member)
     record_event(session, actor=actor, verb="delete_team_member", record="team_member", record_id=id)
 
