@@ -216,13 +216,15 @@ def test_the_last_place_asked_for_by_thirty_at_once(studio: Studio, session_fact
 
 @pytest.mark.all_databases
 def test_a_freed_place_goes_to_the_first_in_line_who_has_a_credit(studio: Studio) -> None:
-    item = studio.sessions(studio.group(capacity=1))[0].id
+    item = studio.sessions(studio.group(capacity=1, team_member_id=studio.trainer_id))[0].id
     holder, spent, ready, last = studio.client(1), studio.client(1), studio.client(1), studio.client(1)
     place = studio.book(holder, item)
     queue = [studio.book(client, item).id for client in (spent, ready, last)]
     assert [studio.state(key) for key in queue] == [BookingState.waitlisted] * 3
     assert studio.credits(spent) == (1, 0, 0), "waiting costs nothing"
-    studio.book(spent, studio.sessions(studio.group(name="Other"))[1].id)
+    beside = studio.group(name="Other", team_member_id=studio.trainer_id, confirm_overlap=True)
+    studio.book(spent, studio.sessions(beside)[1].id)
+    assert service.count_double_booked(studio.session) == 24, "all of both groups, that the trainer gives at once"
 
     studio.cancel(place.id)
     assert [str(studio.state(key)) for key in queue] == ["waitlisted", "booked", "waitlisted"]
