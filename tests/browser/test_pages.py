@@ -52,6 +52,7 @@ def pages(app: Flask, studio: Studio) -> dict[str, list[str]]:
             first, second = (session.get(_client(), key) for key in studio.clients[:2])
             household = factories.make_household(session, first, second).id
             keys = _day(session, first, studio)
+            factories.make_notice(session, first)
         _check_file(session, studio)
         batch = made["batch_id"]
     one = studio.clients[0]
@@ -64,7 +65,7 @@ def pages(app: Flask, studio: Studio) -> dict[str, list[str]]:
         "/enrollment/expiring/list/", "/enrollment/expiring-clients/list/",
         "/enrollment/lots/show/1", "/enrollment/ledger/list/", "/enrollment/batches/list/", "/enrollment/jobs/list/",
         "/enrollment/clubs/list/", "/enrollment/team-members/list/", "/enrollment/event-types/list/",
-        "/enrollment/schedule/", "/enrollment/calendar-links/",
+        "/enrollment/schedule/", "/enrollment/calendar-links/", "/enrollment/notices/list/",
     ]
     owner = [
         *team, f"/enrollment/clients/merge/{one}", f"/enrollment/clients/merge/{one}?other_id={studio.clients[1]}",
@@ -74,7 +75,8 @@ def pages(app: Flask, studio: Studio) -> dict[str, list[str]]:
         "/enrollment/clubs/add", f"/enrollment/clubs/show/{studio.uptown}", "/enrollment/team-members/add",
         "/enrollment/event-types/add", f"/enrollment/event-types/edit/{studio.yoga}", "/enrollment/team-permissions/",
         "/enrollment/imports/list/", "/enrollment/imports/add", "/enrollment/imports/columns/1",
-        "/enrollment/imports/show/1", "/enrollment/clients/show/999999", *_pages_of_the_day(one, **keys),
+        "/enrollment/imports/show/1", "/enrollment/clients/show/999999",
+        "/enrollment/notices/show/1", *_pages_of_the_day(one, **keys),
     ]
     return {"ana": owner, "jonas": team}
 
