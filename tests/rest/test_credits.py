@@ -147,7 +147,7 @@ def test_credits_are_transferred_converted_and_extended(owner: Caller, town: Tow
 
 @pytest.mark.databases("sqlite")
 def test_lots_go_to_one_client_and_what_many_have_is_converted(
-    owner: Caller, town: Town, swimmers: list[int], sessions: Any
+    app: Flask, owner: Caller, town: Town, swimmers: list[int]
 ) -> None:
     reason, taker = {"reason": "As agreed"}, swimmers[0]
     owner.made("/credits/grant", {"client_ids": swimmers[1:4], "event_type_id": town.yoga, "quantity": 3})
@@ -182,6 +182,11 @@ def test_lots_go_to_one_client_and_what_many_have_is_converted(
     ):
         job = owner.post(path, {**body, **reason})
         assert (job.status_code, set(job.get_json()["result"])) == (202, {"batch_id", "job_id"}), path
+        work(app)
+        ended = owner.result(f"/jobs/{job.get_json()['result']['job_id']}")
+        assert (ended["state"], ended["failed"]) == ("done", 0), path
+    undone = owner.post(f"/batches/{job.get_json()['result']['batch_id']}/undo", {"preview": True})
+    assert undone.get_json()["result"]["taken_back"] == available(owner, swimmers[6]) > 0
 
 
 @pytest.mark.databases("sqlite")
