@@ -218,6 +218,8 @@ def test_ticked_lots_go_to_another_client_and_back(
     ana: FlaskClient, app: Flask, studio: Studio, private: int
 ) -> None:
     giver, taker = studio.clients[0], studio.clients[5]
+    assert 'href="/enrollment/lots/transfer/1"' in ana.get("/enrollment/lots/show/1").text
+    assert "Transfer 10 credits" in ana.get("/enrollment/lots/transfer/1").text
     form = choose(ana, "lots", "transfer_session_credits", rowid="1,2").text
     for told in ("Transfer 20 credits", "Maya 00 Fischer, Maya 20 Fischer"):
         assert told in form, told

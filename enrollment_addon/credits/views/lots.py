@@ -114,6 +114,9 @@ class LotView(ExtendPages, VoidPages, TransferPages, RecordView):
         ]
         if item.available + item.reserved and can("extend_credit_expiry"):
             page["buttons"].append({"label": _("Extend"), "url": url_for("LotView.extend", pk=item.id)})
+        free = not item.held and item.enrollment_id is None
+        if item.available and free and can("transfer_session_credits"):
+            page["buttons"].append({"label": _("Transfer"), "url": url_for("LotView.transfer", pk=item.id)})
         if item.available and can("void_session_credits"):
             page["buttons"].append({"label": _("Void"), "url": url_for("LotView.void", pk=item.id), "danger": True})
         return page
@@ -122,6 +125,11 @@ class LotView(ExtendPages, VoidPages, TransferPages, RecordView):
     @verb("void_session_credits")
     def void(self, pk: str) -> Any:
         return self.void_page(Selection(keys=(self.find(pk).id,)))
+
+    @expose("/transfer/<pk>")
+    @verb("transfer_session_credits")
+    def transfer(self, pk: str) -> Any:
+        return self.transfer_page(Selection(keys=(self.find(pk).id,)))
 
     @expose("/extend/<pk>")
     @verb("extend_credit_expiry")
