@@ -5,7 +5,6 @@ from typing import Any
 from flask import current_app
 
 from ..core.web.records import writable
-from . import service
 from .languages import TranslatedApi
 from .models import EventType, Package
 from .package_views import PackageView
@@ -17,34 +16,21 @@ class EventTypeApi(TranslatedApi, writable(EventTypeSchema, EventTypeInput)):  #
     resource = "event_types"
     model = EventType
     class_permission_name = "EnrollmentEventType"
+    verbs = EventTypeView.verbs
     openapi_spec_tag = "Event types"
     filters = EventTypeView.filters
     orders = {"name": (EventType.name,)}
-
-    def create(self, **data: Any) -> EventType:
-        return service.create_event_type(self.session, actor=self.actor, **data)
-
-    def change(self, key: int, **data: Any) -> EventType:
-        return service.update_event_type(self.session, id=key, actor=self.actor, **data)
-
-    def remove(self, key: int) -> None:
-        service.delete_event_type(self.session, id=key, actor=self.actor)
 
 
 class PackageApi(TranslatedApi, writable(PackageSchema, PackageInput)):  # type: ignore[misc]
     resource = "packages"
     model = Package
     class_permission_name = "EnrollmentPackage"
+    verbs = PackageView.verbs
     openapi_spec_tag = "Packages"
     filters = PackageView.filters
     orders = {"name": (Package.name,), "price": (Package.price,), "sessions": (Package.sessions,)}
 
-    def create(self, **data: Any) -> Package:
+    def create(self, **data: Any) -> Any:
         data = {"currency": current_app.extensions["enrollment"].settings.currency, **data}
-        return service.create_package(self.session, actor=self.actor, **data)
-
-    def change(self, key: int, **data: Any) -> Package:
-        return service.update_package(self.session, id=key, actor=self.actor, **data)
-
-    def remove(self, key: int) -> None:
-        service.delete_package(self.session, id=key, actor=self.actor)
+        return super().create(**data)

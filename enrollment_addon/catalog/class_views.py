@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement
 
 from ..core.web.filters import Filter
 from ..core.web.forms import REQUIRED, Input, InputRequired, IntegerField, NumberRange
+from ..core.web.record_verbs import RecordVerbs
 from ..core.web.views import Column
 from . import queries, service
 from .languages import TranslatedView
@@ -26,6 +27,7 @@ class ClassCategoryView(TranslatedView):
     route_base = "/enrollment/class-categories"
     datamodel = SQLAInterface(ClassCategory)
     class_permission_name = "EnrollmentClassCategory"
+    verbs = RecordVerbs(service.create_class_category, service.update_class_category, service.delete_class_category)
     list_title = _l("Class categories")
     singular = _l("Class category")
     add_label = _l("New class category")
@@ -45,15 +47,6 @@ class ClassCategoryView(TranslatedView):
     def prefilled(self) -> dict[str, Any]:
         return {"active": True}
 
-    def create(self, **typed: Any) -> ClassCategory:
-        return service.create_class_category(self.session, actor=self.actor, **typed)
-
-    def update(self, item: ClassCategory, **typed: Any) -> ClassCategory:
-        return service.update_class_category(self.session, id=item.id, actor=self.actor, **typed)
-
-    def remove(self, item: ClassCategory) -> None:
-        service.delete_class_category(self.session, id=item.id, actor=self.actor)
-
 
 class ActivityLevelView(TranslatedView):
     """How demanding classes are."""
@@ -61,6 +54,7 @@ class ActivityLevelView(TranslatedView):
     route_base = "/enrollment/activity-levels"
     datamodel = SQLAInterface(ActivityLevel)
     class_permission_name = "EnrollmentActivityLevel"
+    verbs = RecordVerbs(service.create_activity_level, service.update_activity_level, service.delete_activity_level)
     list_title = _l("Activity levels")
     singular = _l("Activity level")
     add_label = _l("New activity level")
@@ -85,15 +79,6 @@ class ActivityLevelView(TranslatedView):
     def prefilled(self) -> dict[str, Any]:
         return {"rank": 1, "active": True}
 
-    def create(self, **typed: Any) -> ActivityLevel:
-        return service.create_activity_level(self.session, actor=self.actor, **typed)
-
-    def update(self, item: ActivityLevel, **typed: Any) -> ActivityLevel:
-        return service.update_activity_level(self.session, id=item.id, actor=self.actor, **typed)
-
-    def remove(self, item: ActivityLevel) -> None:
-        service.delete_activity_level(self.session, id=item.id, actor=self.actor)
-
 
 class SemesterView(TranslatedView):
     """The parts of the year that courses run in."""
@@ -101,6 +86,7 @@ class SemesterView(TranslatedView):
     route_base = "/enrollment/semesters"
     datamodel = SQLAInterface(Semester)
     class_permission_name = "EnrollmentSemester"
+    verbs = RecordVerbs(service.create_semester, service.update_semester, service.delete_semester)
     list_title = _l("Semesters")
     singular = _l("Semester")
     add_label = _l("New semester")
@@ -119,12 +105,3 @@ class SemesterView(TranslatedView):
 
     def search_clause(self, text: str) -> ColumnElement[bool]:
         return queries.name_clause(text, Semester)
-
-    def create(self, **typed: Any) -> Semester:
-        return service.create_semester(self.session, actor=self.actor, **typed)
-
-    def update(self, item: Semester, **typed: Any) -> Semester:
-        return service.update_semester(self.session, id=item.id, actor=self.actor, **typed)
-
-    def remove(self, item: Semester) -> None:
-        service.delete_semester(self.session, id=item.id, actor=self.actor)

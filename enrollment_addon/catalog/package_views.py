@@ -13,6 +13,7 @@ from ..core import money
 from ..core.web import render
 from ..core.web.filters import Filter
 from ..core.web.forms import Amount, Form, Input
+from ..core.web.record_verbs import RecordVerbs
 from ..core.web.views import Column
 from ..people.views import currency_choices
 from . import queries, service
@@ -31,6 +32,8 @@ class PackageView(TranslatedView):
     route_base = "/enrollment/packages"
     datamodel = SQLAInterface(Package)
     class_permission_name = "EnrollmentPackage"
+    holders = service.package_holders
+    verbs = RecordVerbs(service.create_package, service.update_package, service.delete_package)
     list_title = _l("Packages")
     singular = _l("Package")
     add_label = _l("New package")
@@ -88,12 +91,3 @@ class PackageView(TranslatedView):
         if item.description:
             page["fields"].append({"label": _("Description"), "value": item.about, "wide": True})
         return page
-
-    def create(self, **typed: Any) -> Package:
-        return service.create_package(self.session, actor=self.actor, **typed)
-
-    def update(self, item: Package, **typed: Any) -> Package:
-        return service.update_package(self.session, id=item.id, actor=self.actor, **typed)
-
-    def remove(self, item: Package) -> None:
-        service.delete_package(self.session, id=item.id, actor=self.actor)

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement
 
 from ..core.web.filters import Filter
 from ..core.web.forms import Input
+from ..core.web.record_verbs import RecordVerbs
 from ..core.web.views import Column
 from . import queries, service
 from .languages import TranslatedView
@@ -22,6 +23,8 @@ class EventTypeView(TranslatedView):
     route_base = "/enrollment/event-types"
     datamodel = SQLAInterface(EventType)
     class_permission_name = "EnrollmentEventType"
+    holders = service.event_type_holders
+    verbs = RecordVerbs(service.create_event_type, service.update_event_type, service.delete_event_type)
     list_title = _l("Event types")
     singular = _l("Event type")
     add_label = _l("New event type")
@@ -52,12 +55,3 @@ class EventTypeView(TranslatedView):
 
     def prefilled(self) -> dict[str, Any]:
         return {"kind": EventKind.klass, "duration_minutes": 60, "active": True, "colour": "#2f6f9f"}
-
-    def create(self, **typed: Any) -> EventType:
-        return service.create_event_type(self.session, actor=self.actor, **typed)
-
-    def update(self, item: EventType, **typed: Any) -> EventType:
-        return service.update_event_type(self.session, id=item.id, actor=self.actor, **typed)
-
-    def remove(self, item: EventType) -> None:
-        service.delete_event_type(self.session, id=item.id, actor=self.actor)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import selectinload
 from ..core.search import matches
 from ..core.web.access import MENU, authorize
 from ..core.web.api import idempotency_key, key_of, operation
+from ..core.web.record_verbs import RecordVerbs
 from ..core.web.records import writable
 from . import queries, service
 from .hooks import plain
@@ -39,6 +40,7 @@ from .schemas import (
 from .views import (
     CLIENT_FILTERS,
     ClubView,
+    HouseholdView,
     ParticipantView,
     TeamMemberView,
     clients_in_use,
@@ -50,26 +52,22 @@ class ClubApi(writable(ClubSchema, ClubInput)):  # type: ignore[misc]
     resource = "clubs"
     model = Club
     class_permission_name = "EnrollmentClub"
+    verbs = ClubView.verbs
     openapi_spec_tag = "Clubs"
     filters = ClubView.filters
     orders = {"name": (Club.name,)}
 
-    def create(self, **data: Any) -> Club:
+    def create(self, **data: Any) -> Any:
         settings = current_app.extensions["enrollment"].settings
         data = {"timezone": settings.timezone, "currency": settings.currency, **data}
-        return service.create_club(self.session, actor=self.actor, **data)
-
-    def change(self, key: int, **data: Any) -> Club:
-        return service.update_club(self.session, id=key, actor=self.actor, **data)
-
-    def remove(self, key: int) -> None:
-        service.delete_club(self.session, id=key, actor=self.actor)
+        return super().create(**data)
 
 
 class ClientApi(writable(ClientSchema, ClientInput)):  # type: ignore[misc]
     resource = "clients"
     model = Client
     class_permission_name = "EnrollmentClient"
+    verbs = RecordVerbs(service.create_client, service.update_client, service.delete_client)
     openapi_spec_tag = "Clients"
     orders = {
         "last_name": (Client.last_name, Client.first_name), "first_name": (Client.first_name,),
@@ -85,15 +83,6 @@ class ClientApi(writable(ClientSchema, ClientInput)):  # type: ignore[misc]
 
     def search_clause(self, text: str) -> Any:
         return queries.text_clause(self.session, text)
-
-    def create(self, **data: Any) -> Client:
-        return service.create_client(self.session, actor=self.actor, **data)
-
-    def change(self, key: int, **data: Any) -> Client:
-        return service.update_client(self.session, id=key, actor=self.actor, **data)
-
-    def remove(self, key: int) -> None:
-        service.delete_client(self.session, id=key, actor=self.actor)
 
     @operation("/<pk>/merge_preview", "POST", summary="What merging this client into another would do",
                permission="merge_clients", menu=MENU, body=MergePreviewInput, answers={200: MergePlanSchema},
@@ -145,21 +134,13 @@ class ParticipantApi(writable(ParticipantSchema, ParticipantInput)):  # type: ig
     resource = "participants"
     model = Participant
     class_permission_name = "EnrollmentParticipant"
+    verbs = ParticipantView.verbs
     openapi_spec_tag = "Participants"
     filters = ParticipantView.filters
     orders = {"name": (Participant.name,)}
 
     def unless_asked(self, statement: Any, applied: Any) -> Any:
         return participants_in_use(statement, applied)
-
-    def create(self, **data: Any) -> Participant:
-        return service.create_participant(self.session, actor=self.actor, **data)
-
-    def change(self, key: int, **data: Any) -> Participant:
-        return service.update_participant(self.session, id=key, actor=self.actor, **data)
-
-    def remove(self, key: int) -> None:
-        service.delete_participant(self.session, id=key, actor=self.actor)
 
 
 class HouseholdApi(writable(HouseholdSchema, HouseholdInput, HouseholdUpdate)):  # type: ignore[misc]
@@ -168,20 +149,12 @@ class HouseholdApi(writable(HouseholdSchema, HouseholdInput, HouseholdUpdate)): 
     resource = "households"
     model = Household
     class_permission_name = "EnrollmentHousehold"
+    verbs = HouseholdView.verbs
     openapi_spec_tag = "Households"
     orders = {"name": (Household.name,)}
 
     def search_clause(self, text: str) -> Any:
         return matches(self.session, Household, text)
-
-    def create(self, **data: Any) -> Household:
-        return service.create_household(self.session, actor=self.actor, **data)
-
-    def change(self, key: int, **data: Any) -> Household:
-        return service.update_household(self.session, id=key, actor=self.actor, **data)
-
-    def remove(self, key: int) -> None:
-        service.delete_household(self.session, id=key, actor=self.actor)
 
     @operation("/<pk>/members", summary="Who belongs to a household, the head first", permission="read",
                answers={200: MemberSchema}, many=True)
@@ -227,16 +200,8 @@ class TeamMemberApi(writable(TeamMemberSchema, TeamMemberInput)):  # type: ignor
     resource = "team_members"
     model = TeamMember
     class_permission_name = "EnrollmentTeamMember"
+    verbs = TeamMemberView.verbs
     openapi_spec_tag = "Team members"
     load = (selectinload(TeamMember.clubs),)
     filters = TeamMemberView.filters
     orders = {"name": (TeamMember.name,)}
-
-    def create(self, **data: Any) -> TeamMember:
-        return service.create_team_member(self.session, actor=self.actor, **data)
-
-    def change(self, key: int, **data: Any) -> TeamMember:
-        return service.update_team_member(self.session, id=key, actor=self.actor, **data)
-
-    def remove(self, key: int) -> None:
-        service.delete_team_member(self.session, id=key, actor=self.actor)

@@ -18,8 +18,9 @@ from ..core.web import render
 from ..core.web.access import may
 from ..core.web.filters import Applied, Filter
 from ..core.web.forms import Form, Input
+from ..core.web.record_verbs import RecordVerbs
 from ..core.web.views import Column, RecordView
-from . import queries, service
+from . import hooks, queries, service
 from .client_pages import ClientPages
 from .household_pages import HouseholdPages
 from .labels import KINDS, RELATIONSHIPS, SCOPES
@@ -58,6 +59,8 @@ class ClubView(RecordView):
     route_base = "/enrollment/clubs"
     datamodel = SQLAInterface(Club)
     class_permission_name = "EnrollmentClub"
+    holders = hooks.club_holders
+    verbs = RecordVerbs(service.create_club, service.update_club, service.delete_club)
     list_title = _l("Clubs")
     singular = _l("Club")
     add_label = _l("New club")
@@ -86,14 +89,9 @@ class ClubView(RecordView):
         settings = current_app.extensions["enrollment"].settings
         return {"timezone": settings.timezone, "currency": settings.currency, "active": True}
 
-    def create(self, **typed: Any) -> Club:
-        return service.create_club(self.session, actor=self.actor, **typed)
-
-    def update(self, item: Club, **typed: Any) -> Club:
-        return service.update_club(self.session, id=item.id, actor=self.actor, **typed)
-
-    def remove(self, item: Club) -> None:
-        service.delete_club(self.session, id=item.id, actor=self.actor)
+    def goes_along(self, item: Club) -> Any:
+        names = render.listed([member.name for member in queries.team_of_club(self.session, item.id)])
+        return _("It is taken off these team members: %(names)s.", names=names) if names else ""
 
 
 class TeamMemberView(RecordView):
@@ -102,6 +100,8 @@ class TeamMemberView(RecordView):
     route_base = "/enrollment/team-members"
     datamodel = SQLAInterface(TeamMember)
     class_permission_name = "EnrollmentTeamMember"
+    holders = hooks.team_member_holders
+    verbs = RecordVerbs(service.create_team_member, service.update_team_member, service.delete_team_member)
     list_title = _l("Team members")
     singular = _l("Team member")
     add_label = _l("New team member")
@@ -132,14 +132,8 @@ class TeamMemberView(RecordView):
     def prefilled(self) -> dict[str, Any]:
         return {"scope": ReachChoice.own_clients, "active": True}
 
-    def create(self, **typed: Any) -> TeamMember:
-        return service.create_team_member(self.session, actor=self.actor, **typed)
-
-    def update(self, item: TeamMember, **typed: Any) -> TeamMember:
-        return service.update_team_member(self.session, id=item.id, actor=self.actor, **typed)
-
-    def remove(self, item: TeamMember) -> None:
-        service.delete_team_member(self.session, id=item.id, actor=self.actor)
+    def goes_along(self, item: TeamMember) -> Any:
+        return _("Their user account stays.")
 
 
 def participants_in_use(statement: Select[Any], applied: Iterable[Applied]) -> Select[Any]:
@@ -159,6 +153,8 @@ class ParticipantView(RecordView):
     route_base = "/enrollment/participants"
     datamodel = SQLAInterface(Participant)
     class_permission_name = "EnrollmentParticipant"
+    holders = hooks.participant_holders
+    verbs = RecordVerbs(service.create_participant, service.update_participant, service.delete_participant)
     list_title = _l("Participants")
     singular = _l("Participant")
     add_label = _l("New participant")
@@ -199,15 +195,6 @@ class ParticipantView(RecordView):
         key = request.args.get("client_id", "")
         return {"kind": ParticipantKind.child, **({"client_id": int(key)} if key.isdecimal() and len(key) < 19 else {})}
 
-    def create(self, **typed: Any) -> Participant:
-        return service.create_participant(self.session, actor=self.actor, **typed)
-
-    def update(self, item: Participant, **typed: Any) -> Participant:
-        return service.update_participant(self.session, id=item.id, actor=self.actor, **typed)
-
-    def remove(self, item: Participant) -> None:
-        service.delete_participant(self.session, id=item.id, actor=self.actor)
-
 
 class HouseholdView(HouseholdPages, RecordView):
     """Clients who belong together under one head."""
@@ -215,6 +202,7 @@ class HouseholdView(HouseholdPages, RecordView):
     route_base = "/enrollment/households"
     datamodel = SQLAInterface(Household)
     class_permission_name = "EnrollmentHousehold"
+    verbs = RecordVerbs(service.create_household, service.update_household, service.delete_household)
     list_title = _l("Households")
     singular = _l("Household")
     add_label = _l("New household")
@@ -233,14 +221,8 @@ class HouseholdView(HouseholdPages, RecordView):
     def search_clause(self, text: str) -> Any:
         return matches(self.session, Household, text)
 
-    def create(self, **typed: Any) -> Household:
-        return service.create_household(self.session, actor=self.actor, **typed)
-
-    def update(self, item: Household, **typed: Any) -> Household:
-        return service.update_household(self.session, id=item.id, actor=self.actor, **typed)
-
-    def remove(self, item: Household) -> None:
-        service.delete_household(self.session, id=item.id, actor=self.actor)
+    def goes_along(self, item: Household) -> Any:
+        return _("Its members stay as clients.")
 
 
 def _name(client: Client) -> Any:
@@ -273,6 +255,7 @@ class ClientView(ClientPages, RecordView):
     route_base = "/enrollment/clients"
     datamodel = SQLAInterface(Client)
     class_permission_name = "EnrollmentClient"
+    holders = hooks.client_holders
     list_title = _l("Clients")
     singular = _l("Client")
     add_label = _l("New client")

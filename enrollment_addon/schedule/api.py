@@ -11,6 +11,7 @@ from ..core.batches import Batch
 from ..core.db import require
 from ..core.web.access import MENU, authorize
 from ..core.web.api import idempotency_key, key_of, operation
+from ..core.web.record_verbs import RecordVerbs
 from ..core.web.records import readable, writable
 from ..people.models import Client, Club
 from . import queries, service
@@ -50,25 +51,18 @@ class ClassGroupApi(TranslatedApi, writable(ClassGroupSchema, ClassGroupInput)):
     resource = "class_groups"
     model = ClassGroup
     class_permission_name = "EnrollmentClassGroup"
+    verbs = RecordVerbs(service.create_class_group, service.update_class_group, service.delete_class_group)
     openapi_spec_tag = "Class groups"
     filters = ClassGroupView.filters
     load = queries.GROUP_PARTS
     orders = {"name": (ClassGroup.name,)}
-
-    def create(self, **data: Any) -> ClassGroup:
-        return service.create_class_group(self.session, actor=self.actor, **data)
-
-    def change(self, key: int, **data: Any) -> ClassGroup:
-        return service.update_class_group(self.session, id=key, actor=self.actor, **data)
-
-    def remove(self, key: int) -> None:
-        service.delete_class_group(self.session, id=key, actor=self.actor)
 
 
 class SessionApi(writable(SessionSchema, SessionInput, SessionChange)):  # type: ignore[misc]
     resource = "sessions"
     model = ScheduledSession
     class_permission_name = "EnrollmentSession"
+    verbs = RecordVerbs(service.create_session, service.update_session, service.delete_session)
     openapi_spec_tag = "Sessions and bookings"
     filters = SessionView.filters
     load = queries.SESSION_PARTS
@@ -83,15 +77,6 @@ class SessionApi(writable(SessionSchema, SessionInput, SessionChange)):  # type:
             self.prepare([item])
         taken = g.enrollment_taken[item.id]
         return {**super().dump(item), "booked": taken.booked, "waiting": taken.waiting}
-
-    def create(self, **data: Any) -> ScheduledSession:
-        return service.create_session(self.session, actor=self.actor, **data)
-
-    def change(self, key: int, **data: Any) -> ScheduledSession:
-        return service.update_session(self.session, id=key, actor=self.actor, **data)
-
-    def remove(self, key: int) -> None:
-        service.delete_session(self.session, id=key, actor=self.actor)
 
     @operation("/<pk>/all_present", "POST", summary="Note everybody who is booked, and in reach, as attended",
                permission="take_attendance", menu=MENU, answers={200: PresentAnswer}, refusals=(404, 409),

@@ -16,18 +16,10 @@ class SkillApi(writable(SkillSchema, SkillInput)):  # type: ignore[misc]
     resource = "skills"
     model = Skill
     class_permission_name = "EnrollmentSkill"
+    verbs = SkillView.verbs
     openapi_spec_tag = "Training reports"
     filters = SkillView.filters
     orders = {"name": (Skill.name,)}
-
-    def create(self, **data: Any) -> Skill:
-        return service.create_skill(self.session, actor=self.actor, **data)
-
-    def change(self, key: int, **data: Any) -> Skill:
-        return service.update_skill(self.session, id=key, actor=self.actor, **data)
-
-    def remove(self, key: int) -> None:
-        service.delete_skill(self.session, id=key, actor=self.actor)
 
 
 def _ratings(data: dict[str, Any]) -> dict[str, Any]:

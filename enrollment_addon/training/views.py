@@ -20,6 +20,7 @@ from ..core.web.access import can, needs, verb
 from ..core.web.api import key_of
 from ..core.web.filters import Filter
 from ..core.web.forms import Input
+from ..core.web.record_verbs import RecordVerbs
 from ..core.web.views import Column, RecordView, form_status, notice
 from ..people.models import Client, TeamMember
 from ..people.queries import text_clause
@@ -76,6 +77,7 @@ class TrainingReportView(RecordView):
     route_base = "/enrollment/training-reports"
     datamodel = SQLAInterface(TrainingReport)
     class_permission_name = "EnrollmentTrainingReport"
+    verbs = RecordVerbs(service.write_training_report, service.update_training_report, service.delete_training_report)
     list_title = _l("Training reports")
     singular = _l("Training report")
     add_label = _l("Write a training report")
@@ -250,15 +252,6 @@ class TrainingReportView(RecordView):
             submit_label=_("Delete the report"), idempotency_key=None,
         )
 
-    def create(self, **typed: Any) -> TrainingReport:
-        return service.write_training_report(self.session, actor=self.actor, **typed)
-
-    def update(self, item: TrainingReport, **typed: Any) -> TrainingReport:
-        return service.update_training_report(self.session, id=item.id, actor=self.actor, **typed)
-
-    def remove(self, item: TrainingReport) -> None:
-        service.delete_training_report(self.session, id=item.id, actor=self.actor)
-
 
 class SkillView(TranslatedView):
     """What training reports rate; the name can be given in every language of the host."""
@@ -266,6 +259,7 @@ class SkillView(TranslatedView):
     route_base = "/enrollment/skills"
     datamodel = SQLAInterface(Skill)
     class_permission_name = "EnrollmentSkill"
+    verbs = RecordVerbs(service.create_skill, service.update_skill, service.delete_skill)
     list_title = _l("Skills")
     singular = _l("Skill")
     add_label = _l("New skill")
@@ -287,12 +281,3 @@ class SkillView(TranslatedView):
 
     def prefilled(self) -> dict[str, Any]:
         return {"active": True}
-
-    def create(self, **typed: Any) -> Skill:
-        return service.create_skill(self.session, actor=self.actor, **typed)
-
-    def update(self, item: Skill, **typed: Any) -> Skill:
-        return service.update_skill(self.session, id=item.id, actor=self.actor, **typed)
-
-    def remove(self, item: Skill) -> None:
-        service.delete_skill(self.session, id=item.id, actor=self.actor)

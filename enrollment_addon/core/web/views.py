@@ -10,11 +10,13 @@ from flask_babel import gettext as _
 from sqlalchemy import Select
 
 from ..errors import NotFound
+from ..holders import Holders
 from . import access, forms, lists
 from .access import may, needs
 from .columns import MOST_TICKED, Column, ListAction, Selection, posted_selection
 from .listing import FORMATS, Listing
 from .pages import Mended, PageView, form_key, form_status, notice, posted_key
+from .record_verbs import UNWRITTEN, RecordVerbs
 
 __all__ = [
     "FORMATS", "MOST_TICKED", "Column", "ListAction", "Listing", "Mended", "PageView", "RecordView", "Selection",
@@ -35,6 +37,9 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
     edit_inputs: ClassVar[Sequence[forms.Input] | None] = None
     groups: Sequence[tuple[Any, Sequence[Any]]] = ()
     singular: ClassVar[Any] = ""
+    verbs: ClassVar[RecordVerbs] = UNWRITTEN
+    holders: ClassVar[Holders | None] = None
+    """What may keep a record from being deleted; told before anybody tries."""
     search_columns: ClassVar[list[str]] = []
     _filters = None
 
@@ -166,15 +171,15 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
 
     def create(self, **typed: Any) -> Any:
         """Create a record through the domain's service; returns it."""
-        raise NotFound
+        return self.verbs.create(self.session, actor=self.actor, **typed)
 
     def update(self, item: Any, **typed: Any) -> Any:
         """Change a record through the domain's service."""
-        raise NotFound
+        return self.verbs.update(self.session, id=item.id, actor=self.actor, **typed)
 
     def remove(self, item: Any) -> None:
         """Delete a record through the domain's service."""
-        raise NotFound
+        self.verbs.delete(self.session, id=item.id, actor=self.actor)
 
     def typed_in(self, form: forms.Form) -> dict[str, Any]:
         return forms.values(form)
@@ -245,9 +250,11 @@ class RecordView(Listing, ModelView):  # type: ignore[misc]
                 notice(_("%(record)s was deleted.", record=name))
                 return redirect(url_for(f"{self.endpoint}.list"))
             item = self.find(pk)
+        held = self.holders.refusal(self.session, item.id) if self.holders else None
+        said = [held.text()] if held else [self.goes_along(item), _("This cannot be undone.")]
         return self.ask_first(
-            form, title=_("Delete %(record)s?", record=name),
-            sentence=" ".join(str(part) for part in (self.goes_along(item), _("This cannot be undone.")) if part),
+            form, title=_("Delete %(record)s?", record=name), held=held is not None,
+            sentence=" ".join(str(part) for part in said if part),
             facts=self._identified(item), crumbs=self.crumbs_to(item), cancel_url=self.show_url(item),
             submit_label=_("Delete %(record)s", record=name), idempotency_key=None,
         )
