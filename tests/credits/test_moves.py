@@ -22,6 +22,7 @@ from enrollment_addon.credits.errors import (
     NotUndoable,
 )
 from enrollment_addon.credits.models import lots
+from enrollment_addon.credits.service import undo_moves
 from tests import factories
 
 pytestmark = pytest.mark.all_databases
@@ -181,6 +182,11 @@ def test_unlike_credits_are_not_put_together_and_an_undo_gives_every_lot_its_own
     studio.undo(moved["batch_id"])
     assert {lot.id: lot for lot in studio.lots(pair[0]) if lot.id in before} == before
     assert studio.balance(pair[0]) == (11, 0, 0)
+
+    made = studio.move("convert_credits", **asked, quantity=5, give=5, get=1)
+    assert (made["received"], studio.balance(pair[0])) == (1, (6, 0, 0)), "one of two lots together"
+    assert studio.undo(made["batch_id"])["taken_back"] == 1
+    assert {lot.id: lot for lot in studio.lots(pair[0]) if lot.id in before} == before
     assert sound()
 
 
@@ -359,7 +365,7 @@ def test_explained_as_of_a_day_before_a_new_last_day(studio, pair):
     assert before.lots == [], "the day before there was nothing"
 
 
-def test_lots_of_several_clients_go_to_one_and_back(studio, pair, sound):
+def test_lots_of_several_clients_go_to_one_and_back(studio, pair, sound, monkeypatch):
     giver, taker = pair
     other, gone, archived = *studio.clients(2), *studio.clients(1, archived=True)
     studio.grant([other, gone, taker], 2)
@@ -395,6 +401,7 @@ def test_lots_of_several_clients_go_to_one_and_back(studio, pair, sound):
     studio.reserve(taker, 1)
     with unit_of_work(studio.session):
         studio.session.get(factories.Client, gone).merged_into_id = other
+    monkeypatch.setattr(undo_moves, "PLANNED_AT_ONCE", 1)
     plan = plan_of(studio, made["batch_id"])
     assert (plan.clients, plan.credits, plan.taken_back, plan.kept_spent, plan.closed) == (1, 9, 6, 1, 2)
     assert studio.undo(made["batch_id"], chunk=1)["taken_back"] == 6, "but what came from whom is gone stays"
