@@ -208,6 +208,12 @@ def search_team_members(
     return _pick(session.scalars(statement).all(), text, limit, after)
 
 
+def team_of_club(session: Session, club_id: int) -> Sequence[TeamMember]:
+    """The team members of a club, by name."""
+    statement = select(TeamMember).join(team_member_clubs).where(team_member_clubs.c.club_id == club_id)
+    return session.scalars(statement.options(lazyload(TeamMember.clubs)).order_by(TeamMember.name)).all()
+
+
 def named_team_members(session: Session, keys: Collection[int]) -> Sequence[TeamMember]:
     """Those of these team members whom the actor may choose, or sees anyway as responsible for a client.
 

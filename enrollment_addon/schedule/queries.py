@@ -246,3 +246,9 @@ def search_class_groups(
     if text:
         statement = statement.where(group_name_clause(text, ClassGroup))
     return session.scalars(statement.order_by(ClassGroup.name, ClassGroup.id).limit(limit)).unique().all()
+
+
+def number_of_sessions(session: Session, class_group_id: int) -> int:
+    """How many sessions a class group has, whoever reaches them."""
+    own = ScheduledSession.class_group_id == class_group_id
+    return session.connection().execute(select(func.count(ScheduledSession.id)).where(own)).scalar_one()

@@ -5,7 +5,7 @@ from .book import book, walk_in
 from .cancel import cancel_booking, cancel_enrollment_bookings, hold_enrollment
 from .close import ClosurePlan, close_chunk, close_sessions, close_skipped, closure_plan
 from .generate import Generated, finish_sessions, generate_sessions
-from .groups import create_class_group, delete_class_group, update_class_group
+from .groups import class_group_holders, create_class_group, delete_class_group, update_class_group
 from .overlaps import count_double_booked, double_booked, taken_twice
 from .places import lock_accounts
 from .reopen import ReopenPlan, reopen_chunk, reopen_plan, reopen_skipped, skip_reopening, undo_closure
@@ -20,6 +20,7 @@ __all__ = [
     "book",
     "cancel_booking",
     "cancel_enrollment_bookings",
+    "class_group_holders",
     "close_chunk",
     "close_sessions",
     "close_skipped",

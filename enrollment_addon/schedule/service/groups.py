@@ -13,9 +13,9 @@ from ...catalog.service.names import forget_translations, translations
 from ...core import clock, money
 from ...core.audit import record_event
 from ...core.db import require
-from ...core.errors import InUse, InvalidInput
+from ...core.errors import InvalidInput
 from ...core.fields import Wrong, clean, colour, date, flag, key, text, whole
-from ...core.holders import delete_unheld
+from ...core.holders import Holders, delete_unheld
 from ...core.scope import Actor
 from ...core.translations import set_translations
 from ...people.models import Club, TeamMember
@@ -172,20 +172,28 @@ def _occupied(group: ClassGroup) -> tuple[Any, ...]:
     return times, group.team_member_id, group.room, group.first_date, group.last_date, group.active
 
 
+def _booked(session: Session, keys: list[int]) -> set[int]:
+    found = select(sessions.c.class_group_id).join(bookings, bookings.c.session_id == sessions.c.id)
+    return set(session.connection().execute(found.where(sessions.c.class_group_id.in_(keys)).distinct()).scalars())
+
+
+def _with_a_past(session: Session, keys: list[int]) -> set[int]:
+    found = select(sessions.c.class_group_id).where(
+        sessions.c.class_group_id.in_(keys), sessions.c.status != SessionStatus.scheduled
+    )
+    return set(session.connection().execute(found.distinct()).scalars())
+
+
+class_group_holders = Holders()
+class_group_holders.register(_l("bookings"), _booked)
+class_group_holders.register(_l("past or cancelled sessions"), _with_a_past)
+
+
 def delete_class_group(session: Session, *, id: int, actor: Actor) -> None:
     """Remove a class group in whose sessions nobody ever was booked, with them. Raises: NotFound, InUse."""
     group = require_theirs(session, ClassGroup, id, actor, lock=True)
-    own = sessions.c.class_group_id == id
-    connection = session.connection()
-    if connection.execute(
-        select(bookings.c.id).join(sessions, sessions.c.id == bookings.c.session_id).where(own).limit(1)
-    ).first():
-        raise InUse(holders=_l("bookings"))
-    if connection.execute(
-        select(sessions.c.id).where(own, sessions.c.status != SessionStatus.scheduled).limit(1)
-    ).first():
-        raise InUse(holders=_l("past or cancelled sessions"))
-    connection.execute(delete(sessions).where(own))
+    class_group_holders.refuse(session, id)
+    session.connection().execute(delete(sessions).where(sessions.c.class_group_id == id))
     forget_translations(session, ClassGroup, id)
     delete_unheld(session, group)
     record_event(session, actor=actor, verb="delete_class_group", record="class_group", record_id=id)
