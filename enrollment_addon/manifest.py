@@ -197,8 +197,6 @@ MODULES: tuple[Module, ...] = (
                  (OWNER, MANAGER)),
             Verb("request_online_payments", _l("Ask for online payments"), MONEY,
                  _l("Send clients a link to pay open charges, and cancel it"), (OWNER, MANAGER, TEAM)),
-            Verb("pay_online", _l("Pay online"), MONEY,
-                 _l("For clients who log in: pay their own open charges"), (CLIENT,)),
         ),
         views=(
             _menu(billing_views.ChargeView, "Charges", _l("Charges"), "fa-list", "Money", MONEY, "fa-credit-card"),
@@ -334,7 +332,7 @@ _RECORDS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "EnrollmentSkill": {"read": (OWNER, MANAGER, TEAM), "add": (OWNER, MANAGER), "edit": (OWNER, MANAGER),
                         "delete": (OWNER, MANAGER)},
     "EnrollmentJob": {"read": (OWNER, MANAGER, TEAM)},
-    "EnrollmentOwnPage": {"read": (CLIENT,)},
+    "EnrollmentOwnPage": {"read": (CLIENT,), "pay": (CLIENT,)},
 }
 """Who may read and write which records from the start: menu → permission → roles."""
 

@@ -15,9 +15,6 @@ from ..people.models import Client
 from ..people.parts import ClientPart
 from . import labels, queries
 from .models import Charge, ChargeStatus, Payment
-from .online import queries as online
-from .online.labels import STATES
-from .online.models import OnlinePayment, OnlineState
 from .online.provider import switched_on
 from .views import shown_sums
 
@@ -41,8 +38,7 @@ def card(client: Client) -> dict[str, Any]:
     charges_seen, payments_seen = access.may("read", MENU), access.may("read", "EnrollmentPayment")
     if not charges_seen:
         return {}
-    session = access.current_session()
-    found = queries.client_money(session, client.id)
+    found = queries.client_money(access.current_session(), client.id)
     zero = {client.club.currency: 0}
     stat = {
         "label": _("Balance due"), "value": shown_sums(found.due or zero),
@@ -61,7 +57,8 @@ def card(client: Client) -> dict[str, Any]:
         "pay_url": _verb_url("take_payments", "MoneyView.pay", client),
         "online_url": _verb_url("request_online_payments", "OnlineRequestView.ask", client)
         if found.open_count and switched_on() else None,
-        "requests": [_request(r) for r in online.live_of_client(session, client.id)] if payments_seen else [],
+        "asked": shown_sums(found.asked) if payments_seen else "",
+        "asked_url": url_for("OnlinePaymentView.list", _flt_0_client_id=client.id),
     }
     return {"stats": [stat], "side_sections": [section]}
 
@@ -87,20 +84,13 @@ def _payment(payment: Payment) -> dict[str, Any]:
     }
 
 
-def _request(request: OnlinePayment) -> dict[str, Any]:
-    return {
-        "amount": render.amount(request.amount, request.currency), "ends_at": request.ends_at,
-        "url": url_for("OnlinePaymentView.show", pk=request.id), "state": dict(STATES)[OnlineState(request.state)],
-    }
-
-
 def own(client: Client) -> dict[str, Any]:
     """What a client still has to pay, and the way to pay it online where that is possible."""
     charges = access.current_session().scalars(
         queries.charges_of(client.id).where(Charge.status == ChargeStatus.open).limit(OWN_CHARGES)
     ).all()
     today = clock.today(client.club.timezone)
-    pays = switched_on() and access.can("pay_online")
+    pays = switched_on() and access.may("pay", "EnrollmentOwnPage")
     return {
         "title": _("To pay"), "empty": _("You have nothing to pay."),
         "link": {"label": _("Pay online"), "url": url_for("OwnPaymentView.pay"), "primary": True} if pays else None,

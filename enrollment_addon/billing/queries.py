@@ -13,6 +13,7 @@ from ..core import clock
 from ..core.db import key_list
 from ..people.models import Client, Club
 from .models import Charge, ChargeStatus, MoneyAccount, Payment, Refund, Settlement
+from .online.models import LIVE, OnlinePayment
 
 SHOWN = 5
 """Rows of each kind on the client card."""
@@ -75,10 +76,14 @@ def balance_due(session: Session, client_ids: Iterable[int]) -> dict[int, dict[s
 
 @dataclass(frozen=True)
 class ClientMoney:
-    """The money of one client for the card: sums by currency in minor units, and the rows that matter now."""
+    """The money of one client for the card: sums by currency in minor units, and the rows that matter now.
+
+    `asked`: what they were asked to pay online and may still pay there.
+    """
 
     due: dict[str, int]
     on_account: dict[str, int]
+    asked: dict[str, int]
     open_charges: Sequence[Charge]
     open_count: int
     payments: Sequence[Payment]
@@ -93,16 +98,20 @@ def client_money(session: Session, client_id: int) -> ClientMoney:
         .union_all(
             select(MoneyAccount.currency, MoneyAccount.on_account, literal(0)).where(
                 MoneyAccount.client_id == client_id, MoneyAccount.on_account > 0
-            )
+            ),
+            select(OnlinePayment.currency, func.sum(OnlinePayment.amount), literal(-1))
+            .where(OnlinePayment.client_id == client_id, OnlinePayment.state.in_(LIVE))
+            .group_by(OnlinePayment.currency),
         )
     ).all()
-    due = {currency: int(amount) for currency, amount, count in sums if count}
+    due = {currency: int(amount) for currency, amount, count in sums if count > 0}
     held = {currency: int(amount) for currency, amount, count in sums if not count}
+    asked = {currency: int(amount) for currency, amount, count in sums if count < 0}
     charges = session.scalars(charges_of(client_id).where(Charge.status == ChargeStatus.open).limit(SHOWN)).all()
     payments = session.scalars(
         select(Payment).where(Payment.client_id == client_id).order_by(Payment.id.desc()).limit(SHOWN)
     ).all()
-    return ClientMoney(due, held, charges, sum(count for _, _, count in sums), payments)
+    return ClientMoney(due, held, asked, charges, sum(max(count, 0) for _, _, count in sums), payments)
 
 
 def charges_of(client_id: int) -> Select[Charge]:

@@ -10,7 +10,7 @@ from flask_babel import ngettext
 from ...core.db import require
 from ...core.errors import Conflict, NotFound
 from ...core.web import forms, render
-from ...core.web.access import verb
+from ...core.web.access import needs, verb
 from ...core.web.api import key_of, new_key
 from ...core.web.pages import PageView, notice, posted_key
 from ...people.models import Client
@@ -129,7 +129,7 @@ class OwnPaymentView(_AskView):
     default_view = "pay"
 
     @expose("/", methods=["GET", "POST"])
-    @verb("pay_online")
+    @needs("pay")
     def pay(self) -> Any:
         """First which charges, where there are several; then the sum. At the end the provider's page."""
         client, key = self._client(), None

@@ -12,22 +12,11 @@ from .models import LIVE, OnlinePayment, OnlinePaymentCharge, OnlineRefund, Refu
 
 ASK_AFTER = dt.timedelta(hours=1)
 """How long an event may take before the provider is asked."""
-SHOWN = 5
 
 
 def of_payment(session: Session, payment_id: int) -> OnlinePayment | None:
     """The request that a payment came from, if it came in online."""
     return session.scalars(select(OnlinePayment).where(OnlinePayment.payment_id == payment_id)).one_or_none()
-
-
-def live_of_client(session: Session, client_id: int) -> Sequence[OnlinePayment]:
-    """A client's requests for which money may still come, the newest first."""
-    return session.scalars(
-        select(OnlinePayment)
-        .where(OnlinePayment.client_id == client_id, OnlinePayment.state.in_(LIVE))
-        .order_by(OnlinePayment.id.desc())
-        .limit(SHOWN)
-    ).all()
 
 
 def live_for_charges(session: Session, charge_ids: Iterable[int]) -> Sequence[OnlinePayment]:
