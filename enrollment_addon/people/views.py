@@ -89,6 +89,9 @@ class ClubView(RecordView):
         settings = current_app.extensions["enrollment"].settings
         return {"timezone": settings.timezone, "currency": settings.currency, "active": True}
 
+    def goes_along(self, item: Club) -> Any:
+        names = render.listed([member.name for member in queries.team_of_club(self.session, item.id)])
+        return _("These team members no longer work there: %(names)s.", names=names) if names else ""
 
 
 class TeamMemberView(RecordView):

@@ -41,6 +41,7 @@ class ClassGroupView(TranslatedView):
     route_base = "/enrollment/class-groups"
     datamodel = SQLAInterface(ClassGroup)
     class_permission_name = "EnrollmentClassGroup"
+    holders = service.class_group_holders
     list_title = _l("Class groups")
     singular = _l("Class group")
     add_label = _l("New class group")
@@ -166,3 +167,10 @@ class ClassGroupView(TranslatedView):
             ],
         }]
         return page
+
+    def goes_along(self, item: ClassGroup) -> Any:
+        number = queries.number_of_sessions(self.session, item.id)
+        said = ngettext(
+            "%(num)d session of it is deleted with it.", "%(num)d sessions of it are deleted with it.", number
+        )
+        return said if number else ""
