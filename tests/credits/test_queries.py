@@ -110,6 +110,19 @@ def test_a_batch_is_seen_and_undone_by_who_reaches_all_its_clients(studio):
         studio.session.rollback()
         assert studio.undo(extended, actor=boss)["taken_back"] == 5
         assert studio.undo(own, actor=boss)["taken_back"] == 3
+    with unit_of_work(studio.session):
+        private = factories.make_event_type(studio.session).id
+    studio.grant([mine, other], 8)
+    ratio = {"from_event_type_id": studio.type_id, "to_event_type_id": private, "give": 2, "get": 1, "quantity": 2}
+    own, both = (
+        studio.move("convert_for_clients", clients=keys, **ratio, threshold=500, chunk=10)["batch_id"]
+        for keys in ([mine], [mine, other])
+    )
+    with scope.acting_as(studio.session, boss):
+        seen = set(studio.session.scalars(select(Batch.id)))
+        assert (own in seen, both in seen) == (True, False), "a conversion is for clients, not for lots"
+        studio.session.rollback()
+        assert studio.undo(own, actor=boss)["taken_back"] == 1
     portal = Actor(user_id=78, reach=Reach.portal)
     with scope.acting_as(studio.session, portal):
         assert studio.session.scalars(select(Batch.id)).all() == []
