@@ -50,12 +50,15 @@ class NoticeView(RecordView):
     def show(self, pk: str) -> Any:
         return self.render_template("enrollment_addon/show.html", **self.show_page(self.find(pk)))
 
+    def title_of(self, item: Notice) -> str:
+        return subject_of(item)
+
     def show_page(self, item: Notice) -> dict[str, Any]:
         page = super().show_page(item)
         state = NoticeState(item.state)
-        page["title"] = subject_of(item)
         page["badge"] = {"label": dict(STATES)[state], "class": STATE_CLASSES.get(state, "")}
         page["fields"].append({"label": _("What it says"), "value": text_of(item), "wide": True})
         if may("read", "EnrollmentClient"):
-            page["buttons"] = [{"label": _("Client"), "url": url_for("ClientView.show", pk=item.client_id)}]
+            client = {"label": item.client.full_name, "url": url_for("ClientView.show", pk=item.client_id)}
+            page["crumbs"] = [*page["crumbs"], client]
         return page
