@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import request, url_for
 from sqlalchemy.orm import joinedload, selectinload
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from ...core.web.access import MENU
 from ...core.web.api import idempotency_key, key_of, operation
@@ -47,8 +48,9 @@ class OnlinePaymentApi(readable(OnlinePaymentSchema)):  # type: ignore[misc]
     @operation("/webhook", "POST", summary="An event of the provider, signed by it", permission="", open=True,
                answers={200: None}, refusals=(400, 409, 503))
     def webhook(self) -> Any:
-        request.max_content_length = LARGEST_EVENT
-        body = request.get_data(cache=False)
+        body = request.stream.read(LARGEST_EVENT + 1)
+        if len(body) > LARGEST_EVENT:
+            raise RequestEntityTooLarge
         desk.hear(self.session, body=body, signature=request.headers.get("Stripe-Signature"))
         return self.result({})
 
