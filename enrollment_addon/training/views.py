@@ -129,10 +129,12 @@ class TrainingReportView(RecordView):
             ]
         return found
 
+    def title_of(self, item: TrainingReport) -> str:
+        return str(item.participant.name)
+
     def show_page(self, item: TrainingReport) -> dict[str, Any]:
         page = super().show_page(item)
         render.use_timezone(item.client.club.timezone)
-        page["title"] = item.participant.name
         said = (
             (_("What was worked on"), item.worked_on), (_("Homework"), item.homework), (_("Next goals"), item.goals)
         )
@@ -185,7 +187,7 @@ class TrainingReportView(RecordView):
                 notice(_("The training report was saved."))
                 return redirect(self.show_url(report))
         return self._report_page(
-            form, title=self.add_label, subtitle=name, submit_label=_("Save the report"),
+            form, crumbs=self.crumbs(), title=self.add_label, subtitle=name, submit_label=_("Save the report"),
             cancel_url=url_for("ClientView.show", pk=asked),
         )
 
@@ -209,7 +211,7 @@ class TrainingReportView(RecordView):
 
     def _report_page(self, form: forms.Form, **context: Any) -> Any:
         page = self.render_template(
-            "enrollment_addon/form.html", form=form, groups=groups_of(form), crumbs=self.crumbs(), **context  # type: ignore[arg-type]
+            "enrollment_addon/form.html", form=form, groups=groups_of(form), **context  # type: ignore[arg-type]
         )
         return page, form_status()
 
@@ -227,7 +229,7 @@ class TrainingReportView(RecordView):
             item = self.find(pk)
         return self._report_page(
             form, title=_("Edit %(record)s", record=item.participant.name), subtitle=subject_of(item),
-            submit_label=_("Save changes"), cancel_url=self.show_url(item),
+            crumbs=self.crumbs_to(item), submit_label=_("Save changes"), cancel_url=self.show_url(item),
         )
 
     @expose("/delete/<pk>", methods=["GET", "POST"])
@@ -248,8 +250,8 @@ class TrainingReportView(RecordView):
         ]
         return self.ask_first(
             form, title=_("Delete the training report of %(name)s?", name=name),
-            sentence=_("This cannot be undone."), facts=facts, cancel_url=self.show_url(item),
-            submit_label=_("Delete the report"), idempotency_key=None,
+            sentence=_("This cannot be undone."), facts=facts, crumbs=self.crumbs_to(item),
+            cancel_url=self.show_url(item), submit_label=_("Delete the report"), idempotency_key=None,
         )
 
 

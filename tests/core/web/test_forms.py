@@ -119,6 +119,9 @@ def test_what_a_service_refuses_is_told_at_its_field(world: World, as_user: AsUs
     assert taken.status_code == 422
     assert error_at(taken, "name") == "Please fill this in."
     assert error_at(taken, "duration_minutes")
+    form = content(owner.get("/enrollment/participants/add"))
+    for name in ("species", "breed"):
+        assert re.search(rf'<input[^>]*data-enr-show="kind=pet"[^>]*id="{name}"', form), "shown for a pet only"
     twice = owner.post("/enrollment/clubs/add", {"name": "North", "timezone": "UTC", "currency": "EUR"})
     assert twice.status_code == 422
     assert "North" in content(twice)
