@@ -64,7 +64,12 @@ def test_missing_and_orphaned_balances_are_found(studio, granted):
 def test_a_lot_that_differs_from_its_entries_is_brought_to_them(studio, granted):
     lot = studio.lots(granted[2])[0].id
     write(studio, update(lots).where(lots.c.id == lot).values(available=1, used=1))
-    assert codes(studio.findings()) == [("lot_differs", granted[2]), ("balance_differs", granted[2])]
+    found = studio.findings()
+    assert codes(found) == [("lot_differs", granted[2]), ("balance_differs", granted[2])]
+    assert [finding.detail for finding in found] == [
+        "quantity 2; lot/entries: available 1/2, reserved 0/0, used 1/0, expired 0/0, voided 0/0, transferred 0/0",
+        f"event type {studio.type_id}; balance/lots: available 2/1, reserved 0/0, used 0/1",
+    ]
     studio.findings(repair=True)
     assert [(row.available, row.used) for row in studio.lots(granted[2])] == [(2, 0)]
     assert studio.findings() == []
@@ -133,6 +138,7 @@ PLANTED = {
         + f" FROM {LOT} WHERE id = :lot",
         f"UPDATE {LOT} SET quantity = 3, transferred = 1 WHERE id = :lot",
     ],
+    "lot_does_not_add_up": [f"UPDATE {LOT} SET quantity = quantity + 1 WHERE id = :lot"],
     "expired_but_spendable": [f"UPDATE {LOT} SET expires_on = '2020-01-01' WHERE id = :lot"],
     "client_missing": [
         "DELETE FROM enrollment_participant WHERE client_id = :client",
@@ -177,6 +183,8 @@ def test_whatever_was_planted_is_found_and_put_right(studio):
         assert code in found, (code, found)
         assert all(finding.repaired for finding in studio.findings(repair=True, size=3)), code
         assert studio.findings(size=3) == [], code
+    with unit_of_work(session):
+        assert session.execute(text("SELECT count(*) FROM enrollment_client")).scalar() == len(PLANTED) * 2 + 1
 
 
 TRANSFER, CONVERT = "credits.transfer", "credits.convert"
