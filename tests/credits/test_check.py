@@ -179,7 +179,7 @@ def test_whatever_was_planted_is_found_and_put_right(studio):
                 session.execute(text("SET LOCAL session_replication_role = replica"))
             for statement in statements:
                 session.execute(text(statement), {"lot": lot, "client": client, "booked": booked})
-        found = [finding.code for finding in studio.findings(size=3)]
+        found = [finding.code for finding in studio.findings(size=1 if code == "client_missing" else 3)]
         assert code in found, (code, found)
         assert all(finding.repaired for finding in studio.findings(repair=True, size=3)), code
         assert studio.findings(size=3) == [], code
