@@ -52,6 +52,7 @@ def pages(app: Flask, studio: Studio, make_user: Callable[..., int]) -> dict[str
             )
             first, second = (session.get(_client(), key) for key in studio.clients[:2])
             first.portal_user_id = maya
+            first.last_name = "Wolfeschlegelsteinhausenbergerdorff"  # no page is too narrow for a name
             household = factories.make_household(session, first, second).id
             keys = _day(session, first, studio)
             factories.make_notice(session, first)
