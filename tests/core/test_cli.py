@@ -379,10 +379,11 @@ def on_a_terminal(desk: Desk, *arguments: str) -> str:
     with os.fdopen(its, "w") as terminal, redirect_stderr(terminal), redirect_stdout(io.StringIO()):
         with suppress(SystemExit):
             enrollment.main([*arguments], obj=ScriptInfo(create_app=lambda: desk.app))
-        terminal.flush()
-        said = os.read(ours, 100_000).decode()
-    os.close(ours)
-    return said
+    said = b""
+    with os.fdopen(ours, "rb", buffering=0) as screen, suppress(OSError):  # which is how a terminal says it is all
+        while piece := screen.read(100_000):
+            said += piece
+    return said.decode()
 
 
 @pytest.mark.databases("sqlite")
