@@ -376,9 +376,9 @@ DUE = 4
 def on_a_terminal(desk: Desk, *arguments: str) -> str:
     """What a command says on standard error where that is a terminal."""
     ours, its = os.openpty()
-    with os.fdopen(its, "w") as terminal, redirect_stderr(terminal), redirect_stdout(io.StringIO()):
-        with suppress(SystemExit):
-            enrollment.main([*arguments], obj=ScriptInfo(create_app=lambda: desk.app))
+    quiet = redirect_stdout(io.StringIO())
+    with os.fdopen(its, "w") as terminal, redirect_stderr(terminal), quiet, suppress(SystemExit):
+        enrollment.main([*arguments], obj=ScriptInfo(create_app=lambda: desk.app))
     said = b""
     with os.fdopen(ours, "rb", buffering=0) as screen, suppress(OSError):  # which is how a terminal says it is all
         while piece := screen.read(100_000):
