@@ -53,7 +53,7 @@ _insert_compiled = text(
 )
 
 
-def user_names(session: Session, user_ids: Iterable[int | None]) -> dict[int, str]:
+def user_names(session: Session, user_ids: Iterable[int | None]) -> dict[int | None, str]:
     """The names of users of the host, by key, for telling who did something."""
     keys = {key for key in user_ids if key is not None}
     if not keys:

@@ -10,6 +10,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import selectinload
 
 from ..core import money
+from ..core.audit import user_names
 from ..core.batches import Batch
 from ..core.errors import InvalidInput
 from ..core.web import filters
@@ -236,7 +237,7 @@ class LedgerApi(RecordApi):
     filters = EntryView.filters
 
     def prepare(self, items: Sequence[CreditEntry]) -> None:
-        g.enrollment_doers = queries.names_of(self.session, {entry.actor_id for entry in items})
+        g.enrollment_doers = user_names(self.session, {entry.actor_id for entry in items})
 
     def dump(self, item: CreditEntry) -> Any:
         columns = {column.key: getattr(item, column.key) for column in CreditEntry.__table__.columns}

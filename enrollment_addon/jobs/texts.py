@@ -61,7 +61,7 @@ def item_text(kind: str, item: Any) -> str:
     return str(ITEMS[kind]) % {"number": item} if kind in ITEMS else str(item)
 
 
-def owner_text(job: Any, names: Mapping[int, str]) -> str:
+def owner_text(job: Any, names: Mapping[int | None, str]) -> str:
     """Who started a job; `names` by key of the user."""
     return _("The system") if job.by_system else names.get(job.created_by_id, "")
 

@@ -100,7 +100,7 @@ class ClientPages:
                 card[name] = [*card[name], *value] if isinstance(value, list) else value
         return card
 
-    def told(self, items: list[TimelineItem], names: Mapping[int, str]) -> list[dict[str, Any]]:
+    def told(self, items: list[TimelineItem], names: Mapping[int | None, str]) -> list[dict[str, Any]]:
         for part in client_parts():
             if part.prepare_story:
                 part.prepare_story(items)
@@ -248,7 +248,7 @@ def _sub(client: Client, since: dt.datetime | None) -> list[str]:
     return [text for text in found if text]
 
 
-def _details(client: Client, names: Mapping[int, str]) -> list[dict[str, Any]]:
+def _details(client: Client, names: Mapping[int | None, str]) -> list[dict[str, Any]]:
     """What else is known about the client, as far as it is."""
     language = Locale.parse(client.locale).get_display_name(render.locale_name()) if client.locale else ""
     facts = [

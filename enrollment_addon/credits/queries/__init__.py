@@ -18,7 +18,7 @@ from .batches import (
 from .expiring import ClientForfeit, Forfeit, expiring_within, forfeited, forfeited_by_client, is_over
 from .history import EntryRow, ExplainedLot, Explanation, OtherSide, explain, lot_entries
 from .household import SharedRow, shared_with
-from .lots import LotRow, entry_sums, in_grace, names_of
+from .lots import LotRow, entry_sums, in_grace
 
 __all__ = [
     "GRANT",
@@ -51,6 +51,5 @@ __all__ = [
     "is_over",
     "lot_entries",
     "lots_in_batch",
-    "names_of",
     "shared_with",
 ]

@@ -9,11 +9,12 @@ from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, false, func,
 from sqlalchemy.orm import Session
 
 from ...catalog.models import EventType
+from ...core.audit import user_names
 from ...core.batches import Batch, targets
 from ...core.errors import NotFound
 from ...core.scope import Actor, Reach, actor_of, clause_for, reach_of
 from ..models import EntryKind, entries, lots
-from .lots import clients_table, names_of
+from .lots import clients_table
 
 GRANT = "credits.grant"
 CONVERT_MANY = "credits.convert_many"
@@ -104,7 +105,7 @@ def batch_summary(session: Session, batch_id: int) -> BatchSummary:
         .join_from(lots, clients_table)
         .where(_belongs(batch), reach_of(actor_of(session)))
     ).one()
-    names = names_of(session, {batch.created_by_id, batch.undone_by_id})
+    names = user_names(session, {batch.created_by_id, batch.undone_by_id})
     left_out = batch.input["left_out"]
     return BatchSummary(
         id=batch.id,

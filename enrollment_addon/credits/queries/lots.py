@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.orm import Session
 
 from ...catalog.models import EventType
-from ...core.db import User
 from ...core.errors import NotFound
 from ...core.scope import actor_of, reach_of
 from ...people.models import Client, Club, Participant
@@ -20,7 +19,6 @@ from ..models import EntryKind, entries, lot_participants, lots
 clients_table: Any = Client.__table__
 clubs_table: Any = Club.__table__
 participants_table: Any = Participant.__table__
-users_table: Any = User.__table__
 
 LAST_DAY = dt.date(9998, 12, 31)
 """The day after it is one that every time zone and database can still express."""
@@ -103,48 +101,59 @@ def lots_of(
         columns = {name: then.c[name] for name in COUNTERS}
     plain = [column for column in lots.c if column.name not in COUNTERS]
     query = (
-        select(*plain, *(column.label(name) for name, column in columns.items()))
+        select(EventType, *plain, *(column.label(name) for name, column in columns.items()))
         .select_from(source)
+        .join(EventType, EventType.id == lots.c.event_type_id)
         .where(*clauses)
         .order_by(lots.c.id)
         .limit(limit)
     )
     rows = session.execute(query).all()
-    types = select(EventType).where(EventType.id.in_({row.event_type_id for row in rows}))
-    labels = {item.id: item.label for item in session.execute(types).scalars()} if rows else {}
     found = [row.id for row in rows]
-    then_on = _last_days(session, found, until) if until is not None else {}
     attending = _participants(session, found)
-    in_grace = grace_days(session, found, until=until)
+    then_on, in_grace = _days(session, found, until)
     result = []
     for row in rows:
+        values = dict(row._mapping)
+        event_type = values.pop("EventType").label
         expires_on = then_on.get(row.id, row.expires_on)
-        values = {**row._mapping, **{name: int(getattr(row, name)) for name in COUNTERS}, "expires_on": expires_on}
+        values |= {name: int(values[name]) for name in COUNTERS} | {"expires_on": expires_on}
         result.append(
             LotRow(
                 **values,
-                event_type=labels[row.event_type_id],
+                event_type=event_type,
                 lapsed=not is_valid_on(expires_on, day),
-                grace=expires_on in in_grace.get(row.id, ()),
+                grace=(row.id, expires_on) in in_grace,
                 participants=attending.get(row.id, ()),
             )
         )
     return result
 
 
-def _last_days(session: Session, lot_ids: Sequence[int], until: dt.datetime) -> dict[int, dt.date | None]:
-    """The last day that lots had at a past instant, of those that got another one since."""
-    moved = (entries.c.kind == EntryKind.extend) | entries.c.new_expires_on.is_not(None)
-    rows = session.execute(
-        select(entries.c.lot_id, entries.c.kind, entries.c.old_expires_on, entries.c.new_expires_on)
-        .where(entries.c.lot_id.in_(lot_ids), entries.c.at >= until, moved)
+def _days(
+    session: Session, lot_ids: Sequence[int], until: dt.datetime | None
+) -> tuple[dict[int, dt.date | None], set[tuple[int, dt.date]]]:
+    """The last days at a past instant of lots that got another one since, and what returned credits gave by then.
+
+    The second are pairs of lot and day; of most lots there is neither.
+    """
+    moved: ColumnElement[bool] = entries.c.new_expires_on.is_not(None)
+    if until is not None:
+        moved |= entries.c.kind == EntryKind.extend
+    query = (
+        select(entries.c.lot_id, entries.c.kind, entries.c.at, entries.c.old_expires_on, entries.c.new_expires_on)
+        .where(entries.c.lot_id.in_(lot_ids), moved)
         .order_by(entries.c.id.desc())
     )
-    # The first change since then says what the day was before it.
-    return {
-        row.lot_id: row.old_expires_on or (None if row.kind == EntryKind.extend else row.new_expires_on)
-        for row in rows
-    }
+    then_on: dict[int, dt.date | None] = {}
+    given: set[tuple[int, dt.date]] = set()
+    for row in session.execute(query) if lot_ids else ():
+        if until is not None and row.at >= until:
+            # The first change since then says what the day was before it.
+            then_on[row.lot_id] = row.old_expires_on or (None if row.kind == EntryKind.extend else row.new_expires_on)
+        elif row.kind == EntryKind.release and row.new_expires_on:
+            given.add((row.lot_id, row.new_expires_on))
+    return then_on, given
 
 
 has_grace = (
@@ -156,21 +165,6 @@ has_grace = (
     .exists()
 )
 """The clause over lots whose last day was given to a credit that came back after they had expired."""
-
-
-def grace_days(
-    session: Session, lot_ids: Sequence[int], *, until: dt.datetime | None = None
-) -> dict[int, set[dt.date]]:
-    """The last days that lots got with a returned credit, by lot; of most lots there is none."""
-    query = select(entries.c.lot_id, entries.c.new_expires_on).where(
-        entries.c.lot_id.in_(lot_ids), entries.c.kind == EntryKind.release, entries.c.new_expires_on.is_not(None)
-    )
-    if until is not None:
-        query = query.where(entries.c.at < until)
-    found: dict[int, set[dt.date]] = {}
-    for row in session.execute(query) if lot_ids else ():
-        found.setdefault(row.lot_id, set()).add(row.new_expires_on)
-    return found
 
 
 def in_grace(session: Session, lot_ids: Sequence[int]) -> set[int]:
@@ -192,18 +186,20 @@ def _participants(session: Session, lot_ids: Sequence[int]) -> dict[int, list[tu
     return found
 
 
+def full_name(table: Any) -> ColumnElement[str]:
+    """The name of a client or a user, from a table of them."""
+    return func.trim(table.c.first_name + " " + table.c.last_name)
+
+
 def client_names(session: Session, client_ids: Iterable[int]) -> dict[int | None, str]:
     """The names of clients by key, as far as the session's actor reaches them."""
     keys = set(client_ids)
     if not keys:
         return {}
-    client = clients_table.c
-    rows = session.execute(
-        select(client.id, client.first_name, client.last_name).where(
-            client.id.in_(keys), reach_of(actor_of(session))
-        )
+    query = select(clients_table.c.id, full_name(clients_table).label("name")).where(
+        clients_table.c.id.in_(keys), reach_of(actor_of(session))
     )
-    return {row.id: f"{row.first_name} {row.last_name}".strip() for row in rows}
+    return {row.id: row.name for row in session.execute(query)}
 
 
 def entry_sums(*where: ColumnElement[bool]) -> Select[Any]:
@@ -227,16 +223,3 @@ def entry_sums(*where: ColumnElement[bool]) -> Select[Any]:
         .where(*where)
         .group_by(entries.c.lot_id)
     )
-
-
-def names_of(session: Session, user_ids: Iterable[int | None]) -> dict[int | None, str]:
-    """The names of users by key, in one query."""
-    keys = {key for key in user_ids if key is not None}
-    if not keys:
-        return {}
-    rows = session.execute(
-        select(users_table.c.id, users_table.c.first_name, users_table.c.last_name).where(
-            users_table.c.id.in_(keys)
-        )
-    )
-    return {row.id: f"{row.first_name} {row.last_name}".strip() for row in rows}

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import joinedload
 
 from ...core import reasons
+from ...core.audit import user_names
 from ...core.web import render
 from ...core.web.access import can, verb
 from ...core.web.filters import Filter
@@ -206,7 +207,7 @@ class EntryView(RecordView):
 
     def prepare(self, items: Sequence[CreditEntry]) -> None:
         """Who did it and for which booking, for a page of entries at once."""
-        g.enrollment_doers = queries.names_of(self.session, {entry.actor_id for entry in items})
+        g.enrollment_doers = user_names(self.session, {entry.actor_id for entry in items})
         g.enrollment_booked = hooks.told_of(
             self.session, "booking", {entry.booking_id for entry in items if entry.booking_id}
         )
