@@ -13,10 +13,15 @@ from sqlalchemy.orm import joinedload
 from ..core.web.access import may, needs
 from ..core.web.filters import Filter
 from ..core.web.views import Column, RecordView
+from ..people.models import Client
 from .calc import NoticeState
 from .labels import KINDS, STATE_CLASSES, STATES
 from .models import Notice
 from .texts import subject_of, text_of
+
+
+def _clock_of(notice: Notice) -> str:
+    return notice.client.club.timezone
 
 
 class NoticeView(RecordView):
@@ -28,14 +33,14 @@ class NoticeView(RecordView):
     list_title = _l("Notices")
     singular = lazy_pgettext("a message", "Notice")
     empty_text = _l("Clients are told when the waitlist gets them a place and when a session they booked is closed.")
-    load = (joinedload(Notice.client),)
+    load = (joinedload(Notice.client).joinedload(Client.club),)
     columns = (
         Column("subject", lazy_pgettext("a message", "Notice"), value=subject_of, kind="link", phone="title"),
         Column("client", _l("Client"), value=lambda n: n.client.full_name),
         Column("state", _l("State"), value=lambda n: str(dict(STATES)[n.state]), kind="badge", phone="end",
                badge=lambda n: STATE_CLASSES.get(n.state, "")),
-        Column("created_at", _l("Queued"), order=(Notice.id,), kind="moment"),
-        Column("sent_at", _l("Sent"), kind="moment", phone="hide"),
+        Column("created_at", _l("Queued"), order=(Notice.id,), kind="moment", timezone=_clock_of),
+        Column("sent_at", _l("Sent"), kind="moment", phone="hide", timezone=_clock_of),
     )
     filters = (
         Filter("client_id", _l("Client"), "reference", Notice.client_id, source="clients"),
@@ -55,6 +60,10 @@ class NoticeView(RecordView):
 
     def show_page(self, item: Notice) -> dict[str, Any]:
         page = super().show_page(item)
+        page["fields"] = [
+            {"label": c.label, "value": c.told(item), "wide": False}
+            for c in self.shown_columns if c.name not in ("subject", "state")  # the title and its badge
+        ]
         state = NoticeState(item.state)
         page["badge"] = {"label": dict(STATES)[state], "class": STATE_CLASSES.get(state, "")}
         page["fields"].append({"label": _("What it says"), "value": text_of(item), "wide": True})

@@ -106,7 +106,10 @@ def test_a_link_for_a_client(
     [payment] = stored(app, Payment)
     for event, status in (((b"{}", paid[1]), 400), ((paid[0], ""), 400), ((b"x" * 300_000, ""), 413)):
         assert tell(app, event).status_code == status
-    assert "Copy link" not in ana.get("/enrollment/online-payments/show/2").text
+    page = ana.get("/enrollment/online-payments/show/2").text
+    assert "Copy link" not in page
+    assert "Ask now about refunds" in page
+    assert "whether it was paid" not in page
     assert fill_in(ana, "/enrollment/online-payments/cancel/2").status_code == 422
 
     # It goes back by Stripe, which first refuses.

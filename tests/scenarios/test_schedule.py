@@ -229,6 +229,9 @@ def test_clients_are_told_of_a_place_and_of_a_closed_class_in_their_language(
     told = ana.get("/enrollment/notices/show/1").text
     assert "in Evening yoga on Mar 4, 2026, 6:00" in told
     assert "it is yours. You are booked." in told
+    assert re.findall(r"<dt>(\w+)</dt>", told) == ["Client", "Queued", "Sent"], "not its title again"
+    assert "Mar 2, 2026, 10:00" in told, "by the clock of the client's club"
+    assert "Mar 2, 2026, 10:00" in page
 
     sent: list[mail.Message] = []
 

@@ -108,8 +108,9 @@ class OnlinePaymentView(MoneyRecordView):
         if item.payment_id:
             found.append({"label": _("Show the payment"), "url": url_for("PaymentView.show", pk=item.payment_id)})
         if can("request_online_payments") and switched_on():
-            found.append({"label": _("Ask now whether it was paid"), "post": True,
-                          "url": url_for("OnlinePaymentView.ask", pk=item.id)})
+            paid = item.state == OnlineState.paid
+            label = _("Ask now about refunds") if paid else _("Ask now whether it was paid")
+            found.append({"label": label, "post": True, "url": url_for("OnlinePaymentView.ask", pk=item.id)})
             if item.state == OnlineState.open:
                 found.append({"label": _("Cancel request"), "danger": True,
                               "url": url_for("OnlinePaymentView.cancel", pk=item.id)})
