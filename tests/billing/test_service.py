@@ -240,7 +240,7 @@ def test_a_team_member_moves_no_money_of_the_neighbour(till: Till, sound: Callab
         assert till.charges() == {}
         assert till.payments() == {}
         assert queries.balance_due(till.session, [till.client]) == {}
-        assert queries.client_money(till.session, till.client) == queries.ClientMoney({}, {}, [], 0, [])
+        assert queries.client_money(till.session, till.client) == queries.ClientMoney({}, {}, {}, [], 0, [])
     assert till.charges()[charge] == ("open", 600, 0)
     assert sound()
 
