@@ -74,7 +74,9 @@ def test_a_link_for_a_client(
 
     # Stripe is away, then refuses, then takes it: what was typed stays, and nothing is there twice.
     stripe.away = True
-    assert "does not answer" in fill_in(ana, both).text
+    away = fill_in(ana, both).text
+    assert "does not answer" in away
+    assert "Please correct" not in away, "there is nothing to correct"
     stripe.away, stripe.refuses = False, "Too small"
     refused = fill_in(ana, both, key="first")
     assert "Stripe refused: Too small" in refused.text
