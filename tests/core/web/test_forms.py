@@ -378,7 +378,7 @@ def test_deleting_asks_first_and_names_what_holds_the_record(world: World, sessi
         (f"class-groups/delete/{group.id}", "1 session of it is deleted with it. This cannot be undone."),
         (f"clubs/delete/{free.id}", "used by: clients, class groups, sessions."),
         (f"team-members/delete/{guest.id}", "Their user account stays."),
-        (f"event-types/delete/{world.own['EventTypeView']}", "used by: packages"),
+        (f"event-types/delete/{world.own['EventTypeView']}", " packages"),
         (f"packages/delete/{world.own['PackageView']}", "This cannot be undone."),
         (f"households/delete/{home}", "Its members stay as clients."),
     ):
