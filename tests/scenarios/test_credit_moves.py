@@ -261,6 +261,7 @@ def test_what_many_clients_have_is_converted_after_a_look_and_taken_back(
     assert post(ana, url, shown, **asked).location == done.location, "a second click changes nothing"
     page = ana.get(done.location).text
     assert "18 credits became 12." in page
+    assert "Show or undo" not in page, "it is this page"
     assert "Session credits converted: Yoga class" in page
     assert "2 clients" in ana.get("/enrollment/batches/list/").text
     batch = done.location.rsplit("/", 1)[1]

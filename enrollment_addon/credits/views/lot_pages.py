@@ -74,5 +74,6 @@ class LotPages:
         if result["job_id"] is not None:
             notice(in_background)
             return redirect(url_for("JobView.show", pk=result["job_id"]))
-        notice(done, url_for("BatchView.show", pk=result["batch_id"]), _("Show or undo"))
-        return redirect(self.after_verb(selection, result["batch_id"]))
+        batch, after = url_for("BatchView.show", pk=result["batch_id"]), self.after_verb(selection, result["batch_id"])
+        notice(done, *(() if after == batch else (batch, _("Show or undo"))))
+        return redirect(after)
