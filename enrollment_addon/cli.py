@@ -5,11 +5,11 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 from alembic.util import CommandError
@@ -257,7 +257,7 @@ def grant(file: Path, dry_run: bool, as_json: bool) -> None:
 
     All rows or none; the same file a second time adds nothing.
     """
-    from .credits.grant_file import grant_from_file, read_file
+    from .credits.grant_file import grant_from_file, granted_before, read_file
 
     asked = read_file(_session(), file)
     for error in asked.errors:
@@ -268,8 +268,10 @@ def grant(file: Path, dry_run: bool, as_json: bool) -> None:
         rows = asked.rows + asked.refused
         _refuse(f"{asked.refused} of {rows} rows cannot be used; nothing was written.")
     if dry_run:
-        facts = {"rows": asked.rows, "credits": asked.credits}
-        _say(as_json, facts, f"{asked.rows} rows would give {asked.credits} credits.")
+        known = granted_before(_session(), asked, actor=SYSTEM)
+        facts = {"rows": asked.rows, "credits": 0 if known else asked.credits, "again": known}
+        would = f"{asked.rows} rows would give {asked.credits} credits."
+        _say(as_json, facts, "This file was granted before; nothing would be added." if known else would)
         return
     bar = click.progressbar(length=asked.rows, label="Session credits", file=sys.stderr, hidden=as_json)
     with bar, unit_of_work(_session()) as session:
@@ -321,6 +323,21 @@ def import_clients(
     sys.exit(1 if result.counts["refused"] else 0)
 
 
+@contextmanager
+def _whole(target: Path) -> Iterator[BinaryIO]:
+    """A file that gets its name when it is whole; until then what had the name before stays. Refuses on a full disk."""
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(target)
+    except OSError as error:
+        _refuse(f"{target} cannot be written: {error.strerror or error}")
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
 @enrollment.command()
 @click.argument("name", metavar="LIST")
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
@@ -349,7 +366,7 @@ def export(name: str, target: Path, query: str, as_json: bool) -> None:
             bar.update(1)
             yield row
 
-    with target.open("wb") as file, bar:
+    with _whole(target) as file, bar:
         if target.suffix == ".csv":
             file.writelines(line.encode() for line in csv_lines(view.export_header(), rows()))
         else:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from ..catalog.models import EventType
 from ..core import clock
-from ..core.db import idempotent
+from ..core.db import first_result, idempotent
 from ..core.errors import InvalidInput
 from ..core.scope import Actor
 from ..people.models import Client, Club
@@ -220,10 +220,18 @@ def grant_from_file(
                 progress(len(turn))
         return {"credits": credits, "skipped": skipped, "batches": batches}
 
-    result = idempotent(
-        session, key=f"file:{asked.digest}", verb="grant_from_file", asked={"actor": actor.user_id}, do=do
-    )
+    result = idempotent(session, **_request(asked, actor), do=do)
     return {"again": again, **result}
+
+
+def granted_before(session: Session, asked: GrantFile, *, actor: Actor) -> bool:
+    """Whether the same file has given its credits already; it would give nothing now."""
+    return first_result(session, **_request(asked, actor)) is not None
+
+
+def _request(asked: GrantFile, actor: Actor) -> dict[str, Any]:
+    """What makes granting a file one request, however often it is made."""
+    return {"key": f"file:{asked.digest}", "verb": "grant_from_file", "asked": {"actor": actor.user_id}}
 
 
 def _turns(clients: Iterable[int]) -> list[list[int]]:

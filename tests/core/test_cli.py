@@ -343,9 +343,12 @@ def test_a_client_named_twice_gets_both(desk: Desk, csv_file: Any) -> None:
 def test_a_dry_run_writes_nothing(desk: Desk, csv_file: Any) -> None:
     file = csv_file(HEADER, "ann@example.org,Ägypten Yoga,3,")
     assert "1 rows would give 3 credits" in desk.command("grant", file, "--dry-run").stdout
-    assert json.loads(desk.command("grant", file, "--dry-run", "--json").stdout) == {"rows": 1, "credits": 3}
+    assert json.loads(desk.command("grant", file, "--dry-run", "--json").stdout) == {
+        "rows": 1, "credits": 3, "again": False,
+    }
     assert desk.count(lots) == 0
     assert "1 rows gave 3 credits" in desk.command("grant", file).stdout
+    assert "granted before; nothing would be added" in desk.command("grant", file, "--dry-run").stdout
 
 
 # ---- demo, run-due, worker ---------------------------------------------------------------------------------

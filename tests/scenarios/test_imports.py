@@ -139,3 +139,12 @@ def test_import_and_export_on_the_command_line(app: Flask, studio: Studio, tmp_p
     assert "Yoga class" in target.read_text("utf-8-sig")
     assert run("export", "clients", str(tmp_path / "c.xlsx"), "--query", "search=ida").exit_code == 0
     assert run("export", "nothing", str(target)).exit_code == 2
+
+    before = target.read_bytes()
+    full = tmp_path / "lots.csv.part"
+    full.symlink_to("/dev/full")
+    for place in (target, tmp_path / "no such folder" / "lots.csv"):
+        refused = run("export", "lots", str(place))
+        assert (refused.exit_code, "cannot be written" in refused.stderr) == (2, True), refused.output
+    assert target.read_bytes() == before, "a full disk leaves the old file as it was"
+    assert not full.is_symlink()
