@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import update
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 
 import enrollment_addon
@@ -192,6 +193,22 @@ class TestTooMuch:
         assert owner.get(f"/enrollment/clients/export/csv?{long}").status_code == 422
 
 
+class TestMistake:
+    @pytest.fixture
+    def config(self) -> dict[str, Any]:
+        return {"TESTING": False}
+
+    def test_a_mistake_of_ours_is_not_said_to_be_the_readers(self, session: Session, world: World, as_user: AsUser) -> None:
+        owner = as_user("owner")
+        session.execute(sql("ALTER TABLE enrollment_notice RENAME TO enrollment_mislaid"))
+        session.commit()
+        page = owner.get("/enrollment/notices/list/")
+        assert page.status_code == 500
+        assert "Something went wrong." in content(page)
+        assert "Please try again" in content(page)
+        assert "check your input" not in content(page)
+
+
 def menu_of(page: Any) -> list[str]:
     """The addresses of the add-on in the navigation bar."""
     bar = page.text.partition('<div class="navbar')[2].partition("<main")[0]
@@ -215,6 +232,12 @@ def test_failed_items_of_a_job_come_in_words_and_page_by_page(world: World, sess
     assert "Lot 150<" in page
     assert "Lot 149<" not in page
     assert content(owner.get(f"{url}?after=x")).count("Lot ") == 50
+
+    stopped = Job(kind="credits.expire", state=JobState.failed, input={}, by_system=True, total=51, done=20)
+    session.add(stopped)
+    session.commit()
+    page = content(owner.get(f"/enrollment/jobs/show/{stopped.id}"))
+    assert ("Resume" in page, "Retry failed" in page) == (True, False), "nothing failed: it goes on where it was"
 
 
 def test_the_menu_leads_only_where_one_may_go(app: Flask, world: World, as_user: AsUser) -> None:
