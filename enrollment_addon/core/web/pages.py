@@ -98,14 +98,17 @@ class Mended(Routed):
         """What the server itself refuses, such as a form that is too large; answers of the host pass unchanged."""
         if error.code is None or error.response is not None:
             return error
-        texts = {400: access.CsrfFailed.message, 413: _("This is too much to send at once.")}
+        texts = {
+            400: access.CsrfFailed.message, 413: _("This is too much to send at once."), 500: AddonError.message
+        }
         return self._error_page(error.code, texts.get(error.code) or _("The server could not use this request."))
 
     def _error_page(self, status: int, text: Any) -> Any:
         current_session().rollback()
         if "user" not in g:  # the host refused the request before the framework asked who is there
             current_app.appbuilder.sm.before_request()  # type: ignore[attr-defined]
-        titles = {403: _("Not allowed"), 404: _("Not found"), 409: _("Not possible"), 503: _("Please try again")}
+        again = _("Please try again")
+        titles = {403: _("Not allowed"), 404: _("Not found"), 409: _("Not possible"), 500: again, 503: again}
         page = self.render_template(
             "enrollment_addon/error.html",
             code=status,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
 from sqlalchemy import text as sql
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 import enrollment_addon
@@ -198,7 +198,7 @@ class TestMistake:
     def config(self) -> dict[str, Any]:
         return {"TESTING": False}
 
-    def test_a_mistake_of_ours_is_not_said_to_be_the_readers(self, session: Session, world: World, as_user: AsUser) -> None:
+    def test_a_mistake_of_ours_is_not_the_readers(self, session: Session, world: World, as_user: AsUser) -> None:
         owner = as_user("owner")
         session.execute(sql("ALTER TABLE enrollment_notice RENAME TO enrollment_mislaid"))
         session.commit()
