@@ -48,6 +48,12 @@ class ItemFailed(AddonError):
     message = _l("An unexpected error (%(error)s); nothing was changed here. The log says more.")
 
 
+class NoDatabase(AddonError):
+    code = "busy"
+    http_status = 503
+    message = _l("The database was busy or full for too long. What was finished before it is kept.")
+
+
 class Unexpected(AddonError):
     code = "unexpected"
     http_status = 500

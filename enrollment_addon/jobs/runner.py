@@ -22,7 +22,7 @@ from ..core.errors import AddonError, Busy
 from ..core.log import logger
 from ..core.scope import SYSTEM, Actor, acting_as, set_actor
 from . import queries, service
-from .errors import GaveUp, LeaseLost, OwnerGone, Unexpected, UnknownJobKind
+from .errors import GaveUp, LeaseLost, NoDatabase, OwnerGone, Unexpected, UnknownJobKind
 from .items import ChunkBroke, Items, Width, do_chunk, job_items
 from .models import Job, JobState
 from .registry import Failure, Step, job_kind, job_retry, retry_handler, step_handler
@@ -149,6 +149,8 @@ def _work(
                 return state
     except LeaseLost:
         raise
+    except Busy:
+        return _fail(open_session, job.id, worker, NoDatabase())
     except AddonError as error:
         return _fail(open_session, job.id, worker, error)
     except Exception:

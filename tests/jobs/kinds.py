@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, delete, insert, select
 from sqlalchemy.orm import Session
 
-from enrollment_addon.core.errors import InvalidInput
+from enrollment_addon.core.errors import Busy, InvalidInput
 from enrollment_addon.core.scope import actor_of
 from enrollment_addon.jobs.models import Job
 from enrollment_addon.jobs.registry import Failure, Step, job_kind, job_retry
@@ -62,6 +62,8 @@ def mark(session: Session, job: Job) -> Step:
     items = list(range(begin, min(begin + CHUNK, end)))
     step = _do(session, items)
     time.sleep(job.input.get("pause", 0))
+    if job.input.get("busy_at") in items:
+        raise Busy
     if job.input.get("broken_at") in items:
         raise RuntimeError("a bug")
     if job.input.get("refused_at") in items:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment_addon.core.db import unit_of_work, write_lock
 from enrollment_addon.core.scope import SYSTEM, Actor, Reach, set_actor
 from enrollment_addon.jobs import registry, runner, service
-from enrollment_addon.jobs.errors import RetryUnsupported, Unexpected
+from enrollment_addon.jobs.errors import NoDatabase, RetryUnsupported, Unexpected
 from enrollment_addon.jobs.models import Job, JobError, JobState
 from enrollment_addon.jobs.queries import job_view
 from tests.factories import make_user_row
@@ -181,11 +181,14 @@ def test_what_cannot_do_items_again_says_so(start: Any, run: Any, session: Sessi
     [
         ({"refused_at": 7}, "stopped", "Stopped at 5."),
         ({"broken_at": 7}, "unexpected", str(Unexpected.message)),
+        ({"busy_at": 7}, "busy", str(NoDatabase.message)),
     ],
 )
 def test_an_error_undoes_its_chunk_and_retry_goes_on_from_there(
-    start: Any, run: Any, session: Session, fault: dict[str, int], code: str, message: str
+    start: Any, run: Any, session: Session, monkeypatch: pytest.MonkeyPatch, fault: dict[str, int], code: str,
+    message: str,
 ) -> None:
+    monkeypatch.setattr(runner, "BUSY_WAIT_SECONDS", 0.01)
     job_id = start(items=12, **fault)
     job = run(job_id)
     assert (job.state, job.code, job.position) == (JobState.failed, code, CHUNK)
