@@ -266,6 +266,7 @@ def test_what_many_clients_have_is_converted_after_a_look_and_taken_back(
     assert "2 clients" in ana.get("/enrollment/batches/list/").text
     batch = done.location.rsplit("/", 1)[1]
     told = ana.get(f"/enrollment/batches/undo/{batch}").text
+    assert f'<a href="/enrollment/batches/show/{batch}">Session credits converted: Yoga class</a>' in told
     assert "12 of 12 credits become 18 × Yoga class again." in told
     assert post(ana, f"/enrollment/batches/undo/{batch}", told).status_code == 302
     assert set(balances(app).values()) == {10}

@@ -122,7 +122,7 @@ class BatchView(RecordView):
         if undo_text.is_empty(plan, batch.kind):
             notice(undo_text.nothing(plan, batch.kind), category="warning")
             return redirect(url_for("BatchView.show", pk=pk))
-        form = ReasonForm()
+        form, back = ReasonForm(), url_for("BatchView.show", pk=pk)
         if request.method == "POST" and form.validate():
             ok, result = self.attempt(
                 form,
@@ -141,7 +141,8 @@ class BatchView(RecordView):
         return self.ask_first(
             form, title=_("Undo this batch?"),
             sentence=undo_text.sentence(plan, batch, self._giver(batch)), facts=undo_text.facts(plan, batch.kind),
-            cancel_url=url_for("BatchView.show", pk=pk), submit_label=undo_text.button(batch.kind, plan.taken_back),
+            cancel_url=back, submit_label=undo_text.button(batch.kind, plan.taken_back),
+            crumbs=[*self.crumbs(), {"label": _batch_title(batch), "url": back}],
         )
 
     def _giver(self, batch: queries.BatchSummary) -> str | None:
