@@ -16,6 +16,9 @@ from typing import Any
 from .errors import AddonError
 
 
+NAME = "enrollment_addon"
+
+
 class _Logger:
     """A structured logger on top of the standard logger of a name."""
 
@@ -43,7 +46,7 @@ class _Logger:
         return getattr(self._structured, level)
 
 
-def logger(name: str = "enrollment_addon") -> Any:
+def logger(name: str = NAME) -> Any:
     """A structured logger on top of the standard logger of this name."""
     return _Logger(name)
 
@@ -54,6 +57,8 @@ _told: ContextVar[list[tuple[str, dict[str, Any]]] | None] = ContextVar("enrollm
 
 def tell_verb(verb: str, **facts: Any) -> None:
     """Log a business verb, in a unit of work at its end: only then it is known whether it was kept."""
+    if not logging.getLogger(NAME).isEnabledFor(logging.INFO):
+        return
     told = _told.get()
     if told is None:
         _log.info(verb, **facts)
