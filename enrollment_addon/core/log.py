@@ -15,7 +15,6 @@ from typing import Any
 
 from .errors import AddonError
 
-
 NAME = "enrollment_addon"
 
 
