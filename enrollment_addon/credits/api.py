@@ -23,6 +23,7 @@ from .labels import BATCH_KINDS
 from .models import CreditEntry, CreditLot
 from .schemas import BatchSchema, ClientCreditsSchema, EntrySchema, ExpiringSchema, LedgerSchema, LotSchema
 from .verb_schemas import (
+    BatchJobAnswer,
     ConvertAnswer,
     ConvertInput,
     ConvertManyAnswer,
@@ -31,11 +32,9 @@ from .verb_schemas import (
     ExtendInput,
     GrantAnswer,
     GrantInput,
-    GrantJobAnswer,
     GrantPreviewAnswer,
     LotTransferAnswer,
     LotTransferInput,
-    MoveJobAnswer,
     TransferAnswer,
     TransferInput,
     UndoAnswer,
@@ -95,7 +94,7 @@ class CreditsApi(Api):
 
     @operation("/grant", "POST", summary="Add session credits to clients; with preview only say whom it would serve",
                permission="add_session_credits", menu=MENU, body=GrantInput,
-               answers={200: GrantPreviewAnswer, 201: GrantAnswer, 202: GrantJobAnswer}, refusals=(404, 409),
+               answers={200: GrantPreviewAnswer, 201: GrantAnswer, 202: BatchJobAnswer}, refusals=(404, 409),
                idempotent=True)
     def grant(self, data: dict[str, Any]) -> Any:
         settings = current_app.extensions["enrollment"].settings
@@ -116,13 +115,13 @@ class CreditsApi(Api):
 
     @operation("/void", "POST", summary="Take back the unspent rest of lots, now or as a background job",
                permission="void_session_credits", menu=MENU, body=VoidInput,
-               answers={200: VoidAnswer, 202: MoveJobAnswer}, refusals=(404, 409), idempotent=True)
+               answers={200: VoidAnswer, 202: BatchJobAnswer}, refusals=(404, 409), idempotent=True)
     def void(self, data: dict[str, Any]) -> Any:
         return self._many(service.void_lots, data, ("batch_id", "voided", "skipped", "skipped_count"))
 
     @operation("/extend", "POST", summary="Give lots a new last day, now or as a background job",
                permission="extend_credit_expiry", menu=MENU, body=ExtendInput,
-               answers={200: ExtendAnswer, 202: MoveJobAnswer}, refusals=(404, 409), idempotent=True)
+               answers={200: ExtendAnswer, 202: BatchJobAnswer}, refusals=(404, 409), idempotent=True)
     def extend(self, data: dict[str, Any]) -> Any:
         if len({"expires_on", "extend_by"} & set(data)) != 1:
             raise InvalidInput(fields={"expires_on": _l("Give either expires_on or extend_by.")})
@@ -149,7 +148,7 @@ class CreditsApi(Api):
 
     @operation("/transfer_lots", "POST", summary="Give what is left in lots to one client, now or as a background job",
                permission="transfer_session_credits", menu=MENU, body=LotTransferInput,
-               answers={200: LotTransferAnswer, 202: MoveJobAnswer}, refusals=(404, 409), idempotent=True)
+               answers={200: LotTransferAnswer, 202: BatchJobAnswer}, refusals=(404, 409), idempotent=True)
     def transfer_lots(self, data: dict[str, Any]) -> Any:
         if data.pop("preview"):
             data.pop("reason", None)
@@ -162,7 +161,7 @@ class CreditsApi(Api):
 
     @operation("/convert_many", "POST", summary="Convert what clients have to another event type, now or as a job",
                permission="convert_session_credits", menu=MENU, body=ConvertManyInput,
-               answers={200: ConvertManyAnswer, 202: MoveJobAnswer}, refusals=(404, 409), idempotent=True)
+               answers={200: ConvertManyAnswer, 202: BatchJobAnswer}, refusals=(404, 409), idempotent=True)
     def convert_many(self, data: dict[str, Any]) -> Any:
         settings = current_app.extensions["enrollment"].settings
         clients = chosen_by(data, "client_ids", "ClientView")

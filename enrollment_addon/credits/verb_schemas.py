@@ -80,7 +80,9 @@ class GrantPreviewAnswer(Schema):
     skipped_count = fields.Integer(required=True)
 
 
-class GrantJobAnswer(Schema):
+class BatchJobAnswer(Schema):
+    """A large batch is served in the background."""
+
     example = {"batch_id": 32, "job_id": 90}
 
     batch_id = fields.Integer(required=True)
@@ -118,13 +120,6 @@ class VoidAnswer(Schema):
     voided = fields.Integer(required=True)
     skipped = fields.List(fields.Nested(SkippedLotSchema), required=True)
     skipped_count = fields.Integer(required=True)
-
-
-class MoveJobAnswer(Schema):
-    example = {"batch_id": 33, "job_id": 92}
-
-    batch_id = fields.Integer(required=True)
-    job_id = fields.Integer(required=True)
 
 
 class ExtendInput(LotsInput):

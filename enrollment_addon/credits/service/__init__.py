@@ -12,7 +12,6 @@ from .conversions import (
 )
 from .grant import GrantPlan, grant_credits, plan_grant
 from .grant_chunk import grant_chunk, grant_skipped
-from .ledger import change_balance
 from .lot_batches import extend_lots, lot_chunk, serve_skipped_lot, transfer_lots, void_lots
 from .lot_choice import ExtensionPlan, plan_extension
 from .lot_transfers import TransferPlan, plan_transfer
@@ -31,7 +30,6 @@ __all__ = [
     "Swept",
     "TransferPlan",
     "UndoPlan",
-    "change_balance",
     "check_ledger",
     "consume_credits",
     "convert_chunk",
