@@ -479,16 +479,18 @@ def test_a_start_without_permission_sync_asks_the_database_little(host: MakeHost
 
 
 def test_a_start_does_not_wait_for_what_few_requests_need(installed_url: str) -> None:
-    """Neither for their libraries, nor for the garbage collector, which then works as before."""
+    """Neither for their libraries, nor for the garbage collector, which then works as before and on what is new."""
     ask = (
         "import gc, sys; from tests.hosts import make_host; "
         "make_host(sys.argv[1], addon=False); before = {*sys.modules}; make_host(sys.argv[1]); "
-        "print(*sorted({name.split('.')[0] for name in {*sys.modules} - before}), gc.isenabled())"
+        "young = sum(len(gc.get_objects(generation)) for generation in (0, 1)); "
+        "print(*sorted({name.split('.')[0] for name in {*sys.modules} - before}), gc.isenabled(), "
+        "gc.get_freeze_count(), young < 20_000)"
     )
     told = subprocess.run(
         [sys.executable, "-c", ask, installed_url], check=True, capture_output=True, text=True, cwd=ROOT
     ).stdout
-    assert told.splitlines()[-1] == "enrollment_addon True"
+    assert told.splitlines()[-1] == "enrollment_addon True 0 True"
 
 
 def test_the_routes_of_the_host_are_left_alone(host: MakeHost, installed_url: str) -> None:
