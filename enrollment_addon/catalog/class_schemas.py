@@ -2,7 +2,7 @@
 
 from marshmallow import Schema, fields
 
-from ..core.web.inputs import Flag, Input
+from ..core.web.inputs import Flag, Input, whole_field
 from .name_fields import STAMPS, label_field, told_translations, translations_field
 
 
@@ -48,7 +48,7 @@ class ActivityLevelInput(Input):
 
     name = fields.String(required=True)
     translations = translations_field()
-    rank = fields.Integer(strict=True)
+    rank = whole_field(1, 1000)
     active = Flag()
 
 

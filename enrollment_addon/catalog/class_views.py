@@ -7,7 +7,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement
 
 from ..core.web.filters import Filter
-from ..core.web.forms import REQUIRED, Input, InputRequired, IntegerField, NumberRange
+from ..core.web.forms import REQUIRED, Input, InputRequired, Whole
 from ..core.web.record_verbs import RecordVerbs
 from ..core.web.views import Column
 from . import queries, service
@@ -15,10 +15,10 @@ from .languages import TranslatedView
 from .models import ActivityLevel, ClassCategory, Semester
 
 
-def _rank(label: Any, **options: Any) -> IntegerField:
+def _rank(label: Any, **options: Any) -> Whole:
     """The number under the name that the record has for it; the column is called otherwise."""
-    options["validators"] = [InputRequired(REQUIRED), NumberRange(min=1, max=1000)]
-    return IntegerField(label, **options)
+    options["validators"] = [InputRequired(REQUIRED)]
+    return Whole(label, low=1, high=1000, **options)
 
 
 class ClassCategoryView(TranslatedView):

@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields
 
 from ..core import money
-from ..core.web.inputs import Flag, Input, choice_field, key_field
+from ..core.web.inputs import Flag, Input, choice_field, key_field, whole_field
 from .models import EventKind
 from .name_fields import STAMPS, label_field, told_translations, translations_field
 
@@ -31,7 +31,7 @@ class EventTypeInput(Input):
 
     name = fields.String(required=True)
     kind = choice_field(EventKind)
-    duration_minutes = fields.Integer(strict=True)
+    duration_minutes = whole_field(1, 1440)
     colour = fields.String(allow_none=True)
     active = Flag()
     translations = translations_field()
@@ -68,10 +68,10 @@ class PackageInput(Input):
     name = fields.String(required=True)
     description = fields.String(allow_none=True)
     event_type_id = key_field(required=True)
-    sessions = fields.Integer(strict=True, required=True)
+    sessions = whole_field(1, 1000, required=True)
     price = fields.String(required=True, metadata={"description": "A decimal number in the package's currency"})
     currency = fields.String(metadata={"description": "ISO 4217; the deployment's own unless given"})
-    valid_days = fields.Integer(strict=True, allow_none=True)
+    valid_days = whole_field(1, 3650, allow_none=True)
     club_ids = fields.List(key_field())
     active = Flag()
     translations = translations_field()

@@ -35,6 +35,11 @@ def is_whole(value: Any, low: int = 1, high: int = LARGEST_KEY) -> TypeGuard[int
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
+def not_whole(low: int, high: int) -> Any:
+    """What is said of anything else than a whole number within bounds, wherever it was given."""
+    return _l("This must be a whole number from %(low)s to %(high)s.", low=low, high=high)
+
+
 def clean(
     given: Mapping[str, Any], rules: Mapping[str, Rule], *, required: Iterable[str] = ()
 ) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def whole(low: int, high: int) -> Rule:
 
     def rule(value: Any) -> int:
         if not is_whole(value, low, high):
-            raise Wrong(_l("This must be a whole number from %(low)s to %(high)s.", low=low, high=high))
+            raise Wrong(not_whole(low, high))
         return value
 
     return rule

@@ -10,8 +10,15 @@ from typing import Any
 UNITS = {"days": 3660, "weeks": 523, "months": 120}
 """The units a period of validity may have, and the most of each (ten years)."""
 
+LONGEST_PERIOD = max(UNITS.values())
+
 MOST_CREDITS = 1_000
 """The most credits that one verb gives to, or takes from, a client."""
+
+MOST_IN_RATIO = 100
+"""Converting turns at most so many credits into at most so many."""
+
+MOST_PRIORITY = 100
 
 USUAL_PRIORITY = 50
 """Lots with a lower number burn first, those with a higher one last."""

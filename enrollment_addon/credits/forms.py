@@ -9,7 +9,7 @@ from wtforms.fields.choices import SelectChoice
 
 from ..core.errors import InvalidInput
 from ..core.web import forms
-from .calc import USUAL_PRIORITY
+from .calc import LONGEST_PERIOD, MOST_CREDITS, MOST_IN_RATIO, MOST_PRIORITY, USUAL_PRIORITY
 from .labels import EXPIRIES, PERIODS
 
 
@@ -17,11 +17,8 @@ def _event_type(label: Any) -> forms.Reference:
     return forms.Reference(label, source="event_types", validators=[forms.InputRequired(forms.REQUIRED)])
 
 
-def _credits(label: Any, *, default: int, most: int = 1000) -> forms.IntegerField:
-    return forms.IntegerField(
-        label, validators=[forms.InputRequired(forms.REQUIRED)], default=default,
-        render_kw={"min": 1, "max": most, "inputmode": "numeric"},
-    )
+def _credits(label: Any, *, default: int, most: int = MOST_CREDITS) -> forms.Whole:
+    return forms.Whole(label, validators=[forms.InputRequired(forms.REQUIRED)], default=default, low=1, high=most)
 
 
 class GrantForm(forms.Form):
@@ -33,17 +30,15 @@ class GrantForm(forms.Form):
     expires_on = forms.DateField(
         _l("Last day"), validators=[forms.Optional()], description=_l("The credits can be used up to and on this day.")
     )
-    period_count = forms.IntegerField(
-        _l("After"), validators=[forms.Optional()], default=3, render_kw={"min": 1, "max": 1000}
-    )
+    period_count = forms.Whole(_l("After"), validators=[forms.Optional()], default=3, low=1, high=LONGEST_PERIOD)
     period_unit = forms.Choice(_l("Unit"), options=PERIODS, default="months")
-    priority = forms.IntegerField(
-        _l("Priority"), validators=[forms.Optional()], default=50, render_kw={"min": 0, "max": 100},
+    priority = forms.Whole(
+        _l("Priority"), validators=[forms.Optional()], default=USUAL_PRIORITY, low=0, high=MOST_PRIORITY,
         description=_l("Credits with a lower number are used first."),
     )
     shared = forms.Flag(_l("Shared with the household"))
-    member_cap = forms.IntegerField(
-        _l("Most credits per member"), validators=[forms.Optional()], render_kw={"min": 1, "max": 1000},
+    member_cap = forms.Whole(
+        _l("Most credits per member"), validators=[forms.Optional()], low=1, high=MOST_CREDITS,
         description=_l("Of shared credits, each other member of the household can spend this many; empty: no limit."),
     )
     participant_ids = forms.References(
@@ -103,8 +98,8 @@ class ExtendForm(forms.Form):
         _l("New last day"), validators=[forms.Optional()],
         description=_l("The credits can be used up to and on this day."),
     )
-    period_count = forms.IntegerField(
-        _l("Later by"), validators=[forms.Optional()], default=1, render_kw={"min": 1, "max": 1000},
+    period_count = forms.Whole(
+        _l("Later by"), validators=[forms.Optional()], default=1, low=1, high=LONGEST_PERIOD,
         description=_l("Each lot from its own last day; what never expires stays so."),
     )
     period_unit = forms.Choice(_l("Unit"), options=PERIODS, default="months")
@@ -143,8 +138,8 @@ class ConvertForm(forms.Form):
     from_event_type_id = _event_type(_l("From event type"))
     quantity = _credits(_l("Credits"), default=2)
     to_event_type_id = _event_type(_l("To event type"))
-    give = _credits(_l("This many credits"), default=2, most=100)
-    get = _credits(_l("become this many"), default=1, most=100)
+    give = _credits(_l("This many credits"), default=2, most=MOST_IN_RATIO)
+    get = _credits(_l("become this many"), default=1, most=MOST_IN_RATIO)
     reason = forms.reason_field()
 
 
@@ -153,11 +148,11 @@ class ConvertManyForm(forms.Form):
 
     from_event_type_id = _event_type(_l("From event type"))
     to_event_type_id = _event_type(_l("To event type"))
-    give = _credits(_l("This many credits"), default=2, most=100)
-    get = _credits(_l("become this many"), default=1, most=100)
-    quantity = forms.IntegerField(
-        _l("At most so many of each client"), validators=[forms.Optional()],
-        render_kw={"min": 1, "max": 1000, "inputmode": "numeric"}, description=_l("Empty: all whole steps."),
+    give = _credits(_l("This many credits"), default=2, most=MOST_IN_RATIO)
+    get = _credits(_l("become this many"), default=1, most=MOST_IN_RATIO)
+    quantity = forms.Whole(
+        _l("At most so many of each client"), validators=[forms.Optional()], low=1, high=MOST_CREDITS,
+        description=_l("Empty: all whole steps."),
     )
     reason = forms.reason_field()
 

@@ -3,8 +3,8 @@
 from flask_babel import lazy_gettext as _l
 from marshmallow import Schema, fields, validate
 
-from ..core.web.inputs import Flag, Input, key_field
-from .calc import MOST_CREDITS
+from ..core.web.inputs import Flag, Input, key_field, whole_field
+from .calc import MOST_CREDITS, MOST_IN_RATIO, MOST_PRIORITY
 
 
 class PeriodInput(Input):
@@ -30,15 +30,13 @@ class GrantInput(Input):
                                  "or {filters: […], search: text}, or {column: value}"},
     )
     event_type_id = key_field(required=True)
-    quantity = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": MOST_CREDITS})
+    quantity = whole_field(1, MOST_CREDITS, required=True)
     expires_on = fields.Date(allow_none=True, metadata={"description": "The last day; or give expires_in"})
     expires_in = fields.Nested(PeriodInput, allow_none=True)
-    priority = fields.Integer(strict=True, metadata={"minimum": 0, "maximum": 100})
+    priority = whole_field(0, MOST_PRIORITY)
     unit_value = fields.String(metadata={"description": "A decimal number in the currency of the clients' club"})
     shared = Flag()
-    member_cap = fields.Integer(
-        strict=True, allow_none=True, metadata={"minimum": 1, "description": "The most each other member may spend"}
-    )
+    member_cap = whole_field(1, MOST_CREDITS, allow_none=True, description="The most each other member may spend")
     participant_ids = fields.List(
         key_field(), validate=validate.Length(max=100),
         metadata={"description": "Restricts the credits of a single client to these participants"},
@@ -151,7 +149,7 @@ class TransferInput(Input):
     from_client_id = key_field(required=True)
     to_client_id = key_field(required=True)
     event_type_id = key_field(required=True)
-    quantity = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": MOST_CREDITS})
+    quantity = whole_field(1, MOST_CREDITS, required=True)
     reason = fields.String(required=True)
 
 
@@ -171,9 +169,9 @@ class ConvertInput(Input):
     client_id = key_field(required=True)
     from_event_type_id = key_field(required=True)
     to_event_type_id = key_field(required=True)
-    quantity = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": MOST_CREDITS})
-    give = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": 100})
-    get = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": 100})
+    quantity = whole_field(1, MOST_CREDITS, required=True)
+    give = whole_field(1, MOST_IN_RATIO, required=True)
+    get = whole_field(1, MOST_IN_RATIO, required=True)
     reason = fields.String(required=True)
 
 
@@ -225,11 +223,10 @@ class ConvertManyInput(Input):
     )
     from_event_type_id = key_field(required=True)
     to_event_type_id = key_field(required=True)
-    give = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": 100})
-    get = fields.Integer(strict=True, required=True, metadata={"minimum": 1, "maximum": 100})
-    quantity = fields.Integer(
-        strict=True, allow_none=True, metadata={"minimum": 1, "maximum": MOST_CREDITS,
-                                                "description": "At most so many of each client; else all whole steps"},
+    give = whole_field(1, MOST_IN_RATIO, required=True)
+    get = whole_field(1, MOST_IN_RATIO, required=True)
+    quantity = whole_field(
+        1, MOST_CREDITS, allow_none=True, description="At most so many of each client; else all whole steps"
     )
     reason = fields.String(metadata={"description": "Required unless it is only a preview"})
     preview = Flag(load_default=False)

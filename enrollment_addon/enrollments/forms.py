@@ -23,8 +23,8 @@ class BeginForm(forms.Form):
 
 
 class SessionsForm(forms.Form):
-    total = forms.IntegerField(
-        _l("New total of sessions"), validators=_NEEDED, render_kw={"min": 0, "max": 1000, "inputmode": "numeric"},
+    total = forms.Whole(
+        _l("New total of sessions"), validators=_NEEDED, low=0, high=1000,
         description=_l("All sessions together, not how many more."),
     )
     charge = forms.Amount(

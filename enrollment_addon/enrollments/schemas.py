@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields
 
 from ..core import money
-from ..core.web.inputs import Input, choice_field, key_field
+from ..core.web.inputs import Input, choice_field, key_field, whole_field
 from .calc import Refund, Unused
 
 _MONEY = {"description": "A decimal number in the enrollment's currency", "type": "string"}
@@ -67,7 +67,7 @@ class EnrollmentInput(Input):
 class SessionsInput(Input):
     example = {"total": 12, "charge": "30.00"}
 
-    total = fields.Integer(strict=True, required=True)
+    total = whole_field(0, 1000, required=True)
     charge = fields.String(allow_none=True, metadata={"description": "What the additional sessions cost"})
 
 

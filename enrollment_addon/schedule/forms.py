@@ -39,9 +39,7 @@ def slot_members() -> dict[str, Any]:
     for n in range(1, SLOTS + 1):
         members[f"weekday_{n}"] = forms.Choice(_l("Weekday"), options=WEEKDAYS, optional=True)
         members[f"time_{n}"] = TimeField(_l("Starts at"), validators=[forms.Optional()])
-        members[f"minutes_{n}"] = forms.IntegerField(
-            _l("Minutes"), validators=[forms.Optional(), forms.NumberRange(min=1, max=1440)]
-        )
+        members[f"minutes_{n}"] = forms.Whole(_l("Minutes"), validators=[forms.Optional()], low=1, high=1440)
     return members
 
 
@@ -182,8 +180,8 @@ class AppointmentForm(_Paying, forms.Form):
     starts_at = forms.LocalDateTime(
         _l("Starts at"), timezone=zone_of_form, validators=[forms.InputRequired(forms.REQUIRED)]
     )
-    minutes = forms.IntegerField(
-        _l("Minutes"), validators=[forms.Optional(), forms.NumberRange(min=1, max=1440)],
+    minutes = forms.Whole(
+        _l("Minutes"), validators=[forms.Optional()], low=1, high=1440,
         description=_l("Empty: as long as the event type usually takes."),
     )
     team_member_id = forms.Reference(_l("With"), source="team_members", validators=[forms.Optional()])
@@ -222,8 +220,8 @@ class CloseForm(forms.Form):
     first_date = forms.DateField(_l("First day"), validators=[forms.Optional()])
     last_date = forms.DateField(_l("Last day"), validators=[forms.Optional()])
     reason = forms.reason_field()
-    extend_days = forms.IntegerField(
-        _l("Days longer"), default=0, validators=[forms.Optional(), forms.NumberRange(min=0, max=366)],
+    extend_days = forms.Whole(
+        _l("Days longer"), default=0, validators=[forms.Optional()], low=0, high=366,
         description=_l("Lots that get a credit back are good for so many days longer."),
     )
     makeups = forms.Flag(

@@ -11,7 +11,7 @@ from ..catalog.name_fields import label_field, told_translations, translations_f
 from ..core import money
 from ..core.errors import InvalidInput
 from ..core.fields import is_whole
-from ..core.web.inputs import Flag, Input, choice_field, key_field
+from ..core.web.inputs import Flag, Input, choice_field, key_field, whole_field
 from .calc import BookingState, Pays, PayWith
 from .models import ClassGroup
 
@@ -78,9 +78,9 @@ class ClassGroupSchema(Schema):
 
 
 class SlotInput(Input):
-    weekday = fields.Integer(strict=True, required=True, metadata={"minimum": 0, "maximum": 6})
+    weekday = whole_field(0, 6, required=True, description="0 is Monday")
     starts_at_time = fields.Time(required=True)
-    duration_minutes = fields.Integer(strict=True, required=True)
+    duration_minutes = whole_field(1, 1440, required=True)
 
 
 class ClassGroupInput(Input):
@@ -98,13 +98,13 @@ class ClassGroupInput(Input):
     team_member_id = key_field(allow_none=True)
     event_type_id = key_field(required=True)
     semester_id = key_field(allow_none=True)
-    weekday = fields.Integer(strict=True, metadata={"description": "0 is Monday; of the first weekly time"})
+    weekday = whole_field(0, 6, description="0 is Monday; of the first weekly time")
     starts_at_time = fields.Time()
-    duration_minutes = fields.Integer(strict=True)
+    duration_minutes = whole_field(1, 1440)
     slots = fields.List(fields.Nested(SlotInput), metadata={"description": "All weekly times, if there are several"})
     first_date = fields.Date()
     last_date = fields.Date(allow_none=True)
-    capacity = fields.Integer(strict=True)
+    capacity = whole_field(1, 10_000)
     dropin_price = fields.String(
         allow_none=True, metadata={"description": "Of a single class: a decimal number in the club's currency"}
     )
@@ -151,7 +151,7 @@ class SessionInput(Input):
     room = fields.String(allow_none=True)
     starts_at = fields.AwareDateTime(required=True)
     ends_at = fields.AwareDateTime()
-    capacity = fields.Integer(strict=True)
+    capacity = whole_field(1, 10_000)
     confirm_overlap = Flag(metadata={"description": "A double booking of the instructor or the room is meant"})
 
 
@@ -162,7 +162,7 @@ class SessionChange(Input):
     room = fields.String(allow_none=True)
     starts_at = fields.AwareDateTime()
     ends_at = fields.AwareDateTime()
-    capacity = fields.Integer(strict=True)
+    capacity = whole_field(1, 10_000)
     confirm_overlap = Flag(metadata={"description": "A double booking is meant"})
     confirm_validity = Flag(
         metadata={"description": "It shall move although credits that pay for it are paused or expired that day"}

@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields
 
 from ..catalog.schemas import translations_field
-from ..core.web.inputs import Flag, Input, key_field
+from ..core.web.inputs import Flag, Input, key_field, whole_field
 
 
 class SkillSchema(Schema):
@@ -35,7 +35,7 @@ class RatingSchema(Schema):
 
 class RatingInput(Input):
     skill_id = key_field(required=True)
-    rating = fields.Integer(strict=True, required=True, metadata={"description": "From 1 to 5"})
+    rating = whole_field(1, 5, required=True)
 
 
 class TrainingReportSchema(Schema):

@@ -139,16 +139,18 @@ def test_several_balances_contradictions_and_namesakes(importer: Importer) -> No
         "Cy;Do;;;;;;;;+49 30 5555555", "A;B;no mail;;;;;;;", "A;B;;;Yoga class;1001;;;;",
         "A;B;;;Yoga class;;;;;", "A;B;;;;5;;;;", "A;B;;;Yoga class;1;31.02.2027;;;", "A;B;;;Yoga class;1;1.1.2020;;;",
         "A;B;;;Yoga class;1;;-3;;", "A;B;;;Yoga class;1;;0,005;;", "too;many;;;;;;;;;;cells",
+        "A;B;;;Yoga class;ten;;;;",
     ]
     file = "\n".join([HEADER, *rows])
     key = importer.check(file)
-    assert importer.counts(key) == {"create": 2, "update": 1, "unchanged": 1, "refused": 10}
+    assert importer.counts(key) == {"create": 2, "update": 1, "unchanged": 1, "refused": 11}
     reasons = importer.reasons(key)
     assert reasons[4] == "First name: row 2 says otherwise of the same person."
     assert [part in reasons[n] for n, part in (
         (7, "not an e-mail"), (8, "from 1 to 1000"), (9, "no number of credits"), (10, "no event type"),
         (11, "not a date"), (12, "in the past"), (13, "below zero"), (14, "more decimals"), (15, "more cells"),
-    )] == [True] * 9, reasons
+        (16, "“ten” is not a number of credits from 1 to 1000"),
+    )] == [True] * 10, reasons
     importer.run(file)
     assert sorted(lot.available for lot in importer.state()[1]) == [1, 3, 3]
     after = importer.state()

@@ -350,7 +350,11 @@ def refused_grants(town: Town) -> dict[str, tuple[dict[str, Any], set[str]]]:
 def test_a_grant_that_makes_no_sense_is_refused_by_field_and_writes_nothing(owner: Caller, town: Town) -> None:
     good = {"client_ids": [town.ann.client], "event_type_id": town.yoga, "quantity": 1}
     for what, (change, fields) in refused_grants(town).items():
-        assert wrong_fields(owner.post("/credits/grant", {**good, **change})) == fields, what
+        answer = owner.post("/credits/grant", {**good, **change})
+        assert wrong_fields(answer) == fields, what
+        if "quantity" in fields:
+            told = answer.get_json()["error"]["params"]["fields"]["quantity"]
+            assert told == "This must be a whole number from 1 to 1000.", what
     for body in ({}, {**good, "client_ids": None}, {"quantity": 1, "event_type_id": town.yoga}):
         assert refusal(owner.post("/credits/grant", body))[0] == 422
     for keys in ([], [4_711], [0, -1, 2**64]):

@@ -18,7 +18,7 @@ WORDS = {
     "This record was not found.": "Diesen Datensatz gibt es nicht.",
     "There is no filter “%(filter)s” with “%(operator)s” here.": "Kein Filter „%(filter)s“ mit „%(operator)s“.",
     "Unknown field.": "Unbekanntes Feld.",
-    "Please enter a whole number from 1 to 1000.": "Bitte eine ganze Zahl von 1 bis 1000.",
+    "This must be a whole number from %(low)s to %(high)s.": "Bitte eine ganze Zahl von %(low)s bis %(high)s.",
 }
 
 

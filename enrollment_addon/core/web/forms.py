@@ -27,8 +27,9 @@ from wtforms import (
     TextAreaField,
 )
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
+from wtforms.validators import InputRequired, Length, Optional, ValidationError
 
+from ..fields import is_whole, not_whole
 from .render import locale_name
 
 REQUIRED = _l("Please fill this in.")
@@ -93,6 +94,20 @@ class Choice(SelectField):
     @property
     def value(self) -> str | None:
         return self.data or None
+
+
+class Whole(IntegerField):
+    """A whole number within bounds, both inclusive; whatever else was typed is told them and stays in the form."""
+
+    def __init__(self, label: Any = None, validators: Any = None, *, low: int, high: int, **kw: Any):
+        shown = {"min": low, "max": high, "inputmode": "numeric", **(kw.pop("render_kw", None) or {})}
+        refusal = not_whole(low, high)
+        super().__init__(label, validators, invalid_value_message=refusal, render_kw=shown, **kw)
+        self.low, self.high, self.refusal = low, high, refusal
+
+    def pre_validate(self, form: Any) -> None:
+        if self.data is not None and not is_whole(self.data, self.low, self.high):
+            raise ValidationError(self.refusal)
 
 
 class Amount(StringField):
@@ -292,8 +307,9 @@ def _field_for(model: Any, entry: Input) -> Any:
     if isinstance(kind, Date):
         return DateField(entry.label, **common)
     if isinstance(kind, Integer):
-        checks.append(NumberRange(min=entry.low, max=entry.high if entry.high is not None else 2**31 - 1))
-        return IntegerField(entry.label, **common)
+        assert entry.low is not None, f"{entry.name} needs bounds"
+        assert entry.high is not None, f"{entry.name} needs bounds"
+        return Whole(entry.label, low=entry.low, high=entry.high, **common)
     if isinstance(kind, Text) or entry.widget == "textarea":
         checks.append(Length(max=20_000 if isinstance(kind, Text) else kind.length))
         return TextAreaField(entry.label, filters=[_stripped], **common)

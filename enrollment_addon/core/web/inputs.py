@@ -15,7 +15,7 @@ from flask_babel import lazy_gettext as _l
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from ..errors import InvalidInput
-from ..fields import LARGEST_KEY
+from ..fields import LARGEST_KEY, not_whole
 
 MARSHMALLOW_WORDS = (
     _l("Missing data for required field."), _l("Field may not be null."), _l("Unknown field."),
@@ -36,6 +36,13 @@ def key_field(**options: Any) -> fields.Integer:
     """The key of a record."""
     bounds = validate.Range(min=1, max=LARGEST_KEY, error=_l("This is not the key of a record."))
     return fields.Integer(strict=True, validate=bounds, **options)
+
+
+def whole_field(low: int, high: int, *, description: str | None = None, **options: Any) -> fields.Integer:
+    """A whole number; what is none is told the bounds, which the service checks."""
+    metadata = {"minimum": low, "maximum": high, **({"description": description} if description else {})}
+    told = dict.fromkeys(("invalid", "null"), not_whole(low, high))
+    return fields.Integer(strict=True, metadata=metadata, error_messages=told, **options)
 
 
 def choice_field(values: type[StrEnum], *, allow_none: bool = False, **options: Any) -> fields.String:

@@ -183,21 +183,31 @@ def said(number: int, cells: Sequence[Cell], options: Options) -> Said:
 
 def _credits(row: Said, cell: Any, options: Options) -> Said:
     """The row with its credits. An event type without a quantity, or the other way round, is half a balance."""
-    quantity = parse_number(cell("quantity"), options.decimal)
+    quantity = _quantity(cell("quantity"), options.decimal)
     if not quantity and (quantity is not None or not row.event_type):
         return row
     if quantity is None:
         raise InvalidInput(_l("The row has an event type, but no number of credits."))
     if not row.event_type:
         raise InvalidInput(_l("The row has credits, but no event type."))
-    if quantity != quantity.to_integral_value() or not 1 <= quantity <= MOST_CREDITS:
-        raise InvalidInput(
-            _l("“%(text)s” is not a number of credits from 1 to 1000."), text=cell_text(cell("quantity"))[:SHOWN]
-        )
     return Said(
-        row.number, row.client, row.event_type, int(quantity), parse_date(cell("expires_on"), options.dates),
+        row.number, row.client, row.event_type, quantity, parse_date(cell("expires_on"), options.dates),
         parse_number(cell("unit_value"), options.decimal) or Decimal(),
     )
+
+
+def _quantity(cell: Cell, decimal: str) -> int | None:
+    """A number of credits; 0 and None are no credits. Raises: InvalidInput, which says the bounds."""
+    wrong = InvalidInput(_l("“%(text)s” is not a number of credits from 1 to 1000."), text=cell_text(cell)[:SHOWN])
+    try:
+        number = parse_number(cell, decimal)
+    except InvalidInput:
+        raise wrong from None
+    if number is None:
+        return None
+    if number != number.to_integral_value() or not 0 <= number <= MOST_CREDITS:
+        raise wrong
+    return int(number)
 
 
 def text_of(cells: Sequence[Cell], name: str, options: Options) -> str:

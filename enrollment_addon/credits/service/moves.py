@@ -17,10 +17,10 @@ from ...core import audit, clock
 from ...core.batches import Batch, BatchState, open_batch
 from ...core.db import idempotent, key_list
 from ...core.errors import InvalidInput, NotFound
-from ...core.fields import is_whole, reason_of
+from ...core.fields import is_whole, not_whole, reason_of
 from ...core.scope import Actor, reach_of
 from ...people.models import Client, Club
-from ..calc import MOST_CREDITS, Portion, SpendableLot, Take, burn, burn_steps, convert
+from ..calc import MOST_CREDITS, MOST_IN_RATIO, Portion, SpendableLot, Take, burn, burn_steps, convert
 from ..errors import MixedLots, NotEnoughCredits
 from ..models import EntryKind, entries, lot_participants, lots, something_left
 from .ledger import Move, open_balances, post_available
@@ -31,7 +31,6 @@ CONVERT = "credits.convert"
 CONVERT_MANY = "credits.convert_many"
 MOVED_AT_ONCE = 100
 """Lots or clients in one transaction of a job: each takes a dozen statements, and bookings wait meanwhile."""
-MOST_IN_RATIO = 100
 
 clients_table: Any = Client.__table__
 clubs_table: Any = Club.__table__
@@ -303,7 +302,7 @@ def _open(
 
 def _check_quantity(quantity: Any) -> None:
     if not is_whole(quantity, 1, MOST_CREDITS):
-        raise InvalidInput(fields={"quantity": _l("Please enter a whole number from 1 to 1000.")})
+        raise InvalidInput(fields={"quantity": not_whole(1, MOST_CREDITS)})
 
 
 def whole_steps(quantity: int, give: int, get: int) -> int:
@@ -319,7 +318,7 @@ def whole_steps(quantity: int, give: int, get: int) -> int:
 def check_ratio(give: int, get: int) -> None:
     """Raises: InvalidInput."""
     wrong = {
-        name: _l("Please enter a whole number from 1 to 100.")
+        name: not_whole(1, MOST_IN_RATIO)
         for name, number in (("give", give), ("get", get))
         if not is_whole(number, 1, MOST_IN_RATIO)
     }

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from ...catalog.models import EventType
 from ...core import clock, money
 from ...core.errors import InvalidInput
-from ...core.fields import is_whole
+from ...core.fields import is_whole, not_whole
 from ...people.models import Club
-from ..calc import MOST_CREDITS, UNITS, expiry_after
+from ..calc import MOST_CREDITS, MOST_PRIORITY, UNITS, expiry_after
 from ..errors import MixedCurrencies, NobodySelected
 from .selection import Selection
 
@@ -88,9 +88,9 @@ def check_terms(
     """
     wrong: dict[str, Any] = {}
     if not is_whole(quantity, 1, MOST_CREDITS):
-        wrong["quantity"] = _l("Please enter a whole number from 1 to 1000.")
-    if not is_whole(priority, 0, 100):
-        wrong["priority"] = _l("Please enter a whole number from 0 to 100.")
+        wrong["quantity"] = not_whole(1, MOST_CREDITS)
+    if not is_whole(priority, 0, MOST_PRIORITY):
+        wrong["priority"] = not_whole(0, MOST_PRIORITY)
     if note is not None and len(str(note)) > NOTE_LENGTH:
         wrong["note"] = _l("Please use at most 500 characters.")
     if (
@@ -125,7 +125,7 @@ def check_cap(shared: bool, member_cap: Any) -> None:
     if member_cap is None:
         return
     if not is_whole(member_cap, 1, MOST_CREDITS):
-        raise InvalidInput(fields={"member_cap": _l("Please enter a whole number from 1 to 1000.")})
+        raise InvalidInput(fields={"member_cap": not_whole(1, MOST_CREDITS)})
     if not shared:
         raise InvalidInput(fields={"member_cap": _l("Only shared credits can have this.")})
 

@@ -296,6 +296,9 @@ def test_a_wrong_grant_is_told_at_its_field(app: Flask, world: World, as_user: A
             page = owner.post("/enrollment/credits/save", {**good, **over})
             assert page.status_code == 422, over
             assert error_at(page, field), over
+            if field == "quantity":
+                assert error_at(page, field) == "This must be a whole number from 1 to 1000."
+                assert f'value="{over["quantity"]}"' in content(page), "what was typed stays"
             assert "note" in over or 'value="Thanks"' in content(page)
     assert changed == []
     assert owner.post("/enrollment/credits/save", good).status_code == 302
