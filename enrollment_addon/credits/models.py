@@ -24,6 +24,7 @@ from ..core.db import Base, Key, UtcDateTime, one_of
 from ..core.scope import scoped
 from ..people.calc import ERASED
 from .calc import USUAL_PRIORITY
+from .functions import RESERVE_AT_ONCE
 
 if TYPE_CHECKING:
     from ..catalog.models import EventType
@@ -275,3 +276,8 @@ for _dialect, _statements in GUARDS.items():
                 dialect=("mysql", "mariadb") if _dialect == "mysql" else _dialect  # type: ignore[arg-type]
             ),
         )
+
+event.listen(
+    entries, "after_create",
+    DDL(RESERVE_AT_ONCE.replace("%", "%%")).execute_if(dialect="postgresql"),  # type: ignore[no-untyped-call]
+)

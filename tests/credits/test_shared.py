@@ -257,7 +257,7 @@ def test_lots_of_an_enrollment_are_taken_back_shifted_held_and_moved(studio, sou
 
 
 @pytest.mark.databases("postgresql")
-def test_the_usual_booking_is_two_statements_also_with_an_enrollment_and_a_participant(studio, engine):
+def test_the_usual_booking_is_one_call_also_with_an_enrollment_and_a_participant(studio, engine):
     client = studio.clients(1)[0]
     with unit_of_work(studio.session):
         kim = factories.make_participant(studio.session, studio.session.get(factories.Client, client)).id
@@ -272,5 +272,5 @@ def test_the_usual_booking_is_two_statements_also_with_an_enrollment_and_a_parti
                 studio.session, client_id=client, event_type_id=studio.type_id, booking_id=number, on=studio.today,
                 actor=SYSTEM, **over,
             )
-        assert [statement.split()[0] for statement in sent] == ["UPDATE", "WITH"]
+        assert [statement.split("(")[0] for statement in sent] == ["SELECT enrollment_reserve_at_once"]
     assert {row.id: row.reserved for row in studio.lots(client)}[lot] == 1

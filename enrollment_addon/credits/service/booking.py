@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from ...core import audit
-from ...core.compiled import is_possible, run_compiled
 from ...core.scope import Actor, reach_of
 from ...people.models import Client
 from ..calc import Take, burn, grace_date
@@ -99,18 +98,20 @@ def reserve_credits(
     """
     assert quantity > 0, "a booking takes at least one credit"
     wish = Wish(client_id, event_type_id, booking_id, on, quantity, lot_id, enrollment_id, participant_id, may_pay)
-    connection = session.connection()
-    at_once = is_possible(connection)
-    takes: list[Take] = []
-    if _guarded(connection, wish, actor, compiled=at_once):
-        if at_once and lot_id is None and may_pay is None:
-            takes = take_at_once(connection, wish, actor)
-        takes = takes or _take_own(session, wish, actor)
-    else:
-        require_reached(session, client_id, actor)
-        takes = _take_shared(session, wish, actor, guarded=False)
+    takes = take_at_once(session, wish, actor) or _take(session, wish, actor)
     _log(actor, "reserve_credits", client_id, booking_id, quantity)
     return takes
+
+
+def _take(session: Session, wish: Wish, actor: Actor) -> list[Take]:
+    """Take from the client's own lots if the balance passes the guard, else from those of the household too."""
+    guard = _guard
+    if not actor.sees_everything:
+        guard = _guard.where(balances.c.client_id.in_(select(clients_table.c.id).where(reach_of(actor))))
+    if session.execute(guard, {**wish.keys, "count": wish.quantity}).rowcount == 1:  # type: ignore[attr-defined]
+        return _take_own(session, wish, actor)
+    require_reached(session, wish.client_id, actor)
+    return _take_shared(session, wish, actor, guarded=False)
 
 
 def _take_own(session: Session, wish: Wish, actor: Actor) -> list[Take]:
@@ -152,17 +153,6 @@ def _take_shared(session: Session, wish: Wish, actor: Actor, *, guarded: bool) -
         part = sum(take.quantity for take in takes if owners[take.lot_id] == owner)
         change_balance(session, owner, wish.event_type_id, available=-part, reserved=part)
     return takes
-
-
-def _guarded(connection: Connection, wish: Wish, actor: Actor, *, compiled: bool) -> bool:
-    """Move credits of the balance from available to reserved if there are enough and the client is in reach."""
-    parameters = {**wish.keys, "count": wish.quantity}
-    if not actor.sees_everything:
-        reached = _guard.where(balances.c.client_id.in_(select(clients_table.c.id).where(reach_of(actor))))
-        return connection.execute(reached, parameters).rowcount == 1
-    if compiled:
-        return run_compiled(connection, _guard, parameters).rowcount == 1
-    return connection.execute(_guard, parameters).rowcount == 1
 
 
 def _reservation(take: Take, wish: Wish, owner: int, turn: int) -> Move:
