@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment_addon.billing.models import Charge, ChargeStatus
@@ -16,6 +16,8 @@ from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import AddonError, InvalidInput, NotFound
 from enrollment_addon.core.scope import SYSTEM, Actor, Reach, acting_as
 from enrollment_addon.credits.errors import NotEnoughCredits
+from enrollment_addon.credits.models import CreditBalance
+from enrollment_addon.credits.service import transfer_credits
 from enrollment_addon.enrollments.models import Enrollment
 from enrollment_addon.people.models import Client, Club
 from enrollment_addon.schedule import service
@@ -212,6 +214,43 @@ def test_the_last_place_asked_for_by_thirty_at_once(studio: Studio, session_fact
     taps = [("record_attendance", {"booking_id": queue[0], "state": "attended", "early": True})] * 6
     assert set(at_once(*taps)) == {"attended"}
     assert studio.credits(studio.session.get_one(Booking, queue[0]).client_id) == (0, 0, 1), "six taps use one credit"
+
+
+@pytest.mark.databases("postgresql")
+def test_whose_credit_comes_back_is_locked_in_order_also_after_the_household_broke_up(
+    studio: Studio, session_factory: sessionmaker[Session]
+) -> None:
+    """A booking is cancelled while its client and whoever shared the credit with them once exchange credits."""
+    item = studio.sessions(studio.group())[0].id
+    owner, guest = studio.client(4, lot={"shared": True}), studio.client()
+    with unit_of_work(studio.session):
+        couple = [studio.session.get_one(Client, key) for key in (owner, guest)]
+        factories.make_household(studio.session, *couple)
+    booking = studio.book(guest, item).id
+    with unit_of_work(studio.session):
+        factories.make_lot(studio.session, couple[1], studio.yoga, quantity=1)
+        couple[1].household_id = couple[1].relationship_to_head = None
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+    def cancel() -> Any:
+        with clock.frozen(MONDAY), session_factory() as session, unit_of_work(session):
+            return service.cancel_booking(session, booking_id=booking, actor=SYSTEM)
+
+    with ThreadPoolExecutor(1) as pool, session_factory() as session:
+        with unit_of_work(session):
+            session.execute(select(CreditBalance).where(CreditBalance.client_id == owner).with_for_update())
+            cancelled = pool.submit(cancel)
+            while not studio.session.execute(waiting).scalar():
+                studio.session.rollback()
+            transfer_credits(
+                session, from_client_id=owner, to_client_id=guest, event_type_id=studio.yoga_id, quantity=1,
+                reason="race", actor=SYSTEM,
+            )
+        assert cancelled.result()["credits"] == 1
+    studio.session.rollback()
+    assert (studio.credits(owner), studio.credits(guest)) == ((3, 0, 0), (2, 0, 0))
 
 
 @pytest.mark.all_databases

@@ -59,7 +59,7 @@ def record_attendance(
     if booking.state == wanted:
         return booking
     waiting = [row.client_id for row in queue_of(session, [item.id])]
-    lock_accounts(session, [booking.client_id, *waiting], [item.event_type_id])
+    lock_accounts(session, [booking.client_id, *waiting], [item.event_type_id], booking_ids=[booking.id])
     _record(session, booking, item, wanted, actor)
     if booking.enrollment_id is not None:
         after_attendance(session, [booking.enrollment_id], actor)
@@ -83,7 +83,10 @@ def all_present(session: Session, *, session_id: int, actor: Actor) -> int:
         .order_by(Booking.id)
         .execution_options(populate_existing=True)
     ).all()
-    lock_accounts(session, [booking.client_id for booking in booked], [item.event_type_id])
+    lock_accounts(
+        session, [booking.client_id for booking in booked], [item.event_type_id],
+        booking_ids=[booking.id for booking in booked],
+    )
     for booking in booked:
         _record(session, booking, item, BookingState.attended, actor)
     after_attendance(session, [b.enrollment_id for b in booked if b.enrollment_id is not None], actor)

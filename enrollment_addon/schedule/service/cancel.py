@@ -46,7 +46,7 @@ def cancel_booking(
         if booking.state not in CANCELLABLE:
             raise state_conflict(booking)
         waiting = [row.client_id for row in queue_of(session, [item.id])]
-        lock_accounts(session, [booking.client_id, *waiting], [item.event_type_id])
+        lock_accounts(session, [booking.client_id, *waiting], [item.event_type_id], booking_ids=[booking.id])
         result = call_off(session, booking, item, return_credit=return_credit, actor=actor, reason=reason)
         promoted = promote(session, item, actor=actor)
         settle_appointment(session, item, actor=actor, reason=reason)

@@ -212,7 +212,10 @@ def _locked_bookings(
     ).all()
     for row in rows:
         found[row.session_id].append(row)
-    lock_accounts(session, {row.client_id for row in rows}, {item.event_type_id for item in held})
+    lock_accounts(
+        session, {row.client_id for row in rows}, {item.event_type_id for item in held},
+        booking_ids=[row.id for row in rows],
+    )
     return [(item, found[item.id]) for item in held]
 
 

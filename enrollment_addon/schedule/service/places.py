@@ -18,7 +18,7 @@ from ...core import clock
 from ...core.db import key_list, require
 from ...core.errors import NotFound
 from ...core.scope import Actor, Reach, acting_as
-from ...credits.models import balances, lots
+from ...credits.models import balances, entries, lots
 from ...people.models import Client, Club
 from ..calc import NEXT, TAKING_A_PLACE, BookingState, SessionStatus
 from ..errors import BookingStateConflict, SessionCancelled
@@ -94,10 +94,13 @@ def lock_sessions(session: Session, keys: Iterable[int]) -> list[ScheduledSessio
     )
 
 
-def lock_accounts(session: Session, client_ids: Iterable[int], event_type_ids: Iterable[int]) -> None:
+def lock_accounts(
+    session: Session, client_ids: Iterable[int], event_type_ids: Iterable[int], *, booking_ids: Iterable[int] = ()
+) -> None:
     """Lock the balances that a verb may touch, in key order, so that two verbs never wait for each other.
 
-    These are the clients' own and those of whoever shares credits with them in their household.
+    These are the clients' own, those of whoever shares credits with them in their household, and those whose
+    credits the bookings hold: somebody who shared with them once may be in another household by now.
     """
     wanted, types = set(client_ids), sorted(set(event_type_ids))
     own, sharer = clients.alias(), clients.alias()
@@ -109,6 +112,9 @@ def lock_accounts(session: Session, client_ids: Iterable[int], event_type_ids: I
         .distinct()
     )
     wanted.update(session.connection().execute(sharing).scalars())
+    if held := sorted(booking_ids):
+        holding = select(entries.c.client_id).where(entries.c.booking_id.in_(key_list(session, held))).distinct()
+        wanted.update(session.connection().execute(holding).scalars())
     session.execute(
         select(balances.c.client_id)
         .where(balances.c.client_id.in_(key_list(session, wanted)), balances.c.event_type_id.in_(types))
