@@ -412,6 +412,15 @@ def test_lots_of_several_clients_go_to_one_and_back(studio, pair, sound, monkeyp
     ], "all but the booked credit is as it was"
     assert sound()
 
+    first, second = studio.clients(2)
+    studio.grant([first, second], 2)
+    lots = [lot.id for lot in studio.lots(first, second)]
+    made = studio.move("transfer_lots", lot_ids=lots, to_client_id=taker)
+    with unit_of_work(studio.session):
+        studio.session.get(factories.Client, first).merged_into_id = other
+    done = studio.undo(made["batch_id"], chunk=1)
+    assert (done["clients"], done["taken_back"]) == (1, 2), "also where nothing of the first chunk can go back"
+
 
 def test_credits_of_many_are_converted_and_go_back_in_whole_steps(studio, pair, sound):
     with unit_of_work(studio.session):

@@ -192,8 +192,8 @@ def _undo_move(session: Session, batch: Any, after: int, size: int, actor: Actor
     receivers = len({item.lot.client_id for item in now.found})
     return Undone(
         lots=len(items),
-        # All lots of a transfer are one receiver's, who counts with the first of them.
-        clients=receivers if _converts(batch) or not after else 0,
+        # All lots of a transfer are one receiver's, who counts with the first of them that can go back.
+        clients=receivers if _converts(batch) or not batch.undo_result["clients"] else 0,
         taken_back=sum(item.back for item in now.found),
         kept_spent=sum(item.lot.used + item.lot.reserved for item in now.found),
         cursor=items[-1] if items else None,
