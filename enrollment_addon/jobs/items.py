@@ -33,13 +33,15 @@ class Items:
 
     `step` does at most so many; `skip` goes past the next one without doing it: what names it (JSON) and the step
     that does so, None when there is none. `again` does one that was skipped; False when it is no longer to be done.
-    `size` items are a whole chunk; None: as many as the job's input says.
+    `size` items are a whole chunk; None: as many as the job's input says. `result` tells the job's result anew
+    after some were done again; None: they do not change it.
     """
 
     step: Callable[[Session, Job, int], Step]
     skip: Callable[[Session, Job], tuple[Any, Step] | None]
     again: Callable[[Session, Job, Any], bool]
     size: int | None = None
+    result: Callable[[Session], Any] | None = None
 
     def whole(self, session: Session, job: Job, most: int | None = None) -> Step:
         """A whole chunk, or what is smaller: at most so many items."""
@@ -132,7 +134,10 @@ def _do_again(items: Items, session: Session, job: Job, wanted: list[Any]) -> St
             if _is_of_the_whole(error):
                 raise
             failures.append(_failure(item, error))
-    return Step(done=done, skipped=len(wanted) - done - len(failures), failures=failures)
+    return Step(
+        done=done, skipped=len(wanted) - done - len(failures), failures=failures,
+        result=items.result(session) if items.result else None,
+    )
 
 
 def _is_of_the_whole(error: Exception) -> bool:

@@ -35,14 +35,15 @@ def horizon_step(session: Session, job: Job, most: int) -> Step:
         total = session.execute(select(func.count()).select_from(_groups_after(0).subquery())).scalar_one()
     keys = list(session.scalars(_groups_after(after).limit(most)))
     if keys:
-        made = service.generate_sessions(session, actor=actor_of(session), class_group_ids=keys)
-        result = {"made": (job.result or {}).get("made", 0) + made.made}
-        return Step(done=len(keys), position=keys[-1], total=total, result=result)
+        service.generate_sessions(session, actor=actor_of(session), class_group_ids=keys)
+        return Step(done=len(keys), position=keys[-1], total=total)
     finished = service.finish_sessions(session, size=job.input["chunk"]) < job.input["chunk"]
-    told = {"overlaps": service.count_double_booked(session)} if finished else {}
-    return Step(
-        position=after, finished=finished, total=job.done + job.failed, result={**(job.result or {}), **told}
-    )
+    result = _double_booked(session) if finished else None
+    return Step(position=after, finished=finished, total=job.done + job.failed, result=result)
+
+
+def _double_booked(session: Session) -> dict[str, int]:
+    return {"overlaps": service.count_double_booked(session)}
 
 
 def _skip_group(session: Session, job: Job) -> tuple[int, Step] | None:
@@ -93,7 +94,7 @@ def _reopen_again(session: Session, job: Job, key: Any) -> bool:
     )
 
 
-job_items(HORIZON, Items(horizon_step, _skip_group, _group_again, size=GROUPS_AT_ONCE))
+job_items(HORIZON, Items(horizon_step, _skip_group, _group_again, size=GROUPS_AT_ONCE, result=_double_booked))
 job_items(HOLDS, Items(holds_step, _skip_queue, _queue_again, size=1))
 batch_items(CLOSE, service.close_chunk, service.close_skipped, size=SESSIONS_AT_ONCE)
 job_items(REOPEN, Items(reopen_step, _skip_reopening, _reopen_again, size=1))
