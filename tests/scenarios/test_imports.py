@@ -36,7 +36,10 @@ def choose(http: FlaskClient, url: str, **over: Any) -> Any:
 
 def test_from_upload_to_error_file(ana: FlaskClient, app: Flask, studio: Studio) -> None:
     """Ana uploads a file, names a column, sees what would happen, imports, and gets the refused rows back."""
+    imports, first_step = "/enrollment/imports/list/", 'href="/enrollment/imports/add"'
+    assert ana.get(imports).text.count(first_step) == 1, "offered once while there is nothing else"
     uploaded = send(ana, FILE)
+    assert ana.get(imports).text.count(first_step) == 1, "and above the rows"
     page = ana.get(uploaded.location).text
     assert "Ida" in page
     assert page.count(" selected ") >= 5, "columns are recognized by their names"
