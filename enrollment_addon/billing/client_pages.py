@@ -36,7 +36,7 @@ class MoneyView(PageView):
         views = current_app.extensions["enrollment"].views
         card = url_for("ClientView.show", pk=client.id)
         page = self.render_template(
-            "enrollment_addon/undo.html", form=form, danger=False, cancel_url=card, action_url=request.full_path,
+            "enrollment_addon/ask.html", form=form, danger=False, cancel_url=card, action_url=request.full_path,
             crumbs=[*views["ClientView"].crumbs(), {"label": client.full_name, "url": card}],
             idempotency_key=request.form.get("idempotency_key") or new_key(), **context,
         )

@@ -85,7 +85,7 @@ class MoneyRecordView(RecordView):
         submit_label: str, danger: bool = True, key: str | None = None,
     ) -> Any:
         page = self.render_template(
-            "enrollment_addon/undo.html", title=title, sentence=sentence, form=form, crumbs=self.crumbs_to(item),
+            "enrollment_addon/ask.html", title=title, sentence=sentence, form=form, crumbs=self.crumbs_to(item),
             facts=[{"label": label, "value": value} for label, value in facts], action_url=request.path,
             cancel_url=self.show_url(item), submit_label=submit_label, danger=danger,
             idempotency_key=key or request.form.get("idempotency_key") or new_key(),

@@ -213,7 +213,7 @@ class BookingPages:
             )
         except Overlap as warning:
             return self.render_template(  # type: ignore[attr-defined]
-                "enrollment_addon/undo.html", title=_("Give %(name)s the place?", name=name), sentence=warning.text(),
+                "enrollment_addon/ask.html", title=_("Give %(name)s the place?", name=name), sentence=warning.text(),
                 facts=[], form=forms.Form(formdata=None), crumbs=self.crumbs(), action_url=request.path,  # type: ignore[attr-defined]
                 cancel_url=back, submit_label=_("Give the place"), danger=False, idempotency_key=None,
                 hidden=[("confirm_overlap", "1")],

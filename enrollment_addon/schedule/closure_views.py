@@ -142,7 +142,7 @@ class ClosureView(RecordView):
             (_("Clients"), plan.clients), (_("Credits that go back"), plan.credits),
         )
         return self.render_template(
-            "enrollment_addon/undo.html",
+            "enrollment_addon/ask.html",
             title=_("Close %(sessions)s for %(people)s?", sessions=sessions, people=people),
             sentence=_("The sessions are cancelled, and people are told; what they paid with comes back. "
                        "This can be undone."),

@@ -97,7 +97,7 @@ def send(name: str, fmt: str, header: Sequence[str], rows: Iterable[Sequence[Any
 def _ask(view: Exportable, bound: int, query: str) -> Any:
     back = url_for(f"{view.endpoint}.{view.default_view}")
     return view.render_template(
-        "enrollment_addon/undo.html", title=_("Prepare a large file?"), form=forms.Form(), facts=[],
+        "enrollment_addon/ask.html", title=_("Prepare a large file?"), form=forms.Form(), facts=[],
         sentence=_("More than %(rows)s rows match. The file is prepared in the background; you will see its "
                    "progress.", rows=render.number(bound)),
         crumbs=view.crumbs(), action_url=f"{request.path}?{query}", submit_label=_("Prepare the file"),

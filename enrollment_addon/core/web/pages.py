@@ -124,7 +124,7 @@ class Mended(Routed):
 
     def ask_first(
         self, form: forms.Form, *, title: str, submit_label: str, cancel_url: str, crumbs: Any = None,
-        template: str = "enrollment_addon/undo.html", **context: Any,
+        template: str = "enrollment_addon/ask.html", **context: Any,
     ) -> Any:
         """The page that asks before a verb is done: what it would do, as a `sentence` and `facts`, and the form.
 

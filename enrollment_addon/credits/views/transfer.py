@@ -38,7 +38,7 @@ class TransferPages(LotPages):
             ),
         ]
         page = self.ask(
-            "enrollment_addon/undo.html", form or LotTransferForm(formdata=None), selection,
+            "enrollment_addon/ask.html", form or LotTransferForm(formdata=None), selection,
             title=_("Transfer session credits"), facts=facts, danger=False,
             sentence=_(
                 "Unspent credits change hands; they keep their origin and last day. A restriction to participants "

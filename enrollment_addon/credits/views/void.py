@@ -30,7 +30,7 @@ class VoidPages(LotPages):
         if sums.of_enrollments:
             facts.append({"label": _("Of these, from enrollments"), "value": render.number(sums.of_enrollments)})
         page = self.ask(
-            "enrollment_addon/undo.html", form or ReasonForm(formdata=None), selection,
+            "enrollment_addon/ask.html", form or ReasonForm(formdata=None), selection,
             title=_("Void session credits"), facts=facts,
             sentence=_("Reserved and used credits stay; the reason is kept in the ledger."),
             action_url=url_for(f"{self.endpoint}.take_back"),
