@@ -32,11 +32,21 @@ _GIVEN_BACK = {
     EntryKind.transfer_out: lazy_pgettext("ledger entry", "Transfer undone"),
     EntryKind.void: lazy_pgettext("ledger entry", "Given back"),
 }
+_CONVERTED = {
+    EntryKind.transfer_in: lazy_pgettext("ledger entry", "Received by conversion"),
+    EntryKind.transfer_out: lazy_pgettext("ledger entry", "Converted"),
+}
+_CONVERTED_BACK = {EntryKind.transfer_out: lazy_pgettext("ledger entry", "Conversion undone")}
 
 
-def entry_label(kind: str, available_change: int) -> Any:
-    """What an entry did: one that gives back what its kind takes away has words of its own."""
-    words = _GIVEN_BACK if available_change > 0 and kind in _GIVEN_BACK else dict(ENTRY_KINDS)
+def entry_label(kind: str, available_change: int, *, converted: bool = False) -> Any:
+    """What an entry did: one that gives back what its kind takes away has words of its own.
+
+    So has a conversion, which the ledger keeps as a transfer to another event type.
+    """
+    gives = available_change > 0
+    found = ((_CONVERTED_BACK, converted and gives), (_CONVERTED, converted), (_GIVEN_BACK, gives))
+    words = next((words for words, fits in found if fits and kind in words), dict(ENTRY_KINDS))
     return words[EntryKind(kind)]
 
 

@@ -170,7 +170,7 @@ def tell(item: TimelineItem) -> tuple[Any, str | None] | None:
     if not item.verb.startswith("credits_") or kind not in dict(labels.ENTRY_KINDS):
         return None
     batch_id = item.details.get("batch_id")
-    what = labels.entry_label(kind, 1 if item.details["gives"] else -1)
+    what = labels.entry_label(kind, 1 if item.details["gives"] else -1, converted=item.details["converted"])
     text = _(
         "%(event_type)s: %(credits)s · %(what)s", event_type=item.details["event_type"],
         credits=ngettext("%(num)s credit", "%(num)s credits", item.details["credits"]), what=what,

@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select, case, func, select, update
+from sqlalchemy import Select, and_, case, func, select, update
 from sqlalchemy.orm import Session
 
 from ..catalog.models import EventType
@@ -18,7 +18,7 @@ from ..people.models import Client, Club, Participant, ParticipantKind
 from .errors import ReservedCredits
 from .labels import BATCH_KINDS
 from .models import CreditBalance, CreditEntry, CreditLot, EntryKind, lot_participants
-from .queries import OF_CLIENTS, all_clients_reached
+from .queries import CONVERSIONS, OF_CLIENTS, all_clients_reached
 from .service.ledger import open_balances, retire
 from .service.lots import insert_lot, restrict
 from .service.undo import is_undoable
@@ -235,6 +235,7 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
         select(
             *(column for column in _entries.c if column.name != "batch_id"),
             whole.label("batch_id"), batches.c.state, EventType,
+            and_(batches.c.kind.in_(CONVERSIONS), batches.c.id == _entries.c.batch_id).label("converted"),
         )
         .join(_lots, _lots.c.id == _entries.c.lot_id)
         .join(EventType, EventType.id == _entries.c.event_type_id)
@@ -253,6 +254,7 @@ def told_entries(session: Session, client_ids: Sequence[int], limit: int) -> lis
         details = {
             "event_type": names[event_type_id], "credits": credits, "batch_id": batch_id,
             "undoable": batch_id in undoable, "lots": len(entries), "gives": gives,
+            "converted": bool(entries[0].converted),
             "until": entries[0].new_expires_on.isoformat() if entries[0].new_expires_on else None,
         }
         items.append(hooks.TimelineItem(

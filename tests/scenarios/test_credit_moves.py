@@ -99,8 +99,18 @@ def test_a_conversion_says_what_came_out_and_what_is_left(
     card = ana.get(done.location).text
     assert "4 credits became 2; left as they were: 1." in card
     assert balances(app)[studio.clients[0]] == 8
+    explained, ledger = f"/enrollment/credits/explain/{studio.clients[0]}", "/enrollment/ledger/export/csv"
+    for page in (card, ana.get(explained).text, ana.get(ledger).text):
+        assert "Received by conversion" in page
+        assert "by transfer" not in page, "nobody else has them"
+    assert "from Maya 00 Fischer" not in ana.get(explained).text
+    assert "Converted" in ana.get(explained).text
     assert undo(ana, card, "2 of 2 credits become 4 × Yoga class again.").status_code == 302
     assert balances(app)[studio.clients[0]] == 10
+    assert "Conversion undone" in ana.get(explained).text
+    batch = re.search(r"/enrollment/batches/show/\d+", card)
+    assert batch
+    assert "Session credits converted: 5 × Yoga class → Private lesson" in ana.get(batch[0]).text
     assert_ledger_is_consistent(app)
 
 

@@ -6,6 +6,7 @@ taken yet are shown as `lapsed` and counted nowhere else.
 
 from .balances import BalanceRow, ClientCredits, Summary, balances_for, client_balances, client_credits
 from .batches import (
+    CONVERSIONS,
     GRANT,
     OF_CLIENTS,
     BatchRow,
@@ -13,6 +14,7 @@ from .batches import (
     all_clients_reached,
     batch_rows,
     batch_summary,
+    conversions,
     lots_in_batch,
 )
 from .expiring import ClientForfeit, Forfeit, expiring_within, forfeited, forfeited_by_client, is_over
@@ -21,6 +23,7 @@ from .household import SharedRow, shared_with
 from .lots import LotRow, entry_sums, in_grace
 
 __all__ = [
+    "CONVERSIONS",
     "GRANT",
     "OF_CLIENTS",
     "BalanceRow",
@@ -42,6 +45,7 @@ __all__ = [
     "batch_summary",
     "client_balances",
     "client_credits",
+    "conversions",
     "entry_sums",
     "expiring_within",
     "explain",

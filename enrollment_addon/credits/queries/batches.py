@@ -1,7 +1,7 @@
 """What a batch gave to whom, and what became of it."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from ...catalog.models import EventType
 from ...core.audit import user_names
-from ...core.batches import Batch, targets
+from ...core.batches import Batch, batches, targets
 from ...core.errors import NotFound
 from ...core.scope import Actor, Reach, actor_of, clause_for, reach_of
 from ..models import EntryKind, entries, lots
@@ -18,6 +18,7 @@ from .lots import clients_table
 
 GRANT = "credits.grant"
 CONVERT_MANY = "credits.convert_many"
+CONVERSIONS = ("credits.convert", CONVERT_MANY)
 OF_CLIENTS = (GRANT, CONVERT_MANY)
 """The kinds whose targets are clients; those of the others are lots."""
 _KINDS: Mapping[str, EntryKind] = {
@@ -44,6 +45,7 @@ class BatchSummary:
     note: str | None
     input: Mapping[str, Any]
     event_type: str | None
+    to_event_type: str | None
     kind: str
     total: int
     done: int
@@ -84,8 +86,11 @@ class BatchRow:
 def batch_summary(session: Session, batch_id: int) -> BatchSummary:
     """The head of a batch's page. Raises: NotFound."""
     batch = _batch(session, batch_id)
-    key = batch.input.get("event_type_id") or batch.input.get("from_event_type_id")
-    event_type = session.get(EventType, key) if key else None
+    event_type, to_event_type = (
+        session.get(EventType, key) if key else None
+        for key in (batch.input.get("event_type_id") or batch.input.get("from_event_type_id"),
+                    batch.input.get("to_event_type_id"))
+    )
     sums = session.execute(
         select(
             func.count(lots.c.client_id.distinct()).label("clients"),
@@ -116,6 +121,7 @@ def batch_summary(session: Session, batch_id: int) -> BatchSummary:
         note=batch.note,
         input=batch.input,
         event_type=event_type.label if event_type else None,
+        to_event_type=to_event_type.label if to_event_type else None,
         kind=batch.kind,
         total=batch.total,
         done=batch.done,
@@ -169,6 +175,14 @@ def batch_rows(session: Session, batch_id: int, *, after: int = 0, size: int = 5
         )
         for row in rows
     ]
+
+
+def conversions(session: Session, batch_ids: Collection[int]) -> frozenset[int]:
+    """Those of these batches that converted credits; of any reach, since only a word depends on it."""
+    if not batch_ids:
+        return frozenset()
+    found = select(batches.c.id).where(batches.c.id.in_(batch_ids), batches.c.kind.in_(CONVERSIONS))
+    return frozenset(session.connection().execute(found).scalars())
 
 
 def all_clients_reached(actor: Actor) -> ColumnElement[bool]:

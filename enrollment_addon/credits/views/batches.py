@@ -171,6 +171,8 @@ def _batch_title(batch: queries.BatchSummary) -> str:
     if batch.input["quantity"] is not None:
         credits = _("%(quantity)s × %(event_type)s", quantity=render.number(batch.input["quantity"]),
                     event_type=batch.event_type)
+    if batch.to_event_type is not None:
+        credits = _("%(before)s → %(after)s", before=credits, after=batch.to_event_type)
     return credits if batch.kind == queries.GRANT else f"{what}: {credits}"
 
 
@@ -181,7 +183,7 @@ def _facts(batch: queries.BatchSummary) -> list[dict[str, Any]]:
     facts = [
         (_("Clients"), batch.clients), (_("Credits"), batch.credits), (_("Available"), batch.available),
         (_("Reserved"), batch.reserved), (_("Used"), batch.used), (_("Expired"), batch.expired),
-        (_("Taken back"), batch.taken_back), (_("Given away"), batch.transferred),
+        (_("Taken back"), batch.taken_back), (_("Transferred or converted"), batch.transferred),
     ]
     return [
         *({"label": label, "value": linked(render.number(value), url)} for label, value in facts),

@@ -17,7 +17,7 @@ from ...people.models import Client
 from .. import hooks, labels, queries
 from ..calc import USUAL_PRIORITY
 from ..forms import AsOfForm
-from ..models import EntryKind
+from ..models import CreditEntry, EntryKind
 from .common import ROWS, grace_mark, number_of
 
 Link = Mapping[str, Any]
@@ -81,7 +81,14 @@ def told_lots(session: Session, explained: Iterable[queries.ExplainedLot]) -> li
     bookings = hooks.told_of(session, "booking", {e.booking_id for e in entries if e.booking_id})
     enrollments = hooks.told_of(session, "enrollment", {x.lot.enrollment_id for x in lots if x.lot.enrollment_id})
     batches = open_batches(session, {x.lot.batch_id for x in lots} | {e.batch_id for e in entries})
-    return [_lot(lot, bookings, enrollments, batches) for lot in lots]
+    converted = conversions_among(session, entries)
+    return [_lot(lot, bookings, enrollments, batches, converted) for lot in lots]
+
+
+def conversions_among(session: Session, entries: Iterable[queries.EntryRow | CreditEntry]) -> frozenset[int]:
+    """The batches by which credits of these entries were converted."""
+    moves = (EntryKind.transfer_in, EntryKind.transfer_out)
+    return queries.conversions(session, {e.batch_id for e in entries if e.batch_id and e.kind in moves})
 
 
 def open_batches(session: Session, keys: Collection[int | None]) -> frozenset[int]:
@@ -114,7 +121,7 @@ def told_shared(rows: Sequence[queries.SharedRow]) -> list[dict[str, Any]]:
 
 def _lot(
     explained: queries.ExplainedLot, bookings: Mapping[int, hooks.Told], enrollments: Mapping[int, hooks.Told],
-    batches: Collection[int],
+    batches: Collection[int], converted: Collection[int],
 ) -> dict[str, Any]:
     lot = explained.lot
     facts = [dict(labels.ORIGINS)[lot.origin]]
@@ -140,7 +147,7 @@ def _lot(
         "badge": _badge(lot),
         "facts": render.joined(facts),
         "expires": _("until %(date)s", date=render.date(lot.expires_on)) if lot.expires_on else _("never expires"),
-        "links": links, "entries": [_entry(entry, bookings, batches) for entry in explained.entries],
+        "links": links, "entries": [_entry(lot, entry, bookings, batches, converted) for entry in explained.entries],
     }
 
 
@@ -156,32 +163,36 @@ def _link(told: hooks.Told) -> Link:
 
 
 def _entry(
-    entry: queries.EntryRow, bookings: Mapping[int, hooks.Told], batches: Collection[int]
+    lot: queries.LotRow, entry: queries.EntryRow, bookings: Mapping[int, hooks.Told], batches: Collection[int],
+    converted: Collection[int],
 ) -> dict[str, Any]:
     booking = bookings.get(entry.booking_id) if entry.booking_id else None
     links = [_link(booking)] if booking else []
-    links += [_other(entry, side) for side in entry.others]
+    links += [_other(lot, entry, side) for side in entry.others]
     if entry.batch_id in batches:
         links.append({"label": _("Batch"), "url": url_for("BatchView.show", pk=entry.batch_id)})
     return {
-        "at": entry.at, "kind_label": _what(entry, booking), "available_change": entry.available_change,
+        "at": entry.at, "kind_label": _what(entry, booking, entry.batch_id in converted),
+        "available_change": entry.available_change,
         "reserved_change": entry.reserved_change, "available_after": entry.running_available,
         "reserved_after": entry.running_reserved, "who": entry.who, "reason": _reason(entry), "links": links,
         "reversed": entry.reversed,
     }
 
 
-def _what(entry: queries.EntryRow, booking: hooks.Told | None) -> Any:
+def _what(entry: queries.EntryRow, booking: hooks.Told | None, converted: bool) -> Any:
     """What happened, with the word for a credit that was lost without a session."""
     if entry.kind == EntryKind.consume and booking and booking.forfeited and not entry.reversed:
         return pgettext("ledger entry", "Forfeited")
-    return labels.entry_label(entry.kind, entry.available_change)
+    return labels.entry_label(entry.kind, entry.available_change, converted=converted)
 
 
-def _other(entry: queries.EntryRow, side: queries.OtherSide) -> Link:
-    """The way to the other end of a move: another client's ledger, or another event type's."""
+def _other(lot: queries.LotRow, entry: queries.EntryRow, side: queries.OtherSide) -> Link:
+    """The way to the other end of a move: another client's ledger, or another event type's of the same."""
     came = entry.kind == EntryKind.transfer_in
     url = lot_url(side.client_id, side.event_type_id, side.lot_id) if side.client else None
+    if side.client_id == lot.client_id:
+        return {"label": side.event_type, "url": url}
     what = {"name": side.client or _("another client"), "event_type": side.event_type}
     words = _("from %(name)s: %(event_type)s", **what) if came else _("to %(name)s: %(event_type)s", **what)
     return {"label": words, "url": url}

@@ -22,7 +22,7 @@ from ...people.parts import client_url
 from .. import hooks, labels, queries
 from ..models import CreditEntry, CreditLot
 from .common import explained, grace_mark, linked
-from .explain import lot_url
+from .explain import conversions_among, lot_url
 from .extend import EXTEND_SELECTED, ExtendPages
 from .transfer import TRANSFER_SELECTED, TransferPages
 from .void import VoidPages
@@ -75,7 +75,7 @@ class LotView(ExtendPages, VoidPages, TransferPages, RecordView):
     )
     export_columns = (
         *columns, Column("voided", _l("Taken back"), kind="number"), Column("expired", _l("Expired"), kind="number"),
-        Column("transferred", _l("Given away"), kind="number"), Column("note", _l("Note")),
+        Column("transferred", _l("Transferred or converted"), kind="number"), Column("note", _l("Note")),
     )
     actions_on_list = (
         EXTEND_SELECTED,
@@ -98,7 +98,7 @@ class LotView(ExtendPages, VoidPages, TransferPages, RecordView):
         page = super().show_page(item)
         fields = [
             (_("Taken back"), _explained("voided")(item)), (_("Expired"), _explained("expired")(item)),
-            (_("Given away"), _explained("transferred")(item)),
+            (_("Transferred or converted"), _explained("transferred")(item)),
             (_("Priority"), render.number(item.priority)),
             (_("Value of one credit"), render.amount(item.unit_value, item.currency)),
             (_("Shared with the household"), _shared(item)),
@@ -165,6 +165,11 @@ def _booking_link(entry: CreditEntry) -> Any:
     return linked(Markup("{} · {}").format(what, when), booking.url())
 
 
+def _what(entry: CreditEntry) -> Any:
+    converted = entry.batch_id in g.get("enrollment_converted", ())
+    return labels.entry_label(entry.kind, entry.available_change, converted=converted)
+
+
 def _change(name: str) -> Callable[[CreditEntry], Any]:
     """A change of the ledger as a link to where its lot is explained."""
     return lambda e: linked(
@@ -187,7 +192,7 @@ class EntryView(RecordView):
     )
     columns = (
         Column("client", _l("Client"), value=lambda e: e.lot.client.full_name, kind="link", phone="title"),
-        Column("kind", _l("What happened"), value=lambda e: str(labels.entry_label(e.kind, e.available_change))),
+        Column("kind", _l("What happened"), value=lambda e: str(_what(e))),
         Column("event_type", _l("Event type"), value=lambda e: e.lot.event_type.label, phone="hide"),
         Column("available_change", _l("Available"), kind="number", phone="end", show=_change("available_change")),
         Column("reserved_change", _l("Reserved"), kind="number", phone="hide", show=_change("reserved_change")),
@@ -206,14 +211,15 @@ class EntryView(RecordView):
     default_descending = True
 
     def prepare(self, items: Sequence[CreditEntry]) -> None:
-        """Who did it and for which booking, for a page of entries at once."""
+        """Who did it, for which booking and what was a conversion, for a page of entries at once."""
+        g.enrollment_converted = conversions_among(self.session, items)
         g.enrollment_doers = user_names(self.session, {entry.actor_id for entry in items})
         g.enrollment_booked = hooks.told_of(
             self.session, "booking", {entry.booking_id for entry in items if entry.booking_id}
         )
 
     def title_of(self, item: CreditEntry) -> str:
-        return f"{labels.entry_label(item.kind, item.available_change)} · {item.lot.client.full_name}"
+        return f"{_what(item)} · {item.lot.client.full_name}"
 
     def show_url(self, item: CreditEntry) -> str:
         return url_for("LotView.show", pk=item.lot_id)
