@@ -173,7 +173,7 @@ def test_the_timeline_is_newest_first_and_bounded(session: Session, place: Place
     assert [item.verb for item in told] == ["credits_grant", "update_client", "update_client"]
     assert told[0].details == {
         "event_type": "Yoga", "credits": 4, "batch_id": None, "undoable": False, "lots": 1, "until": None,
-        "gives": True,
+        "gives": True, "converted": False,
     }
     assert told[1].actor_id == place.nora.user_id
     assert [item.at for item in told] == sorted((item.at for item in told), reverse=True)
