@@ -102,8 +102,8 @@ def test_a_conversion_goes_step_by_step(portions, give, get, made):
 
 
 def test_steps_are_made_of_lots_that_are_alike():
-    mixed = [lot(1, 3), lot(2, 2), lot(3, 2), lot(4, 1)]
-    alike = {1: "EUR", 2: "JPY", 3: "EUR", 4: "JPY"}
+    mixed = [lot(1, 3), lot(2, 2), lot(3, 2), lot(4, 1), lot(5, 9, expires=-1)]
+    alike = {1: "EUR", 2: "JPY", 3: "EUR", 4: "JPY", 5: "EUR"}
     asked = {"on": TODAY, "give": 2, "alike": alike}
     assert calc.burn_steps(mixed, 4, **asked) == [Take(1, 3), Take(3, 1)]
     assert calc.burn_steps(mixed, 6, **asked) == [Take(1, 3), Take(3, 1), Take(2, 2)]

@@ -157,7 +157,7 @@ def told_plan(session: Session, choice: Choice, new: NewDay) -> ExtensionPlan:
     """What a checked new day would do to what was chosen."""
 
     def total(clause: ColumnElement[bool], value: Any = 1) -> ColumnElement[Any]:
-        return func.coalesce(func.sum(case((clause, value), else_=0)), 0)
+        return func.coalesce(func.sum(case((clause, value))), 0)
 
     endless = and_(in_use, lots.c.expires_on.is_(None)) if new.by else literal(False)
     row = session.execute(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from ...core.db import key_list
@@ -19,6 +19,9 @@ from .moves import free, hand_over, require_open
 
 GIVERS_NAMED = 5
 """So many of those who would give are named in a preview."""
+
+_reason = case((not_(something_left), "empty"), (not_(free), "bound"), else_="lapsed")
+"""Why nothing can leave a lot."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,12 @@ def plan_transfer(
 ) -> TransferPlan:
     """Say what `transfer_lots` would do now. Raises: NotFound, NothingSelected, InvalidInput."""
     choice = choose_lots(session, lot_ids, actor)
-    theirs = literal(False) if to_client_id is None else lots.c.client_id == to_client_id
+    theirs = lots.c.client_id == to_client_id  # none as long as nobody was chosen: every lot has a client
     moving = and_(_gives(session), not_(theirs))
-    why = case((theirs, "own"), (moving, ""), else_=_reason(session)).label("why")
+    why = case((theirs, "own"), (moving, ""), else_=_reason).label("why")
     each = select(why, lots.c.available).join_from(lots, clients_table).where(lots.c.id.in_(choice.keys)).subquery()
     counted = select(each.c.why, func.count(), func.sum(each.c.available)).group_by(each.c.why)
-    found = {row[0]: row for row in session.execute(counted)}
+    found = {reason: (count, int(credits)) for reason, count, credits in session.execute(counted)}
     client = clients_table.c
     givers = (
         select(client.id, client.first_name, client.last_name)
@@ -55,14 +58,12 @@ def plan_transfer(
         .where(lots.c.id.in_(choice.keys), moving)
     )
     named = session.execute(givers.distinct().order_by(client.id).limit(GIVERS_NAMED)).all()
-    clients = session.execute(
-        givers.with_only_columns(func.count(client.id.distinct()), maintain_column_froms=True)
-    ).scalar_one()
-    row = found.pop("", ("", 0, 0))
+    clients = session.execute(givers.with_only_columns(func.count(client.id.distinct()))).scalar_one()
+    count, credits = found.pop("", (0, 0))
     return TransferPlan(
-        lots=row[1], clients=clients, credits=int(row[2]),
+        lots=count, clients=clients, credits=credits,
         givers=[f"{giver.first_name} {giver.last_name}".strip() for giver in named],
-        left_out={reason: row[1] for reason, row in found.items()}, missing=choice.missing,
+        left_out={reason: others for reason, (others, _) in found.items()}, missing=choice.missing,
     )
 
 
@@ -84,13 +85,10 @@ def give_lots(session: Session, batch: Any, lot_ids: Sequence[int], actor: Actor
     """
     to_client_id = batch.input["to_client_id"]
     require_open(session, to_client_id, actor)
-    chosen = (
-        select(lots).join_from(lots, clients_table).where(lots.c.id.in_(key_list(session, lot_ids))).order_by(lots.c.id)
-    )
-    rows = {row.id: row for row in session.execute(chosen.where(_gives(session), lots.c.client_id != to_client_id))}
-    others = chosen.where(not_(_gives(session))).order_by(None)
-    reasons = others.with_only_columns(_reason(session).label("why"), maintain_column_froms=True)
-    left_out = Counter(session.execute(reasons).scalars())
+    chosen = select(lots).join_from(lots, clients_table).where(lots.c.id.in_(key_list(session, lot_ids)))
+    rows = {row.id: row for row in session.execute(chosen.where(_gives(session)).order_by(lots.c.id))}
+    others = chosen.where(not_(_gives(session))).with_only_columns(_reason)
+    left_out = Counter(session.execute(others).scalars())
     takes = [Take(row.id, row.available) for row in rows.values()]
     if takes:
         hand_over(session, rows, takes, to_client_id=to_client_id, batch_id=batch.id, reason=batch.note, actor=actor)
@@ -101,8 +99,3 @@ def _gives(session: Session) -> ColumnElement[bool]:
     """The clause over lots and their clients that something can leave them; never unknown."""
     lasts = or_(lots.c.expires_on.is_(None), not_(is_over(session, lots.c.expires_on)))
     return and_(something_left, free, lasts)
-
-
-def _reason(session: Session) -> ColumnElement[str]:
-    """Why nothing can leave a lot."""
-    return case((not_(something_left), "empty"), (not_(free), "bound"), else_="lapsed")
