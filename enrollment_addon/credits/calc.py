@@ -10,8 +10,6 @@ from typing import Any
 UNITS = {"days": 3660, "weeks": 523, "months": 120}
 """The units a period of validity may have, and the most of each (ten years)."""
 
-LONGEST_PERIOD = max(UNITS.values())
-
 MOST_CREDITS = 1_000
 """The most credits that one verb gives to, or takes from, a client."""
 

@@ -9,8 +9,9 @@ from wtforms.fields.choices import SelectChoice
 
 from ..core.errors import InvalidInput
 from ..core.web import forms
-from .calc import LONGEST_PERIOD, MOST_CREDITS, MOST_IN_RATIO, MOST_PRIORITY, USUAL_PRIORITY
+from .calc import MOST_CREDITS, MOST_IN_RATIO, MOST_PRIORITY, UNITS, USUAL_PRIORITY
 from .labels import EXPIRIES, PERIODS
+from .service.terms import NO_PERIOD
 
 
 def _event_type(label: Any) -> forms.Reference:
@@ -19,6 +20,14 @@ def _event_type(label: Any) -> forms.Reference:
 
 def _credits(label: Any, *, default: int, most: int = MOST_CREDITS) -> forms.Whole:
     return forms.Whole(label, validators=[forms.InputRequired(forms.REQUIRED)], default=default, low=1, high=most)
+
+
+def _period(label: Any, **options: Any) -> forms.IntegerField:
+    """How many units a period has; the service knows the most of each."""
+    return forms.IntegerField(
+        label, validators=[forms.Optional()], invalid_value_message=NO_PERIOD, **options,
+        render_kw={"min": 1, "max": max(UNITS.values()), "inputmode": "numeric"},
+    )
 
 
 class GrantForm(forms.Form):
@@ -30,7 +39,7 @@ class GrantForm(forms.Form):
     expires_on = forms.DateField(
         _l("Last day"), validators=[forms.Optional()], description=_l("The credits can be used up to and on this day.")
     )
-    period_count = forms.Whole(_l("After"), validators=[forms.Optional()], default=3, low=1, high=LONGEST_PERIOD)
+    period_count = _period(_l("After"), default=3)
     period_unit = forms.Choice(_l("Unit"), options=PERIODS, default="months")
     priority = forms.Whole(
         _l("Priority"), validators=[forms.Optional()], default=USUAL_PRIORITY, low=0, high=MOST_PRIORITY,
@@ -98,9 +107,8 @@ class ExtendForm(forms.Form):
         _l("New last day"), validators=[forms.Optional()],
         description=_l("The credits can be used up to and on this day."),
     )
-    period_count = forms.Whole(
-        _l("Later by"), validators=[forms.Optional()], default=1, low=1, high=LONGEST_PERIOD,
-        description=_l("Each lot from its own last day; what never expires stays so."),
+    period_count = _period(
+        _l("Later by"), default=1, description=_l("Each lot from its own last day; what never expires stays so.")
     )
     period_unit = forms.Choice(_l("Unit"), options=PERIODS, default="months")
     reason = forms.reason_field()

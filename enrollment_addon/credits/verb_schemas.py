@@ -4,15 +4,15 @@ from flask_babel import lazy_gettext as _l
 from marshmallow import Schema, fields, validate
 
 from ..core.web.inputs import Flag, Input, key_field, whole_field
-from .calc import MOST_CREDITS, MOST_IN_RATIO, MOST_PRIORITY
+from .calc import MOST_CREDITS, MOST_IN_RATIO, MOST_PRIORITY, UNITS
 
 
 class PeriodInput(Input):
     """One of the three."""
 
-    days = fields.Integer(strict=True)
-    weeks = fields.Integer(strict=True)
-    months = fields.Integer(strict=True)
+    days = whole_field(1, UNITS["days"])
+    weeks = whole_field(1, UNITS["weeks"])
+    months = whole_field(1, UNITS["months"])
 
 
 class GrantInput(Input):

@@ -20,6 +20,7 @@ from ..errors import MixedCurrencies, NobodySelected
 from .selection import Selection
 
 NOTE_LENGTH = 500
+NO_PERIOD = _l("Please enter a period of days, weeks or months, at most ten years.")
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def wrong_expiry(expires_on: Any, expires_in: Any) -> dict[str, Any]:
     if expires_in is not None:
         pair = next(iter(expires_in.items())) if isinstance(expires_in, Mapping) and len(expires_in) == 1 else None
         if pair is None or pair[0] not in UNITS or not is_whole(pair[1], 1, UNITS[pair[0]]):
-            return {"expires_in": _l("Please enter a period of days, weeks or months, at most ten years.")}
+            return {"expires_in": NO_PERIOD}
     return {}
 
 
