@@ -280,7 +280,8 @@ WRONG_GRANTS = [
     ("period_count", {"expiry": "period", "period_count": "few"}), ("expiry", {"expiry": "never-ever"}),
     ("priority", {"priority": "101"}), ("priority", {"priority": "high"}), ("note", {"note": "a" * 501}),
     ("unit_value", {"unit_value": "-1"}), ("unit_value", {"unit_value": "NaN"}),
-    ("unit_value", {"unit_value": "9" * 60}), ("unit_value", {"unit_value": "1.234"}), ("event_type_id", {"event_type_id": "99999"}),
+    ("unit_value", {"unit_value": "9" * 60}), ("unit_value", {"unit_value": "1.234"}),
+    ("event_type_id", {"event_type_id": "99999"}),
     ("event_type_id", {"event_type_id": ""}),
 ]
 TOLD_AT = {
