@@ -262,7 +262,8 @@ def test_what_many_clients_have_is_converted_after_a_look_and_taken_back(
     nobody = post(ana, url, form, **{**asked, "give": 11})
     assert (nobody.status_code, "enough unspent credits" in nobody.text) == (409, True)
     shown = post(ana, url, form, **asked).text
-    for told in (">Maya 00 Fischer</bdi> · 9 → 6 · 1 stays", "Convert 18 credits of 2 clients", "Clients with too few"):
+    for told in (">Maya 00 Fischer</bdi> · 9 → 6 · 1 stays", "Convert 18 credits of 2 clients", "Clients with too few",
+                 "18 × Yoga class", "12 × Private lesson"):
         assert told in shown, told
     assert set(balances(app).values()) == {10}, "nothing is done yet"
     other = post(ana, url, shown, **{**asked, "give": 5}).text
@@ -272,11 +273,12 @@ def test_what_many_clients_have_is_converted_after_a_look_and_taken_back(
     page = ana.get(done.location).text
     assert "18 credits became 12." in page
     assert "Show or undo" not in page, "it is this page"
-    assert "Session credits converted: Yoga class" in page
+    made = "Yoga class → Private lesson"
+    assert f"Session credits converted: {made}" in page
     assert "2 clients" in ana.get("/enrollment/batches/list/").text
     batch = done.location.rsplit("/", 1)[1]
     told = ana.get(f"/enrollment/batches/undo/{batch}").text
-    assert f'<a href="/enrollment/batches/show/{batch}">Session credits converted: Yoga class</a>' in told
+    assert f'<a href="/enrollment/batches/show/{batch}">Session credits converted: {made}</a>' in told
     assert "12 of 12 credits become 18 × Yoga class again." in told
     assert post(ana, f"/enrollment/batches/undo/{batch}", told).status_code == 302
     assert set(balances(app).values()) == {10}

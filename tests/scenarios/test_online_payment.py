@@ -1,6 +1,8 @@
 """Money that comes in online, from the link on a client's card to the refund, and what the client does alone."""
 
+
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -68,7 +70,10 @@ def test_a_link_for_a_client(
     assert choice.count("checked") == 2
     assert "€45.00" in choice
     both = f"{ask}?charge_id={agility}&charge_id={puppies}"
-    assert "Ask for €75.00" in ana.get(both).text
+    confirm = ana.get(both).text
+    assert "Ask for €75.00" in confirm
+    bill = [re.sub(r"<[^>]+>|\s", "", row) for row in confirm.partition('"enr-sum"')[2].split("</div>")[:3]]
+    assert [row.lstrip(">") for row in bill] == ["Agility€45.00", "Puppies€30.00", "Total€75.00"]
     assert jonas.get(ask).status_code == 404
     assert jonas.get(f"/enrollment/online-request/{studio.jonas_clients[0]}?charge_id={agility}").status_code == 404
 

@@ -47,7 +47,7 @@ class _AskView(PageView):
     ) -> Any:
         """The sum, charge by charge, and what ends for it."""
         plan = service.plan_request(self.session, client_id=client.id, charge_ids=keys)
-        facts = [{"label": what, "value": render.amount(amount, plan.currency)} for _, what, amount in plan.items]
+        items = [{"label": what, "value": render.amount(amount, plan.currency)} for _, what, amount in plan.items]
         total = render.amount(plan.amount, plan.currency)
         replaced = [] if plan.same else plan.replaces
         way = _("You pay on a page of %(provider)s, which leads back here.", provider=current().name) if own else _(
@@ -57,8 +57,8 @@ class _AskView(PageView):
         if key:
             context["idempotency_key"] = key
         return self.ask_first(
-            form, danger=False, action_url=request.full_path,
-            facts=[*facts, {"label": _("Total"), "value": total}],
+            form, danger=False, action_url=request.full_path, template="enrollment_addon/online_confirm.html",
+            items=[*items, {"label": _("Total"), "value": total}],
             sentence=" ".join([way, *([ngettext(
                 "An earlier link for these charges ends: another one is made in its place.",
                 "%(num)s earlier links for these charges end: another one is made in their place.", len(replaced),

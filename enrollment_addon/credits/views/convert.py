@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
+from ...catalog.models import EventType
 from ...core.web import render
 from ...core.web.access import verb
 from ...core.web.views import Selection, posted_key, posted_selection
@@ -29,13 +30,31 @@ class ConvertPages(LotPages):
         page = self.ask(
             "enrollment_addon/convert.html", form or ConvertManyForm(formdata=None), selection,
             title=_("Convert session credits"), plan=plan, danger=False,
-            sentence=_("Of each client all whole steps are converted; a rest stays as it was."),
-            facts=_facts(plan) if plan else [{"label": _("From"), "value": whom(selection), "wide": True}],
+            sentence=whole_credits(),
+            facts=self._conversion_facts(form, plan) if form and plan
+            else [{"label": _("Clients"), "value": whom(selection), "wide": True}],
             more=plan.clients - len(plan.listed) if plan else 0,
             hidden=[("agreed", form.agreed())] if form and plan else [],
             action_url=url_for(f"{self.endpoint}.convert_clients"), submit_label=_button(plan),
         )
         return page, status
+
+    def _conversion_facts(self, form: ConvertManyForm, plan: service.ConversionPlan) -> list[dict[str, Any]]:
+        """What would become of what, and whose credits stay as they are."""
+        before, after = (
+            _("%(quantity)s × %(event_type)s", quantity=render.number(number),
+              event_type=self.session.get_one(EventType, key).label)
+            for number, key in ((plan.converted, form.from_event_type_id.data),
+                                (plan.received, form.to_event_type_id.data))
+        )
+        pairs = [
+            (_("Clients"), plan.clients), (_("Left as they were"), plan.left),
+            *((_LEFT_OUT[reason], count) for reason, count in sorted(plan.by_reason.items())),
+        ]
+        return [
+            {"label": _("Credits converted"), "value": before}, {"label": _("Credits that come of it"), "value": after},
+            *({"label": label, "value": render.number(value)} for label, value in pairs),
+        ]
 
     @expose("/convert-clients", methods=["POST"])
     @verb("convert_session_credits")
@@ -71,14 +90,9 @@ class ConvertPages(LotPages):
 _LEFT_OUT = {**labels.SKIP_REASONS, "empty": _l("Clients with too few")}
 
 
-def _facts(plan: service.ConversionPlan) -> list[dict[str, Any]]:
-    pairs = [
-        (_("Clients"), plan.clients), (_("Credits converted"), plan.converted),
-        (_("Credits that come of it"), plan.received),
-        (_("Left as they were"), plan.left),
-        *((_LEFT_OUT[reason], count) for reason, count in sorted(plan.by_reason.items())),
-    ]
-    return [{"label": label, "value": render.number(value)} for label, value in pairs]
+def whole_credits() -> str:
+    """How a conversion rounds, by an example."""
+    return _("Only whole credits come out: 5 credits at 2 → 1 give 2, and 1 stays as it was.")
 
 
 def _button(plan: service.ConversionPlan | None) -> str:

@@ -19,7 +19,7 @@ from .. import queries, service
 from ..forms import ConvertForm, TransferForm
 from ..models import CreditLot
 from .common import client_view, explained, number_of
-from .convert import ConvertPages
+from .convert import ConvertPages, whole_credits
 from .extend import ExtendPages
 from .void import VoidPages
 
@@ -89,10 +89,12 @@ class CreditMovesView(ExtendPages, VoidPages, ConvertPages, PageView):
                 return self._done(client, told, made["batch_id"])
         return self._page(
             client, form, _("Convert session credits of %(name)s", name=client.full_name),
-            _("Only whole credits come out: 5 credits at 2 → 1 give 2, and 1 stays as it was."), _("Convert credits"),
+            whole_credits(), _("Convert credits"), template="enrollment_addon/convert.html",
         )
 
-    def _page(self, client: Client, form: forms.Form, title: str, sentence: str, submit: str) -> Any:
+    def _page(
+        self, client: Client, form: forms.Form, title: str, sentence: str, submit: str, **context: Any
+    ) -> Any:
         """The form beside what the client has."""
         held = queries.client_credits(self.session, client.id).balances
         return self.ask_first(
@@ -101,7 +103,7 @@ class CreditMovesView(ExtendPages, VoidPages, ConvertPages, PageView):
                 {"label": row.event_type, "value": explained(row.available, client.id, row.event_type_id)}
                 for row in held
             ],
-            cancel_url=url_for("ClientView.show", pk=client.id), submit_label=submit,
+            cancel_url=url_for("ClientView.show", pk=client.id), submit_label=submit, **context,
         )
 
     def _done(self, client: Client, told: str, batch_id: int) -> Any:
