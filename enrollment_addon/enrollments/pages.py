@@ -22,7 +22,7 @@ from .calc import Refund, price_of
 from .forms import BeginForm, CancelForm, CompleteForm, EnrollForm, PauseForm, ResumeForm, SessionsForm
 from .models import Enrollment
 from .service.create import next_begin
-from .texts import details_of, span
+from .texts import cancel_sentence, undo_sentence
 
 
 class VerbPages:
@@ -47,14 +47,16 @@ class VerbPages:
             cancel_url=_url(item), **{"danger": False, **context},
         )
 
-    def _tried(self, pk: str, form: forms.Form, do: Callable[[], Any], text: Callable[[], str]) -> Any:
-        """Carry a valid form's verb out; a way on when it was, nothing when it was refused."""
+    def _tried(self, pk: str, form: forms.Form, do: Callable[..., Any], done: str, **asked: Any) -> Any:
+        """Carry a valid form's verb out and say so; a way on when it was done, nothing when it was refused."""
         if request.method != "POST" or not form.validate():
             return None
-        ok, _result = self.attempt(form, do)
+        ok, _result = self.attempt(
+            form, lambda: do(self.session, enrollment_id=int(pk), actor=self.actor, **asked)
+        )
         if not ok:
             return None
-        notice(text())
+        notice(done)
         return redirect(url_for("EnrollmentView.show", pk=pk))
 
     # ---- selling ---------------------------------------------------------------------------------------
@@ -156,12 +158,9 @@ class VerbPages:
         item = self._item(pk)
         form = SessionsForm() if request.method == "POST" else SessionsForm(data={"total": item.total})
         done = self._tried(
-            pk, form,
-            lambda: service.update_sessions(
-                self.session, enrollment_id=int(pk), total=form.total.data, charge_amount=form.charge.data,
-                actor=self.actor, idempotency_key=posted_key(),
-            ),
-            lambda: _("The enrollment now has %(total)s sessions.", total=render.number(form.total.data)),
+            pk, form, service.update_sessions,
+            _("The enrollment now has %(total)s sessions.", total=render.number(form.total.data)),
+            total=form.total.data, charge_amount=form.charge.data, idempotency_key=posted_key(),
         )
         if done is not None:
             return done
@@ -192,13 +191,10 @@ class VerbPages:
         form = PauseForm() if request.method == "POST" else PauseForm(data={"begins_on": today})
         settings = current_app.extensions["enrollment"].settings
         done = self._tried(
-            pk, form,
-            lambda: service.pause_enrollment(
-                self.session, enrollment_id=int(pk), begins_on=form.begins_on.data, ends_on=form.ends_on.data,
-                reason=form.reason.data, actor=self.actor, idempotency_key=posted_key(),
-                limits=service.PauseLimits(settings.pauses_per_year, settings.pause_days_per_year),
-            ),
-            lambda: _("The pause was entered; the end has moved by its days."),
+            pk, form, service.pause_enrollment, _("The pause was entered; the end has moved by its days."),
+            begins_on=form.begins_on.data, ends_on=form.ends_on.data, reason=form.reason.data,
+            limits=service.PauseLimits(settings.pauses_per_year, settings.pause_days_per_year),
+            idempotency_key=posted_key(),
         )
         if done is not None:
             return done
@@ -219,12 +215,8 @@ class VerbPages:
     def resume(self, pk: str) -> Any:
         item, form = self._item(pk), ResumeForm()
         done = self._tried(
-            pk, form,
-            lambda: service.resume_enrollment(
-                self.session, enrollment_id=int(pk), reason=form.reason.data, actor=self.actor,
-                idempotency_key=posted_key(),
-            ),
-            lambda: _("The enrollment goes on."),
+            pk, form, service.resume_enrollment, _("The enrollment goes on."), reason=form.reason.data,
+            idempotency_key=posted_key(),
         )
         pauses = queries.open_pauses(self.session, item.id) if done is None else []
         return done or self._ask(
@@ -246,12 +238,8 @@ class VerbPages:
         if not left:
             del form.unused
         done = self._tried(
-            pk, form,
-            lambda: service.complete_enrollment(
-                self.session, enrollment_id=int(pk), reason=form.reason.data, actor=self.actor,
-                idempotency_key=posted_key(), **({"unused": form.unused.data} if left else {}),
-            ),
-            lambda: _("The enrollment is completed."),
+            pk, form, service.complete_enrollment, _("The enrollment is completed."), reason=form.reason.data,
+            idempotency_key=posted_key(), **({"unused": form.unused.data} if left else {}),
         )
         if done is not None:
             return done
@@ -273,8 +261,11 @@ class VerbPages:
         item, form = self._item(pk), CancelForm()
         if not can("adjust_refund_amount"):
             del form.amount
+        chosen = form.refund.data == Refund.partial and "amount" in form
         done = self._tried(
-            pk, form, lambda: self._cancel(pk, form), lambda: _("The enrollment was cancelled."),
+            pk, form, service.cancel_enrollment, _("The enrollment was cancelled."), refund=form.refund.data,
+            amount=form.amount.data if chosen else None, may_adjust=can("adjust_refund_amount"),
+            reason=form.reason.data, idempotency_key=posted_key(),
         )
         if done is not None:
             return done
@@ -293,7 +284,7 @@ class VerbPages:
                             "percentage": render.number(q.percentage)}
                 for kind, q in quotes.items()
             },
-            paid=money.to_decimal(partial.paid, item.currency), sentence=_cancel_sentence(partial.remaining, bookings),
+            paid=money.to_decimal(partial.paid, item.currency), sentence=cancel_sentence(partial.remaining, bookings),
             facts=[
                 {"label": _("Paid"), "value": _money(item, partial.paid)},
                 {"label": _("At most"), "value": _money(item, partial.refundable)},
@@ -302,25 +293,13 @@ class VerbPages:
             ],
         )
 
-    def _cancel(self, pk: str, form: CancelForm) -> Enrollment:
-        partial = form.refund.data == Refund.partial and "amount" in form
-        return service.cancel_enrollment(
-            self.session, enrollment_id=int(pk), refund=form.refund.data, reason=form.reason.data, actor=self.actor,
-            amount=form.amount.data if partial else None, may_adjust=can("adjust_refund_amount"),
-            idempotency_key=posted_key(),
-        )
-
     @expose("/undo/<pk>", methods=["GET", "POST"])
     @verb("undo_enrollment")
     def undo(self, pk: str) -> Any:
         item, form = self._item(pk), forms.ReasonForm()
         done = self._tried(
-            pk, form,
-            lambda: service.undo_enrollment(
-                self.session, enrollment_id=int(pk), reason=form.reason.data, actor=self.actor,
-                idempotency_key=posted_key(),
-            ),
-            lambda: _("The last step was undone."),
+            pk, form, service.undo_enrollment, _("The last step was undone."), reason=form.reason.data,
+            idempotency_key=posted_key(),
         )
         if done is not None:
             return done
@@ -328,7 +307,7 @@ class VerbPages:
         plan = service.undo_plan(self.session, enrollment_id=item.id)
         return self._ask(
             item, form, title=_("Undo the last step?"), submit_label=_("Undo"), facts=[],
-            sentence=_undo_sentence(plan, item.currency),
+            sentence=undo_sentence(plan, item.currency),
         )
 
     @expose("/delete/<pk>", methods=["GET", "POST"])
@@ -336,11 +315,7 @@ class VerbPages:
     def delete(self, pk: str) -> Any:
         item, form = self._item(pk), forms.ReasonForm()
         done = self._tried(
-            pk, form,
-            lambda: service.delete_enrollment(
-                self.session, enrollment_id=int(pk), reason=form.reason.data, actor=self.actor
-            ),
-            lambda: _("The enrollment was deleted."),
+            pk, form, service.delete_enrollment, _("The enrollment was deleted."), reason=form.reason.data
         )
         if done is not None:
             return done
@@ -363,15 +338,11 @@ class VerbPages:
     def restore(self, pk: str) -> Any:
         item, form = self._item(pk), ResumeForm()
         done = self._tried(
-            pk, form,
-            lambda: service.restore_enrollment(
-                self.session, enrollment_id=int(pk), reason=form.reason.data, actor=self.actor
-            ),
-            lambda: _("The enrollment was restored."),
+            pk, form, service.restore_enrollment, _("The enrollment was restored."), reason=form.reason.data
         )
         return done or self._ask(
             self._item(pk), form, title=_("Restore %(name)s?", name=_called(item)), submit_label=_("Restore"), facts=[],
-            sentence=_undo_sentence(service.restore_plan(self.session, enrollment_id=item.id), item.currency),
+            sentence=undo_sentence(service.restore_plan(self.session, enrollment_id=item.id), item.currency),
         )
 
 
@@ -386,21 +357,3 @@ def _called(item: Enrollment) -> str:
 
 def _money(item: Enrollment, minor: int) -> str:
     return render.amount(minor, item.currency)
-
-
-def _undo_sentence(plan: service.UndoPlan, currency: str) -> str:
-    """What comes back, and what does not."""
-    told = details_of({"sessions": plan.sessions, "charged": plan.owed, "currency": currency})
-    if plan.sessions and plan.until:
-        told.append(_("good until %(date)s", date=render.date(plan.until)))
-    lost = [_("Cancelled bookings are not made again.")] if plan.bookings else []
-    lost += [_("The pause %(days)s is not brought back.", days=span(pause)) for pause in plan.pauses]
-    return " ".join(filter(None, (render.joined(told), *lost)))
-
-
-def _cancel_sentence(left: int, bookings: int) -> str:
-    """What will happen besides the refund, in figures."""
-    sentences = [ngettext("%(num)s session is voided.", "%(num)s sessions are voided.", left)]
-    if bookings:
-        sentences.append(ngettext("%(num)s booking is cancelled.", "%(num)s bookings are cancelled.", bookings))
-    return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""What a step of an enrollment did, in short sentences with numbers."""
+"""What a step of an enrollment did or would do, in short sentences with numbers."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -7,7 +7,8 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from ..core.web.render import amount, date
+from ..core.web.render import amount, date, joined
+from .service import UndoPlan
 
 
 def details_of(details: Mapping[str, Any]) -> list[str]:
@@ -40,3 +41,21 @@ def span(details: Mapping[str, Any]) -> str:
     """The first and the last day of a pause that was noted."""
     first, last = (date(dt.date.fromisoformat(details[name])) for name in ("begins_on", "ends_on"))
     return f"{first} – {last}"
+
+
+def undo_sentence(plan: UndoPlan, currency: str) -> str:
+    """What comes back with an undo, and what does not."""
+    told = details_of({"sessions": plan.sessions, "charged": plan.owed, "currency": currency})
+    if plan.sessions and plan.until:
+        told.append(_("good until %(date)s", date=date(plan.until)))
+    lost = [_("Cancelled bookings are not made again.")] if plan.bookings else []
+    lost += [_("The pause %(days)s is not brought back.", days=span(pause)) for pause in plan.pauses]
+    return " ".join(filter(None, (joined(told), *lost)))
+
+
+def cancel_sentence(left: int, bookings: int) -> str:
+    """What a cancellation does besides the refund, in figures."""
+    sentences = [ngettext("%(num)s session is voided.", "%(num)s sessions are voided.", left)]
+    if bookings:
+        sentences.append(ngettext("%(num)s booking is cancelled.", "%(num)s bookings are cancelled.", bookings))
+    return " ".join(sentences)
