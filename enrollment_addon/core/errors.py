@@ -13,11 +13,13 @@ class AddonError(Exception):
     """A verb was refused; nothing was written.
 
     `message` may hold `%(name)s` placeholders filled from `params`; it is translated when it is shown,
-    in the language of whoever sees it. `fields` maps a field's name to its own message, for forms.
+    in the language of whoever sees it. `fields` maps a field's name to its own message, for forms. `confirm` names
+    the input by which the caller says that it is meant, where there is one.
     """
 
     code: ClassVar[str] = "error"
     http_status: ClassVar[int] = 400
+    confirm: ClassVar[str] = ""
     message: Any = _l("Something went wrong.")
 
     def __init__(

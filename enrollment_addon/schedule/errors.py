@@ -29,6 +29,7 @@ class Overlap(Conflict):
     """A double booking; goes through when the caller confirms it."""
 
     code = "overlap"
+    confirm = "confirm_overlap"
     message = _l("This overlaps with another session of %(who)s on %(at)s. Confirm to go on.")
 
 
@@ -44,6 +45,7 @@ class CreditsNotValid(Conflict):
     """A session would move to a day on which what pays for places in it is paused or expired."""
 
     code = "credits_not_valid"
+    confirm = "confirm_validity"
     message = _l(
         "Bookings whose credit is paused or expired on the new day: %(number)s (%(names)s). Confirm to go on."
     )

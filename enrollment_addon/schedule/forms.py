@@ -155,7 +155,7 @@ class BookingForm(_Paying, forms.Form):
         render_kw={"inputmode": "decimal", "data-enr-show": "pays=charge"},
         description=_l("Only for a charge; empty: the price of the class."),
     )
-    confirm_overlap = forms.Flag(_l("Book although the times overlap"))
+    confirm_overlap = forms.Confirmation(_l("Book although the times overlap"))
 
     def offer(self, client_id: int, event_type_id: int) -> None:
         """Fill in the choices."""
@@ -191,7 +191,7 @@ class AppointmentForm(_Paying, forms.Form):
         _l("Amount of the charge"), validators=[forms.Optional()],
         render_kw={"inputmode": "decimal", "data-enr-show": "pays=charge"},
     )
-    confirm_overlap = forms.Flag(_l("Book although the times overlap"))
+    confirm_overlap = forms.Confirmation(_l("Book although the times overlap"))
 
     def offer(self, client_id: int) -> None:
         """Fill in the choices: credits of every event type, since that is still to be chosen."""

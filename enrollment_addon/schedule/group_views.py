@@ -14,7 +14,7 @@ from ..catalog.queries import name_clause
 from ..core import money
 from ..core.web import render
 from ..core.web.filters import Filter
-from ..core.web.forms import Amount, Flag, Form, Input, form_for
+from ..core.web.forms import Amount, Confirmation, Form, Input, form_for
 from ..core.web.views import Column
 from . import queries, service
 from .forms import SLOTS, slot_members, slots_of, when
@@ -84,7 +84,7 @@ class ClassGroupView(TranslatedView):
               attributes={"inputmode": "decimal"}),
         Input("colour", _l("Colour"), attributes={"type": "color"}),
         Input("active", _l("Active"), _l("Only active class groups get sessions.")),
-        Input("confirm_overlap", _l("Save although it overlaps"), make=lambda label, **_options: Flag(label)),
+        Input("confirm_overlap", _l("Save although it overlaps"), make=lambda label, **_options: Confirmation(label)),
     )
     inputs = (Input("name", _l("Name")), Input("club_id", _l("Club"), source="clubs"), *_common)
     edit_inputs = (Input("name", _l("Name")), *_common)

@@ -17,7 +17,7 @@ from ..core import clock, reasons
 from ..core.web import access, render
 from ..core.web.access import can, may, needs
 from ..core.web.filters import Applied, Filter
-from ..core.web.forms import Flag, Form, Input, LocalDateTime
+from ..core.web.forms import Confirmation, Form, Input, LocalDateTime
 from ..core.web.record_parts import record_parts
 from ..core.web.views import Column, ListAction, RecordView
 from . import queries, service
@@ -118,7 +118,7 @@ class SessionView(BookingPages, RecordView):
         Input("team_member_id", _l("Instructor"), source="team_members"),
         Input("room", _l("Room")),
         Input("capacity", _l("Places"), low=1, high=10_000, required=True),
-        Input("confirm_overlap", _l("Save although it overlaps"), make=lambda label, **_options: Flag(label)),
+        Input("confirm_overlap", _l("Save although it overlaps"), make=lambda label, **_options: Confirmation(label)),
     )
     inputs = (
         Input("club_id", _l("Club"), source="clubs"),
@@ -128,7 +128,7 @@ class SessionView(BookingPages, RecordView):
     edit_inputs = (
         *_times, *_place,
         Input("confirm_validity", _l("Move although credits are paused or expired then"),
-              make=lambda label, **_options: Flag(label)),
+              make=lambda label, **_options: Confirmation(label)),
     )
 
     def matching(self, applied: Iterable[Applied], search: str) -> Any:

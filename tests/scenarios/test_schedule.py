@@ -258,7 +258,9 @@ def test_double_bookings_are_asked_about_first(ana: FlaskClient, app: Flask, peo
     make_group(ana, people, capacity="1", team_member_id=people.jonas)
     beside = {"club_id": people.uptown, "event_type_id": people.yoga, "team_member_id": people.jonas,
               **GROUP, "name": "Beside", "time_1": "18:30"}
+    assert "confirm_overlap" not in ana.get("/enrollment/class-groups/add").text, "nothing is there to be confirmed"
     asked = post(ana, "/enrollment/class-groups/add", 422, **beside)
+    assert '<a href="#confirm_overlap">Save although it overlaps: Sessions that overlap' in asked.text
     assert "overlap with others of Jonas Weber: 12" in asked.text
     assert 'value="Beside"' in asked.text, "what was typed is still there"
     post(ana, "/enrollment/class-groups/add", confirm_overlap="y", **beside)

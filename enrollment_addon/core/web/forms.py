@@ -74,6 +74,10 @@ class Flag(BooleanField):
     false_values = (False, "false", "", "0", "off")
 
 
+class Confirmation(Flag):
+    """A box to tick that what was refused is meant; it is there once a refusal asked for it (macros.html)."""
+
+
 class Choice(SelectField):
     """One of a list. `options` are (value, label), or make them; a value outside is an error, not a crash."""
 

@@ -154,14 +154,16 @@ class Mended(Routed):
     def attempt(self, form: forms.Form, do: Callable[[], Any], *, apart: bool = False) -> tuple[bool, Any]:
         """Carry a verb out in a unit of work; what it refuses is shown in the form, which keeps what was typed.
 
-        That includes NotFound: the page has found its own record, so it is one that was chosen in the form. A verb
-        that talks with somebody else opens units of work itself, and is carried out `apart` from ours.
+        That includes NotFound: the page has found its own record, so it is one that was chosen in the form. What
+        the person may confirm is told at the box for it. A verb that talks with somebody else opens units of work
+        itself, and is carried out `apart` from ours.
         """
         try:
             return True, do() if apart else self.work(do)
         except AddonError as error:
             g.enrollment_busy = isinstance(error, Busy)
-            form.add_errors(error.fields, error.text())
+            at_box = {error.confirm: error.text()} if error.confirm in form else {}
+            form.add_errors(error.fields or at_box, error.text())
             return False, error
 
 
