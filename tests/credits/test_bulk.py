@@ -1,20 +1,22 @@
 """What verbs on many lots or clients say beforehand, do, and leave behind: answers, batches, entries, the audit."""
 
 import datetime as dt
+import sys
+from functools import partial
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from enrollment_addon.core import clock
 from enrollment_addon.core.audit import AuditEvent
 from enrollment_addon.core.batches import Chunk, batches, targets
 from enrollment_addon.core.db import unit_of_work
-from enrollment_addon.core.errors import IdempotencyMismatch
+from enrollment_addon.core.errors import IdempotencyMismatch, InvalidInput
 from enrollment_addon.core.scope import SYSTEM, Actor, Reach
 from enrollment_addon.credits import service
 from enrollment_addon.credits.errors import NothingSelected
 from enrollment_addon.credits.models import entries, lots
-from enrollment_addon.credits.service import conversions, lot_choice
+from enrollment_addon.credits.service import conversions, lot_choice, selection
 from enrollment_addon.jobs.models import Job
 from enrollment_addon.people.models import Client
 from tests import factories
@@ -45,7 +47,9 @@ def left_behind(studio, made):
             select(AuditEvent).where(AuditEvent.record == "batch", AuditEvent.record_id == key)
         ).scalar_one()
         audited = event.actor_id, event.verb, event.client_id, event.reason, event.details
-        found = studio.session.execute(select(entries).where(entries.c.batch_id == key).order_by(entries.c.id)).all()
+        given = entries.c.lot_id.in_(select(lots.c.id).where(lots.c.batch_id == key))
+        found = studio.session.execute(select(entries).where(or_(entries.c.batch_id == key, given))).all()
+    assert {(entry.turn, entry.at) for entry in found} <= {(0, clock.now())}
     return (
         (row.kind, row.total, row.done, row.note, row.skipped, row.input), keys, audited,
         sorted((entry.kind, entry.client_id, entry.available_change, entry.actor_id, entry.reason) for entry in found),
@@ -57,19 +61,86 @@ def change(studio, client_id, **values):
         studio.session.execute(update(Client).where(Client.id == client_id).values(**values))
 
 
-def refuses(studio, verb, asked, *others, key="k"):
+def refuses(verb, asked, *others, key="k"):
     """The key of one wish gives the same answer again, and is refused for another, whatever differs."""
-    first = studio.move(verb, **asked, idempotency_key=key)
-    assert studio.move(verb, **asked, idempotency_key=key) == first
+    first = verb(**asked, idempotency_key=key)
+    assert verb(**asked, idempotency_key=key) == first
     for other in others:
         with pytest.raises(IdempotencyMismatch):
-            studio.move(verb, **{**asked, **other}, idempotency_key=key)
+            verb(**{**asked, **other}, idempotency_key=key)
     return first
 
 
 def serve(studio, verb, made, actor, **over):
     with unit_of_work(studio.session):
         return getattr(service, verb)(studio.session, batch_id=made["batch_id"], actor=actor, **over)
+
+
+def test_whom_a_grant_is_for(studio, ada, sound, monkeypatch):
+    monkeypatch.setattr(selection, "SKIPPED_LISTED", 4)
+    monkeypatch.setattr(sys.modules["enrollment_addon.credits.service.grant_chunk"], "SKIPPED_LISTED", 5)
+    with unit_of_work(studio.session):
+        second, elsewhere = (factories.make_club(studio.session).id for _ in range(2))
+    archived, one, moves = studio.clients(1, archived=True) + studio.clients(2)
+    too, two = studio.clients(1, archived=True, club_id=second) + studio.clients(1, club_id=second)
+    erased, foreign = studio.clients(1, erased_at=NOON) + studio.clients(1, club_id=elsewhere)
+    staff = Actor(user_id=ada.user_id, reach=Reach.own_clubs, club_ids=(studio.club_id, second))
+    skipped = [
+        {"client_id": key, "reason": reason}
+        for key, reason in ((archived, "archived"), (too, "archived"), (erased, "erased"), (foreign, "not_found"))
+    ]
+    by_reason = {"archived": 2, "erased": 1}
+    search = select(Client.id).order_by(Client.id.desc())
+    assert studio.plan(search, actor=staff) == service.GrantPlan(3, 6, skipped[:3], 3, by_reason, (), "EUR")
+    clients = [2**70, *range(archived, foreign + 1), 99_999, "x"]
+    by_reason["not_found"] = 4
+    assert studio.plan(clients, actor=staff) == service.GrantPlan(3, 6, skipped, 7, by_reason, (), "EUR")
+    for field, over in (("member_cap", {"shared": True, "member_cap": 1_001}), ("unit_value", {"unit_value": "1.005"})):
+        with pytest.raises(InvalidInput) as refusal:
+            studio.grant(clients, **over)
+        assert set(refusal.value.fields) == {field}
+
+    asked = {"clients": clients, "actor": staff, "note": "welcome", "threshold": 2, "chunk": 3}
+    made = refuses(
+        studio.grant, asked, {"clients": clients[1:]}, {"quantity": 1}, {"priority": 1}, {"shared": True},
+        {"member_cap": 1}, {"participant_ids": [1]}, {"actor": SYSTEM},
+    )
+    assert made == {
+        "batch_id": made["batch_id"], "granted": 0, "clients": 3, "skipped": skipped, "skipped_count": 7,
+        "job_id": made["job_id"],
+    }
+    everybody = studio.grant(select(Client.id).where(Client.archived.is_(False)), actor=staff, idempotency_key="s")
+    assert everybody["granted"] == 3
+    with pytest.raises(IdempotencyMismatch):
+        studio.grant(select(Client.id).where(Client.archived.is_(True)), actor=staff, idempotency_key="s")
+
+    change(studio, moves, club_id=elsewhere)
+    change(studio, two, archived=True)
+    assert serve(studio, "grant_chunk", made, staff, size=3) == Chunk(1, 2, finished=False)
+    input = {
+        "event_type_id": studio.type_id, "quantity": 2, "priority": 50, "unit_value": 0, "currency": None,
+        "expires_on": None, "expires_by_club": {}, "shared": False, "member_cap": None, "participant_ids": [],
+        "left_out": {"archived": 3, "erased": 1, "not_found": 5}, "job_id": made["job_id"],
+    }
+    skipped.append({"client_id": moves, "reason": "not_found"})
+    assert left_behind(studio, made) == (
+        ("credits.grant", 3, 1, "welcome", skipped, input), [one, moves, two],
+        (staff.user_id, "grant_credits", None, None,
+         {"clients": 3, "quantity": 2, "event_type_id": studio.type_id, "job_id": made["job_id"]}),
+        [("grant", one, 2, staff.user_id, None)],
+    ), "of those who are left out the first are named"
+
+    with unit_of_work(studio.session):
+        for zone in ("Pacific/Pago_Pago", "Pacific/Kiritimati"):
+            factories.make_club(studio.session, timezone=zone)
+    with clock.frozen(NOON - dt.timedelta(minutes=90)):
+        made = studio.grant([one], expires_in={"days": 1}, threshold=0)
+    with unit_of_work(studio.session):
+        new = factories.make_club(studio.session).id
+    change(studio, one, club_id=new)
+    serve(studio, "grant_chunk", made, SYSTEM, size=3)
+    assert studio.lots(one)[-1].expires_on == studio.today + 2 * DAY, "a later club has the last of three days"
+    assert sound()
 
 
 def test_lots_of_many_go_to_one(studio, ada):
@@ -103,8 +174,8 @@ def test_lots_of_many_go_to_one(studio, ada):
 
     asked = {"lot_ids": chosen, "to_client_id": taker, "actor": ada, **BULK}
     made = refuses(
-        studio, "transfer_lots", asked, {"lot_ids": chosen[1:]}, {"to_client_id": givers[6]}, {"reason": "other"},
-        {"actor": SYSTEM},
+        partial(studio.move, "transfer_lots"), asked, {"lot_ids": chosen[1:]}, {"to_client_id": givers[6]},
+        {"reason": "other"}, {"actor": SYSTEM},
     )
     skipped = [{"lot_id": 99_999, "reason": "not_found"}]
     assert made == {
@@ -128,6 +199,9 @@ def test_credits_of_many_are_converted(studio, ada, monkeypatch):
         private = factories.make_event_type(studio.session)
         kind = private.id
         factories.make_lot(studio.session, studio.session.get(Client, other), private)
+        factories.make_lot(
+            studio.session, studio.session.get(Client, some), studio.event_type, expires_on=studio.today - DAY
+        )
     studio.grant([some, more, archived], 7)
     studio.grant([little, spent], 1)
     studio.void([studio.lots(spent)[0].id])
@@ -150,8 +224,8 @@ def test_credits_of_many_are_converted(studio, ada, monkeypatch):
 
     asked = {"clients": clients, **ratio, "actor": ada, **BULK}
     made = refuses(
-        studio, "convert_for_clients", asked, {"clients": clients[1:]}, {"quantity": 4}, {"quantity": None},
-        {"give": 3}, {"get": 2}, {"reason": "other"}, {"actor": SYSTEM},
+        partial(studio.move, "convert_for_clients"), asked, {"clients": clients[1:]}, {"quantity": 4},
+        {"quantity": None}, {"give": 3}, {"get": 2}, {"reason": "other"}, {"actor": SYSTEM},
     )
     assert made == {
         "batch_id": made["batch_id"], "clients": 2, "converted": 8, "received": 12, "left_out": left_out,
@@ -236,8 +310,9 @@ def test_last_days_of_many_and_what_is_taken_back_of_many(studio, ada, sound, mo
     assert plan(expires_on=studio.today) == service.ExtensionPlan(4, 11, 4, 0, 0)
     asked = {"lot_ids": search, "extend_by": {"weeks": 1}, "actor": staff}
     made = refuses(
-        studio, "extend_lots", asked, {"lot_ids": [first]}, {"lot_ids": search.where(lots.c.held.is_(True))},
-        {"extend_by": {"days": 1}}, {"extend_by": None, "expires_on": soon}, {"reason": "other"}, {"actor": SYSTEM},
+        partial(studio.move, "extend_lots"), asked, {"lot_ids": [first]},
+        {"lot_ids": search.where(lots.c.held.is_(True))}, {"extend_by": {"days": 1}},
+        {"extend_by": None, "expires_on": soon}, {"reason": "other"}, {"actor": SYSTEM},
     )
     assert made == {
         "batch_id": made["batch_id"], "extended": 3, "shortened": 0, "left_out": {"endless": 1, "empty": 2},
@@ -252,8 +327,9 @@ def test_last_days_of_many_and_what_is_taken_back_of_many(studio, ada, sound, mo
         [("extend", one, 0, *who), *[("extend", two, 0, *who)] * 2],
     )
     made = refuses(
-        studio, "extend_lots", {"lot_ids": [first, foreign, 99_999], "expires_on": soon, "actor": staff, **BULK},
-        {"expires_on": None}, {"expires_on": soon + DAY}, key="day",
+        partial(studio.move, "extend_lots"),
+        {"lot_ids": [first, foreign, 99_999], "expires_on": soon, "actor": staff, **BULK}, {"expires_on": None},
+        {"expires_on": soon + DAY}, key="day",
     )
     skipped = [{"lot_id": foreign, "reason": "not_found"}]
     assert made == {
@@ -262,9 +338,8 @@ def test_last_days_of_many_and_what_is_taken_back_of_many(studio, ada, sound, mo
     }, "the first of those that are not there are named"
 
     asked = {"lot_ids": [second, booked, foreign, 99_999], "actor": staff}
-    made = refuses(
-        studio, "void_lots", asked, {"lot_ids": [second]}, {"reason": "other"}, {"actor": SYSTEM}, key="void"
-    )
+    others = {"lot_ids": [second]}, {"reason": "other"}, {"actor": SYSTEM}
+    made = refuses(partial(studio.move, "void_lots"), asked, *others, key="void")
     assert made == {
         "batch_id": made["batch_id"], "voided": 4, "skipped": skipped, "skipped_count": 2, "job_id": None
     }

@@ -7,7 +7,7 @@ served.
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, case, cast, insert, literal, null, select, update
+from sqlalchemy import ColumnElement, Date, case, insert, literal, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -121,9 +121,7 @@ def _count(session: Session, statement: Any) -> int:
 
 def _expiry(terms: Terms, club_id: Any) -> ColumnElement[Any]:
     """The last day of a client's lot as SQL: one date, or by club (a club that came later has the latest)."""
-    days = sorted(set(terms.by_club.values())) or ([terms.expires_on] if terms.expires_on else [])
-    if not days:
-        return cast(null(), Date)
+    days: list[Any] = sorted(set(terms.by_club.values())) or [terms.expires_on]
     if len(days) == 1:
         return literal(days[0], Date())
     return case(

@@ -101,12 +101,11 @@ def _count(session: Session, chosen: Select[Any], reach: ColumnElement[bool]) ->
         )
         .where(client.id.in_(chosen), reach)
         .group_by(client.club_id, client.archived, erased)
-        .order_by(client.club_id)
     ).all()
 
 
 def _shares(session: Session, clients: dict[int, int]) -> list[ClubShare]:
-    rows = session.execute(select(Club.id, Club.timezone, Club.currency).where(Club.id.in_(clients)).order_by(Club.id))
+    rows = session.execute(select(Club.id, Club.timezone, Club.currency).where(Club.id.in_(clients)))
     return [ClubShare(row.id, row.timezone, row.currency, clients[row.id]) for row in rows]
 
 

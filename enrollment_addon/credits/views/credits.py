@@ -89,7 +89,7 @@ class CreditsView(PageView):
             "clients": plan.clients, "credits": plan.credits, "skipped_count": plan.skipped_count,
             "reasons": [
                 {"label": labels.SKIP_REASONS.get(reason, reason), "count": count}
-                for reason, count in plan.by_reason.items()
+                for reason, count in sorted(plan.by_reason.items())
             ],
             "skipped": skipped_by_name(self.session, plan.skipped[:SKIPPED_SHOWN]),
             "skipped_more": max(0, plan.skipped_count - SKIPPED_SHOWN),
