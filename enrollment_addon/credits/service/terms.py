@@ -158,14 +158,11 @@ def _money(amount: Decimal, selection: Selection) -> tuple[int, str | None]:
     if len(selection.currencies) > 1:
         raise MixedCurrencies(currencies=", ".join(selection.currencies))
     currency = selection.currencies[0]
-    try:
-        return money.to_minor(amount, currency), currency
-    except InvalidInput as error:
-        raise InvalidInput(error.message, fields={"unit_value": error.text()}, **error.params) from None
+    return money.from_field(amount, currency, "unit_value"), currency
 
 
 def _days_by_club(session: Session, expires_in: Mapping[str, int]) -> dict[int, dt.date]:
     """The last day by club, for all clubs: a client may move before their chunk is written."""
     ((unit, count),) = expires_in.items()
-    clubs = session.execute(select(Club.id, Club.timezone).order_by(Club.id))
+    clubs = session.execute(select(Club.id, Club.timezone))
     return {row.id: expiry_after(clock.today(row.timezone), unit, count) for row in clubs}
