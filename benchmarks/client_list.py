@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session, sessionmaker
 
-from enrollment_addon.cli import install_permissions
+from enrollment_addon.cli.tables import install_permissions
 from enrollment_addon.core import roles
 from enrollment_addon.demo import create_app
 from tests.conftest import PASSWORD, csrf_token
