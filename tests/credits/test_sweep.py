@@ -1,9 +1,12 @@
 """The expiry sweep."""
 
+import contextvars
 import datetime as dt
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
@@ -110,6 +113,44 @@ def test_each_club_has_its_own_day(studio, sound):
         lot(studio, client, last_day)
     assert sweep(studio, today=clock.today) == (1, 3)
     assert [studio.balance(client)[0] for client in clients] == [0, 3]
+    assert sound()
+
+
+@pytest.mark.databases("postgresql")
+def test_what_happens_to_a_lot_while_the_sweep_waits_for_its_balance_counts(studio, session_factory, sound):
+    """Of lots that were found already two are spent, in whole and in part, one is extended and one is held."""
+    yesterday = TODAY - dt.timedelta(days=1)
+    first, second = studio.clients(2)
+    spent, part = lot(studio, first, yesterday, 1), lot(studio, first, yesterday)
+    paused, longer, rest = (lot(studio, second, yesterday) for _ in range(3))
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+    def sweep_once():
+        with session_factory() as session, unit_of_work(session):
+            return service.expire_lots(session, size=100, actor=SYSTEM, today=lambda _: TODAY)
+
+    with ThreadPoolExecutor(1) as pool, session_factory() as session:
+        with unit_of_work(session):
+            service.reserve_credits(
+                session, client_id=first, event_type_id=studio.type_id, booking_id=1, on=yesterday, quantity=2,
+                actor=SYSTEM,
+            )
+            swept, until = pool.submit(contextvars.copy_context().run, sweep_once), time.monotonic() + 10
+            while not studio.session.execute(waiting).scalar():
+                studio.session.rollback()
+                assert time.monotonic() < until, "the sweep waits for the balance of the booking"
+            service.extend_lots(session, lot_ids=[longer], expires_on=TODAY, reason="ill", actor=SYSTEM)
+            service.hold_lots(session, lot_ids=[paused], held=True, actor=SYSTEM)
+        assert swept.result() == service.Swept(2, 5, finished=True, last=(yesterday, rest))
+    studio.session.rollback()
+    by_lot = {row.id: (row.available, row.reserved, row.expired) for row in studio.lots()}
+    as_it_was = (3, 0, 0)
+    assert by_lot == {spent: (0, 1, 0), part: (0, 1, 2), paused: as_it_was, longer: as_it_was, rest: (0, 0, 3)}
+    assert studio.kinds(first) == ["grant", "grant", "reserve", "reserve", "expire"]
+    assert [studio.balance(client) for client in (first, second)] == [(0, 2, 0), (6, 0, 0)]
+    assert sweep(studio) == (0, 0)
     assert sound()
 
 

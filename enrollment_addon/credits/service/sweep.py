@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, false, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import Select, column, false, func, literal, or_, select, text, tuple_
 from sqlalchemy.orm import Session
 
 from ...core import audit, clock
-from ...core.db import UtcDateTime, dialect_of, key_list
+from ...core.db import dialect_of, key_list
 from ...core.scope import Actor
 from ...people.models import Client, Club
-from ..models import EntryKind, balances, entries, lots, something_left
+from ..models import EntryKind, lots, something_left
 from .ledger import Retired, lock_balances, retire
 
 clients_table: Any = Client.__table__
@@ -39,19 +39,15 @@ def expire_lots(
     """Expire the available rest of the next `size` lots that are past their day; booked credits stay.
 
     `after`: the `last` of the chunk before, so that this one does not step over all that are expired already.
-    A lot that was extended meanwhile is seen as it is once its balance is locked.
+    A lot that was spent, extended or held meanwhile is seen as it is once its balance is locked.
     """
-    due = _due(_days(session, today))
-    rows = session.execute(_in_order(due, after).limit(size)).all()
-    if not rows:
-        return Swept(0, 0, finished=True)
-    gone = _expire(session, due, [row.id for row in rows], actor)
-    return Swept(gone.lots, gone.credits, len(rows) < size, (rows[-1].expires_on, rows[-1].id))
+    return _expire(session, _due(_days(session, today)), after, size, actor)
 
 
 def expire_lot(session: Session, *, lot_id: int, actor: Actor) -> bool:
     """Expire one lot that a sweep skipped; False when there is nothing to expire any more."""
-    return _expire(session, _due(_days(session, clock.today)), [lot_id], actor).lots == 1
+    due = _due(_days(session, clock.today)).where(lots.c.id == lot_id)
+    return _expire(session, due, None, 1, actor).lots == 1
 
 
 def next_due(session: Session, *, after: tuple[dt.date, int] | None) -> tuple[dt.date, int] | None:
@@ -82,18 +78,21 @@ def _in_order(due: Select[Any], after: tuple[dt.date, int] | None) -> Select[Any
     return ordered.where(lots.c.expires_on >= day, pair)
 
 
-def _expire(session: Session, due: Select[Any], found: list[int], actor: Actor) -> Retired:
-    """Expire what is still due of these lots once their balances are locked."""
-    lock_balances(session, found)
-    still = due.where(lots.c.id.in_(key_list(session, found)))
+def _expire(
+    session: Session, due: Select[Any], after: tuple[dt.date, int] | None, size: int, actor: Actor
+) -> Swept:
+    """Expire the next `size` of the lots that are due, as far as they still are once their balances are locked."""
+    ordered = _in_order(due, after).limit(size)
     if dialect_of(session) == "postgresql":
-        gone = _expire_at_once(session, still, actor)
+        found, last, gone = _expire_at_once(session, ordered, actor)
     else:
-        gone = retire(session, list(session.execute(still).scalars()), kind=EntryKind.expire, reason=None, actor=actor)
+        found, last, gone = _expire_in_steps(session, due, ordered, actor)
+    if not found:
+        return Swept(0, 0, finished=True)
     audit.record_event(
         session, actor=actor, verb="expire_lots", record="credit_lot", lots=gone.lots, credits=gone.credits
     )
-    return gone
+    return Swept(gone.lots, gone.credits, found < size, last)
 
 
 def _due(days: dict[int, dt.date]) -> Select[Any]:
@@ -112,43 +111,87 @@ def _due(days: dict[int, dt.date]) -> Select[Any]:
     return last.join(clients_table, clients_table.c.id == lots.c.client_id).where(passed)
 
 
-def _expire_at_once(session: Session, still: Select[Any], actor: Actor) -> Retired:
-    """What `retire` does with lots whose balances are locked, in one statement: half the time of its four."""
-    due = still.add_columns(lots.c.client_id, lots.c.event_type_id, lots.c.available).cte("due")
-    told = (
-        insert(entries)
-        .from_select(
-            ["lot_id", "client_id", "event_type_id", "kind", "available_change", "reserved_change", "at", "actor_id",
-             "turn"],
-            select(
-                due.c.id, due.c.client_id, due.c.event_type_id, literal(EntryKind.expire.value), -due.c.available,
-                literal(0), literal(clock.now(), UtcDateTime()), literal(actor.user_id, entries.c.actor_id.type),
-                literal(0),
-            ).order_by(due.c.id),
-            include_defaults=False,
+Chunk = tuple[int, tuple[dt.date, int] | None, Retired]
+"""How many lots were found, the last of them by day and key, and what was expired of them."""
+
+
+def _expire_in_steps(session: Session, due: Select[Any], ordered: Select[Any], actor: Actor) -> Chunk:
+    rows = session.execute(ordered).all()
+    if not rows:
+        return 0, None, Retired(0, 0)
+    found = [row.id for row in rows]
+    lock_balances(session, found)
+    still = session.execute(due.where(lots.c.id.in_(key_list(session, found)))).scalars()
+    gone = retire(session, list(still), kind=EntryKind.expire, reason=None, actor=actor)
+    return len(found), (rows[-1].expires_on, rows[-1].id), gone
+
+
+_lock_found = text(
+    """
+    SELECT count(*) AS size, max(expires_on) AS day, (array_agg(id ORDER BY expires_on DESC, id DESC))[1] AS key,
+        CAST(json_object_agg(id, expires_on) AS text) AS days,
+        (
+            SELECT count(*)
+            FROM (SELECT DISTINCT client_id, event_type_id FROM found ORDER BY client_id, event_type_id) AS above
+            CROSS JOIN LATERAL (
+                SELECT client_id FROM enrollment_credit_balance AS balance
+                WHERE balance.client_id = above.client_id AND balance.event_type_id = above.event_type_id
+                FOR UPDATE
+            ) AS balance
+        ) AS locked
+    FROM found
+    """
+).columns(*(column(name) for name in ("size", "day", "key", "days", "locked")))
+"""Locks the balances above the lots in `found`, and answers in one row, with the days of the lots by their keys.
+
+Lateral, because then the balances are looked up, and locked, one after the other in key order, however many the
+planner expects.
+"""
+
+_expire_found = text(
+    """
+    WITH due AS (
+        SELECT lot.id, lot.client_id, lot.event_type_id, lot.available
+        FROM json_each_text(CAST(:days AS json)) AS found
+        JOIN enrollment_credit_lot AS lot ON lot.id = CAST(found.key AS bigint)
+        WHERE lot.available > 0 AND NOT lot.held AND lot.expires_on <= CAST(found.value AS date)
+    ),
+    told AS (
+        INSERT INTO enrollment_credit_entry (
+            lot_id, client_id, event_type_id, kind, available_change, reserved_change, at, actor_id, turn
         )
-        .cte("told")
+        SELECT id, client_id, event_type_id, 'expire', -available, 0, CAST(:at AS timestamptz),
+            CAST(:actor AS bigint), 0
+        FROM due
+        ORDER BY id
+    ),
+    less AS (
+        UPDATE enrollment_credit_balance AS balance
+        SET available = balance.available - gone.credits
+        FROM (SELECT client_id, event_type_id, sum(available) AS credits FROM due GROUP BY 1, 2) AS gone
+        WHERE balance.client_id = gone.client_id AND balance.event_type_id = gone.event_type_id
+    ),
+    gone AS (
+        UPDATE enrollment_credit_lot AS lot
+        SET expired = lot.expired + lot.available, available = 0
+        FROM due
+        WHERE lot.id = due.id
+        RETURNING due.available
     )
-    by_balance = (
-        select(due.c.client_id, due.c.event_type_id, func.sum(due.c.available).label("credits"))
-        .group_by(due.c.client_id, due.c.event_type_id)
-        .subquery()
-    )
-    less = (
-        update(balances)
-        .where(
-            balances.c.client_id == by_balance.c.client_id, balances.c.event_type_id == by_balance.c.event_type_id
-        )
-        .values(available=balances.c.available - by_balance.c.credits)
-        .cte("less")
-    )
-    gone = (
-        update(lots)
-        .where(lots.c.id == due.c.id)
-        .values(expired=lots.c.expired + lots.c.available, available=0)
-        .returning(due.c.available)
-        .cte("gone")
-    )
-    count = select(func.count(), func.coalesce(func.sum(gone.c.available), 0)).select_from(gone)
-    row = session.execute(count.add_cte(told, less)).one()
-    return Retired(int(row[0]), int(row[1]))
+    SELECT count(*) AS lots, coalesce(sum(available), 0) AS credits FROM gone
+    """
+)
+"""What `retire` does, to those of the lots found that are still due: with something left, not held, no later day.
+
+A statement of its own, so that it sees what others did before they gave the balances free.
+"""
+
+
+def _expire_at_once(session: Session, ordered: Select[Any], actor: Actor) -> Chunk:
+    """What `_expire_in_steps` does, by two statements that are never built anew: half the time of its seven."""
+    found = ordered.add_columns(lots.c.client_id, lots.c.event_type_id).cte("found")
+    row = session.execute(_lock_found.add_cte(found)).one()
+    if not row.size:
+        return 0, None, Retired(0, 0)
+    gone = session.execute(_expire_found, {"days": row.days, "at": clock.now(), "actor": actor.user_id}).one()
+    return row.size, (row.day, row.key), Retired(gone.lots, gone.credits)
