@@ -74,14 +74,16 @@ def pages(app: Flask, studio: Studio, make_user: Callable[..., int]) -> dict[str
         *team, f"/enrollment/clients/merge/{one}", f"/enrollment/clients/merge/{one}?other_id={studio.clients[1]}",
         f"/enrollment/clients/erase/{one}", f"/enrollment/clients/delete/{one}",
         f"/enrollment/batches/show/{batch}", f"/enrollment/batches/undo/{batch}", "/enrollment/lots/void/1",
-        "/enrollment/lots/extend/1",
+        "/enrollment/lots/extend/1", "/enrollment/lots/transfer/1", f"/enrollment/credit-moves/convert/{one}",
         "/enrollment/clubs/add", f"/enrollment/clubs/show/{studio.uptown}", "/enrollment/team-members/add",
         "/enrollment/event-types/add", f"/enrollment/event-types/edit/{studio.yoga}", "/enrollment/team-permissions/",
         "/enrollment/imports/list/", "/enrollment/imports/add", "/enrollment/imports/columns/1",
         "/enrollment/imports/show/1", "/enrollment/clients/show/999999",
         "/enrollment/notices/show/1", *_pages_of_the_day(one, **keys),
     ]
-    return {"ana": owner, "jonas": team, "maya": ["/enrollment/my/", "/enrollment/my/credits/"]}
+    return {"ana": owner, "jonas": team, "maya": [
+        "/enrollment/my/", "/enrollment/my/credits/", "/enrollment/my/pay/", "/enrollment/my/pay/?charge_id=1",
+    ]}
 
 
 def _day(session: Any, client: Any, studio: Studio) -> dict[str, int]:
