@@ -19,12 +19,22 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from enrollment_addon.core import scope
-from tests.servers import KINDS, Databases, connect, dispose, fast_folder, load_models, make_app
+from tests.servers import (
+    KINDS,
+    Databases,
+    compile_statements_once,
+    connect,
+    dispose,
+    fast_folder,
+    load_models,
+    make_app,
+)
 
 PASSWORD = "a long passphrase"
 _FOLDER = "ENROLLMENT_TEST_RUN_FOLDER"
 
 load_models()
+compile_statements_once()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,8 +60,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def databases() -> Databases:
-    return Databases(Path(os.environ[_FOLDER]))
+def databases() -> Iterator[Databases]:
+    databases = Databases(Path(os.environ[_FOLDER]))
+    yield databases
+    databases.close()
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from flask_appbuilder import AppBuilder
 from flask_appbuilder.utils.legacy import get_sqla_class
 from sqlalchemy import event
 
+from tests.servers import STATEMENTS
+
 MANAGER = "enrollment_addon.manager.EnrollmentManager"
 
 Extend = Callable[[Flask, Any], None]
@@ -29,6 +31,7 @@ def make_host(
     app = Flask("somebody_elses_host")
     app.config.update(
         SQLALCHEMY_DATABASE_URI=url,
+        SQLALCHEMY_ENGINE_OPTIONS={"execution_options": STATEMENTS},
         SECRET_KEY="for tests only",
         TESTING=True,
         ADDON_MANAGERS=[MANAGER] if addon else [],
