@@ -25,12 +25,11 @@ _OPEN = Charge.gross - Charge.settled - Charge.credited
 
 @dataclass(frozen=True)
 class EnrollmentMoney:
-    """The money of one enrollment, in minor units: what it was charged, and what of that was paid and went back.
+    """The money of one enrollment, in minor units: what of its charges was paid and went back.
 
     `paid` − `refunded` is what settles its charges now; `open` is still to be paid.
     """
 
-    price_charged: int = 0
     paid: int = 0
     refunded: int = 0
     open: int = 0
@@ -40,11 +39,10 @@ class EnrollmentMoney:
 def enrollment_money(session: Session, enrollment_ids: Iterable[int]) -> dict[int, EnrollmentMoney]:
     """The money of these enrollments by key, in one statement; those without a charge are there too, with zeros."""
     wanted = list(enrollment_ids)
-    counts = case((Charge.status != ChargeStatus.void, Charge.gross), else_=0)
     still = case((Charge.status == ChargeStatus.open, _OPEN), else_=0)
     rows = session.execute(
         select(
-            Charge.enrollment_id, func.sum(counts).label("charged"), func.sum(Charge.settled).label("settled"),
+            Charge.enrollment_id, func.sum(Charge.settled).label("settled"),
             func.sum(Charge.credited).label("credited"), func.sum(still).label("open"),
             func.min(Charge.currency).label("currency"),
         )
@@ -53,7 +51,7 @@ def enrollment_money(session: Session, enrollment_ids: Iterable[int]) -> dict[in
     )
     found = {
         row.enrollment_id: EnrollmentMoney(
-            int(row.charged), int(row.settled) + int(row.credited), int(row.credited), int(row.open), row.currency
+            int(row.settled) + int(row.credited), int(row.credited), int(row.open), row.currency
         )
         for row in rows
     }

@@ -18,6 +18,7 @@ INPUT_WORDS = (
     _l("Not a valid mapping type."),
     _l("Unknown field."),
     _l("Invalid input type."),
+    _l("Invalid type."),
     _l("Invalid value."),
 )
 """What the schemas of REST say of a field."""

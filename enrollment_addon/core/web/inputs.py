@@ -17,13 +17,6 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from ..errors import InvalidInput
 from ..fields import LARGEST_KEY, not_whole
 
-MARSHMALLOW_WORDS = (
-    _l("Missing data for required field."), _l("Field may not be null."), _l("Unknown field."),
-    _l("Invalid input type."), _l("Invalid type."), _l("Not a valid integer."), _l("Not a valid string."),
-    _l("Not a valid boolean."), _l("Not a valid date."), _l("Not a valid list."), _l("Not a valid mapping type."),
-)
-"""What the schemas say; named here so that the catalogs have it."""
-
 
 class Input(Schema):
     """Base of request bodies: unknown fields are refused."""
