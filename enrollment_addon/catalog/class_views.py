@@ -35,7 +35,7 @@ class ClassCategoryView(TranslatedView):
     empty_text = _l("A class category is a service that class groups belong to, such as “Yoga” or “Swimming course”.")
     columns = (
         Column("label", _l("Name"), order=(ClassCategory.name,), kind="link", phone="title"),
-        Column("active", _l("Active"), order=(ClassCategory.active,), phone="end"),
+        Column("active", _l("Active"), order=(ClassCategory.active,)),
     )
     filters = (Filter("active", _l("Active"), "flag", ClassCategory.active),)
     default_order = (ClassCategory.name,)

@@ -268,7 +268,7 @@ class SkillView(TranslatedView):
     empty_text = _l("Skills are what training reports rate from 1 to 5, such as “Balance” or “Recall”.")
     columns = (
         Column("label", _l("Name"), order=(Skill.name,), kind="link", phone="title"),
-        Column("active", _l("Active"), order=(Skill.active,), phone="end"),
+        Column("active", _l("Active"), order=(Skill.active,)),
     )
     filters = (Filter("name", _l("Name"), "text", Skill.name), Filter("active", _l("Active"), "flag", Skill.active))
     default_order = (Skill.name,)

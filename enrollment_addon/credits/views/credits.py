@@ -139,8 +139,7 @@ class CreditsView(PageView):
         client = client_view().find(pk)
         return self.render_template(
             "enrollment_addon/explain.html", title=_("Session credits of %(name)s explained", name=client.full_name),
-            back={"label": _("Back to the client"), "url": url_for("ClientView.show", pk=pk)},
-            crumbs=client_view().crumbs_to(client),
+            crumbs=client_view().crumbs_to(client), own=False,
             **explanation(self.session, client, lambda **asked: url_for("CreditsView.explain", pk=pk, **asked)),
         )
 

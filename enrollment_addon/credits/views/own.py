@@ -28,7 +28,7 @@ class OwnCreditsView(PageView):
             raise NotFound
         return self.render_template(
             "enrollment_addon/explain.html", title=_("My session credits explained"),
-            back={"label": _("Back"), "url": url_for("OwnPageView.show")}, crumbs=None,
+            crumbs=[{"label": _("My sessions and credits"), "url": url_for("OwnPageView.show")}], own=True,
             **explanation(
                 self.session, client, lambda **asked: url_for("OwnCreditsView.explain", **asked), own=True
             ),

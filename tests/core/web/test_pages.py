@@ -359,6 +359,8 @@ def test_clients_see_what_they_have_and_nothing_else(
     portal = as_user("portal")
     assert portal.get("/").headers["Location"] == "/enrollment/my/"
     page, explained = content(portal.get("/enrollment/my/")), content(portal.get("/enrollment/my/credits/"))
+    assert '<a href="/enrollment/my/">My sessions and credits</a>' in explained, "the way back"
+    assert "by whom" not in explained
     for words in ("Ann Archer", "Session credits", "Yoga", "never expire", "of 10 left", "Boxing", "Booked",
                   "Turns on both hands", "Homework", "Turns on both hands at home"):
         assert words in page, words
