@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from ...core.batches import batches
@@ -29,19 +29,18 @@ clients_table: Any = Client.__table__
 class Uneven:
     """Credits that left and did not arrive, or arrived and had not left: the entries of both sides.
 
-    `missing`: so many of those that left are nowhere. `surplus`: so many of those that arrived are from nowhere.
+    `missing`: so many of those that left are nowhere; below zero, so many of those that arrived are from nowhere.
     """
 
     left: Sequence[Any]
     arrived: Sequence[Any]
-    missing: int = 0
-    surplus: int = 0
+    missing: int
 
     def finding(self) -> Finding:
         entry = (self.left or self.arrived)[0]
         whole = -sum(row.available_change for row in self.left), sum(row.available_change for row in self.arrived)
         code = "transfer_differs" if self.left and self.arrived else "transfer_one_sided"
-        detail = f"entry {entry.id}: left {whole[0]}, arrived {whole[1]}, missing {self.missing or -self.surplus}"
+        detail = f"entry {entry.id}: left {whole[0]}, arrived {whole[1]}, missing {self.missing}"
         return Finding(code, entry.lot_id, entry.client_id, detail)
 
 
@@ -55,7 +54,7 @@ def _batched(session: Session, after: int, upto: int) -> Found:
             batches.c.kind.in_((TRANSFER, CONVERT, CONVERT_MANY)),
             entries.c.kind.in_((EntryKind.transfer_in, EntryKind.transfer_out)),
         )
-        .order_by(entries.c.batch_id, case((batches.c.kind == TRANSFER, 0), else_=entries.c.client_id), entries.c.id)
+        .order_by(entries.c.batch_id, entries.c.client_id, entries.c.id)
         .execution_options(yield_per=AT_ONCE)
     )
     uneven: list[Uneven] = []
@@ -80,7 +79,7 @@ def _departures(rows: Sequence[Any]) -> Iterator[Uneven]:
             if row.reversal_of_id in left:
                 came[row.reversal_of_id].append(row)
             else:
-                yield Uneven((), (row,), surplus=row.available_change)
+                yield Uneven((), (row,), -row.available_change)
     undone: dict[int, int] = {}
     for row in rows:
         if row.kind == EntryKind.transfer_out and row.reversal_of_id is not None:
@@ -89,7 +88,7 @@ def _departures(rows: Sequence[Any]) -> Iterator[Uneven]:
         gone = -row.available_change - undone.get(key, 0)
         arrived = sum(other.available_change + undone.get(other.id, 0) for other in came[key])
         if gone != arrived:
-            yield Uneven((row,), came[key], max(gone - arrived, 0), max(arrived - gone, 0))
+            yield Uneven((row,), came[key], gone - arrived)
 
 
 def _conversion(rows: Sequence[Any]) -> Iterator[Uneven]:
@@ -100,11 +99,9 @@ def _conversion(rows: Sequence[Any]) -> Iterator[Uneven]:
     arrived = sum(row.available_change for row in rows if row.event_type_id == asked["to_event_type_id"])
     if gone * get != arrived * give:
         # What is no whole step is mended in favour of the client where it is missing, and against where too many.
-        missing, surplus = gone - arrived * give // get, arrived - gone * get // give
-        short = gone * get > arrived * give
+        missing = gone - arrived * give // get if gone * get > arrived * give else gone * get // give - arrived
         yield Uneven(
-            [row for row in rows if _departs(row)], [row for row in rows if row.kind == EntryKind.transfer_in],
-            missing if short else 0, 0 if short else surplus,
+            [row for row in rows if _departs(row)], [row for row in rows if row.kind == EntryKind.transfer_in], missing
         )
 
 
@@ -158,7 +155,7 @@ def _merged(session: Session, after: int, upto: int) -> Found:
 
 def _of_merge(session: Session, row: Any) -> Uneven:
     if row.kind == EntryKind.transfer_in:
-        return Uneven((), (row,), surplus=row.available_change)
+        return Uneven((), (row,), -row.available_change)
     target = select(clients_table.c.merged_into_id).where(clients_table.c.id == row.client_id).scalar_subquery()
     came = session.execute(
         select(entries).where(
@@ -166,14 +163,13 @@ def _of_merge(session: Session, row: Any) -> Uneven:
             entries.c.kind == EntryKind.transfer_in, entries.c.reversal_of_id == row.id,
         )
     ).all()
-    differs = -row.available_change - sum(other.available_change for other in came)
-    return Uneven((row,), came, max(differs, 0), max(-differs, 0))
+    return Uneven((row,), came, -row.available_change - sum(other.available_change for other in came))
 
 
 def _mend(session: Session, item: Uneven) -> None:
     """Credits that left for nowhere come back; those that came from nowhere go, as far as they are unspent."""
     lock_balances(session, [row.lot_id for row in (*item.left, *item.arrived)])
-    if item.missing:
+    if item.missing > 0:
         for row, count in _share(item.missing, ((row, -row.available_change) for row in reversed(item.left))):
             session.execute(correcting(row, EntryKind.transfer_out, count, 0, reversal_of_id=row.id))
             mend_lot(session, row.lot_id)
@@ -185,7 +181,7 @@ def _mend(session: Session, item: Uneven) -> None:
         )
     }
     there = ((row, min(unspent[row.lot_id], row.available_change)) for row in reversed(item.arrived))
-    for row, count in _share(item.surplus, there):
+    for row, count in _share(-item.missing, there):
         session.execute(correcting(row, EntryKind.void, -count, 0, reversal_of_id=row.id))
         mend_lot(session, row.lot_id)
 
