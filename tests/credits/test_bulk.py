@@ -190,6 +190,12 @@ def test_lots_of_many_go_to_one(studio, ada):
         [*[("transfer_in", taker, 2, *who)] * 6, *(("transfer_out", lot.client_id, -2, *who) for lot in given)],
     )
     assert studio.balance(not_chosen.client_id) == (2, 0, 0)
+    search = select(lots.c.id).where(lots.c.client_id == not_chosen.client_id)
+    queued = {"lot_ids": search, "to_client_id": taker, "actor": ada, "threshold": 0, "idempotency_key": "search"}
+    made = studio.move("transfer_lots", **queued)
+    assert studio.move("transfer_lots", **queued) == made
+    assert (made["left_out"], left_behind(studio, made)[2][4]["job_id"]) == ({}, made["job_id"])
+    assert made["job_id"]
 
 
 def test_credits_of_many_are_converted(studio, ada, monkeypatch):
@@ -350,8 +356,10 @@ def test_last_days_of_many_and_what_is_taken_back_of_many(studio, ada, sound, mo
     step = studio.move("void_lots", lot_ids=[second], part_of="import_clients")
     assert left_behind(studio, step)[0][5] == {"part_of": "import_clients", "credits": 0, "left_out": {"empty": 1}}
 
+    queued = studio.move("extend_lots", lot_ids=[first], expires_on=soon, actor=staff, threshold=0)
     made = studio.move("void_lots", lot_ids=[first, endless], actor=staff, threshold=1, chunk=1)
-    assert (made["voided"], left_behind(studio, made)[2][4]["job_id"]) == (0, made["job_id"])
+    assert [left_behind(studio, item)[2][4]["job_id"] for item in (queued, made)] == [queued["job_id"], made["job_id"]]
+    assert (queued["extended"], made["voided"]) == (0, 0)
     with unit_of_work(studio.session):
         job = studio.session.get(Job, made["job_id"])
         assert (job.kind, job.total, job.input) == ("credits.void", 2, {"batch_id": made["batch_id"], "chunk": 1})
