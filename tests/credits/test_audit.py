@@ -123,7 +123,7 @@ def test_every_verb_is_in_the_audit(studio, ada):
 
 def test_of_a_booking_the_ledger_says_it_and_the_log(studio, ada, caplog):
     client = studio.clients(1)[0]
-    studio.grant([client], 4)
+    studio.grant([client], 4, expires_on=studio.today + DAY)
     lot = studio.lots(client)[0].id
     studio.session.rollback()
     caplog.set_level("INFO", "enrollment_addon")
@@ -133,6 +133,8 @@ def test_of_a_booking_the_ledger_says_it_and_the_log(studio, ada, caplog):
         studio.act(verb, 70, reason=reason, actor=ada)
     studio.release(70, reason="x" * 501, actor=ada)
     lines = [json.loads(record.getMessage()) for record in caplog.records]
+    studio.reserve(client, 70, actor=ada)
+    studio.release(70, actor=ada)
     facts = ("event", "user_id", "record", "record_id", "client_id", "credits")
     assert [tuple(line[name] for name in facts) for line in lines] == [
         (f"{verb}_credits", ada.user_id, "booking", 70, client, 2)
@@ -147,7 +149,9 @@ def test_of_a_booking_the_ledger_says_it_and_the_log(studio, ada, caplog):
         ("consume", lot, 0, -2, ("late" * 200)[:500], None, 0, None),
         ("restore", lot, 0, 2, "was ill", key[1], 0, None),
         ("release", lot, 2, -2, "x" * 500, key[2], 0, None),
+        ("reserve", lot, -1, 1, None, None, 1, None),
+        ("release", lot, 1, -1, None, key[4], 1, None),
     ]
-    assert {(row.actor_id, row.at, row.member_id, row.new_expires_on) for row in rows} == {
-        (ada.user_id, NOON, None, None)
+    assert {(row.actor_id, row.at, row.member_id, row.old_expires_on, row.new_expires_on) for row in rows} == {
+        (ada.user_id, NOON, None, None, None)
     }

@@ -187,8 +187,9 @@ def test_the_same_booking_with_other_wishes_is_a_conflict(studio, client):
     studio.grant([client], 3)
     studio.reserve(client, 1)
     for over in ({"quantity": 2}, {"quantity": 3}):
-        with pytest.raises(BookingStateConflict):
+        with pytest.raises(BookingStateConflict) as refusal:
             studio.reserve(client, 1, **over)
+        assert str(refusal.value.params["state"]) == "Reserved for a booking"
     assert studio.reserve(client, 1) == [Take(studio.lots()[0].id, 1)], "the same wish again takes nothing more"
     with pytest.raises(AssertionError, match="at least one"):
         studio.reserve(client, 2, quantity=0)
@@ -230,6 +231,15 @@ def test_what_else_is_left_in_several_lots_lapses_when_credits_come_back(studio,
     studio.release(2)
     assert [(lot.available, lot.expired) for lot in studio.lots()] == [(1, 2), (1, 2)]
     assert studio.balance(client) == (2, 0, 0)
+    studio.grant([client], 3, priority=1)
+    paused = studio.lots()[-1].id
+    studio.reserve(client, 3)
+    expire(studio, paused)
+    with unit_of_work(studio.session):
+        service.hold_lots(studio.session, lot_ids=[paused], held=True, actor=SYSTEM)
+    studio.release(3)
+    row = studio.lots()[-1]
+    assert (row.available, row.expired, row.expires_on) == (3, 0, studio.today - DAY), "on hold no time passes"
     assert sound()
 
 

@@ -200,6 +200,27 @@ def test_a_restricted_lot_pays_only_for_its_participants(studio, sound):
 
 
 @pytest.mark.databases("sqlite")
+def test_others_spend_only_what_is_shared_and_may_pay(studio, home, sound):
+    _, owner, third = home
+    shared = studio.lots(owner)[0].id
+    studio.grant([owner], 9, priority=1)
+    mine = open_lot(studio, third, 1, enrollment_id=7)
+    with unit_of_work(studio.session):
+        theirs = factories.make_lot(
+            studio.session, studio.session.get(factories.Client, owner), studio.event_type, quantity=2, shared=True,
+            priority=1, enrollment_id=8,
+        ).id
+    asked = []
+    for booking, (may_pay, lot) in enumerate(((asked.append, shared), ((8).__eq__, theirs), ((7).__eq__, mine))):
+        assert studio.reserve(third, booking, may_pay=may_pay) == [Take(lot, 1)]
+    assert set(asked) == {7, 8}
+    with pytest.raises(NotEnoughCredits):
+        studio.reserve(third, 9, quantity=3)
+    assert (studio.balance(third), studio.balance(owner)) == ((0, 1, 0), (13, 2, 0))
+    assert sound()
+
+
+@pytest.mark.databases("sqlite")
 def test_a_shared_lot_may_be_for_children_of_the_household(studio, home, sound):
     _, owner, third = home
     outside = studio.clients(1)[0]

@@ -34,7 +34,6 @@ class Act:
     """The entries of one verb on one booking."""
 
     kind: EntryKind
-    turn: int
     rows: Sequence[Any]
 
     @property
@@ -307,7 +306,7 @@ def _last_act(session: Session, booking_id: int, actor: Actor) -> Act | None:
     if not rows:
         return None
     kind, turn = rows[-1].kind, rows[-1].turn
-    return Act(EntryKind(kind), turn, [row for row in rows if (row.kind, row.turn) == (kind, turn)])
+    return Act(EntryKind(kind), [row for row in rows if (row.kind, row.turn) == (kind, turn)])
 
 
 def _next_turn(session: Session, booking_id: int, kind: EntryKind) -> int:
