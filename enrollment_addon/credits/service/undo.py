@@ -112,7 +112,7 @@ def skip_undo(session: Session, *, batch_id: int, actor: Actor) -> int | None:
     if batch.state != BatchState.undoing:
         return None
     column, concerned = WAYS[batch.kind].key, WAYS[batch.kind].concerns(batch)
-    rest = concerned.where(column > batch.undo_cursor).with_only_columns(func.min(column), maintain_column_froms=True)
+    rest = concerned.where(column > batch.undo_cursor).with_only_columns(func.min(column))
     key: int | None = session.execute(rest).scalar_one()
     if key is not None:
         advance_undo(session, batch_id, cursor=key)

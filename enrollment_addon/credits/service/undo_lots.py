@@ -45,7 +45,6 @@ def _plan_grant(session: Session, batch: Any) -> UndoPlan:
             *(_total(column) for column in (lots.c.quantity, lots.c.available, spent)),
             _total(case((spent > 0, 1), else_=0)),
             _total(lots.c.reserved),
-            maintain_column_froms=True,
         )
     ).one()
     return UndoPlan(*(int(value) for value in row))
@@ -95,7 +94,6 @@ def _plan_extension(session: Session, batch: Any) -> UndoPlan:
             func.count(spenders.distinct()),
             _total(lots.c.reserved),
             _total(case((lapsing, lots.c.available), else_=0)),
-            maintain_column_froms=True,
         )
     ).one()
     return UndoPlan(*(int(value) for value in row))
@@ -122,7 +120,7 @@ def _undo_extension(session: Session, batch: Any, after: int, size: int, actor: 
 def _new_clients(session: Session, concerned: Select[Any], client_ids: set[int], after: int) -> int:
     """How many of these clients come with their first lot behind the cursor: one of several lots counts once."""
     before = concerned.where(lots.c.client_id.in_(key_list(session, client_ids)), lots.c.id <= after)
-    known = before.with_only_columns(func.count(lots.c.client_id.distinct()), maintain_column_froms=True)
+    known = before.with_only_columns(func.count(lots.c.client_id.distinct()))
     return len(client_ids) - int(session.execute(known).scalar_one())
 
 
@@ -153,7 +151,6 @@ def _plan_void(session: Session, batch: Any) -> UndoPlan:
                     case((opens, 0), else_=credits),
                 )
             ),
-            maintain_column_froms=True,
         )
     ).one()
     return UndoPlan(*(int(value) for value in row))

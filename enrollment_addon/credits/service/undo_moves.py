@@ -67,7 +67,7 @@ def _converts(batch: Any) -> bool:
 def _page(session: Session, batch: Any, after: int, size: int) -> list[int]:
     """The next items behind a cursor: clients who converted, or lots of a transfer."""
     key = lots.c.client_id if _converts(batch) else lots.c.id
-    rest = _gave(batch).where(key > after).with_only_columns(key, maintain_column_froms=True)
+    rest = _gave(batch).where(key > after).with_only_columns(key)
     return list(session.execute(rest.distinct().order_by(key).limit(size)).scalars())
 
 
