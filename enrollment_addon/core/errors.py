@@ -3,10 +3,14 @@
 Broken invariants are not refusals: they raise AssertionError and are caught by nobody.
 """
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
+
+from . import dates
 
 
 class AddonError(Exception):
@@ -40,10 +44,18 @@ class AddonError(Exception):
     def text(self) -> str:
         """The message in the reader's language, placeholders filled."""
         message = str(self.message)
-        return message % self.params if self.params else message
+        return message % {name: _told(value) for name, value in self.params.items()} if self.params else message
 
     def __str__(self) -> str:
         return self.text()
+
+
+def _told(value: Any) -> Any:
+    """Days and instants as the reader's language writes them, the latter by the clock that they have."""
+    locale = str(get_locale() or "en")
+    if isinstance(value, dt.datetime):
+        return dates.moment(value, locale)
+    return dates.day(value, locale) if isinstance(value, dt.date) else value
 
 
 class InvalidInput(AddonError):

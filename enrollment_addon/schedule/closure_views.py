@@ -183,6 +183,10 @@ class ClosureView(RecordView):
         names = user_names(self.session, [item.created_by_id] if item.created_by_id else [])
         page["badge"] = {"label": dict(BATCH_STATES)[state], "class": BATCH_CLASSES.get(state, "")}
         page["title"] = item.note or self.singular
+        page["fields"] = [
+            {"label": c.label, "value": c.told(item), "wide": False}
+            for c in self.shown_columns if c.name not in ("note", "state")  # the title and its badge
+        ]
         facts = [
             (_("Clients"), render.number(item.input["clients"])),
             (_("Credits that went back"), render.number(item.input["credits"])),

@@ -261,6 +261,7 @@ def test_double_bookings_are_asked_about_first(ana: FlaskClient, app: Flask, peo
     assert "confirm_overlap" not in ana.get("/enrollment/class-groups/add").text, "nothing is there to be confirmed"
     asked = post(ana, "/enrollment/class-groups/add", 422, **beside)
     assert '<a href="#confirm_overlap">Save although it overlaps: Sessions that overlap' in asked.text
+    assert re.search(r"the first on Mar 4, 2026, 6:30\sPM", asked.text), "as the reader's language writes it"
     assert "overlap with others of Jonas Weber: 12" in asked.text
     assert 'value="Beside"' in asked.text, "what was typed is still there"
     post(ana, "/enrollment/class-groups/add", confirm_overlap="y", **beside)

@@ -6,14 +6,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_time, get_datetime_format
 from babel.numbers import format_decimal
 from flask import Flask, current_app, g, url_for
 from flask_babel import get_locale, pgettext
 from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 
-from .. import money
+from .. import dates, money
 from . import access
 
 
@@ -29,11 +28,11 @@ def direction() -> str:
 
 def apart(text: str) -> str:
     """Where text runs right to left, keep a date or a name together beside one in Latin letters (Unicode isolates)."""
-    return f"\u2068{text}\u2069" if direction() == "rtl" else text
+    return dates.apart(text, locale_name())
 
 
 def date(value: dt.date | None, pattern: str = "medium") -> str:
-    return apart(format_date(value, pattern, locale=locale_name())) if value else ""
+    return dates.day(value, locale_name(), pattern) if value else ""
 
 
 def _row(parts: Iterable[Any], between: str) -> str:
@@ -66,12 +65,7 @@ def zone(timezone: str | None = None) -> ZoneInfo:
 
 def moment(value: dt.datetime | None, timezone: str | None = None, pattern: str = "medium") -> str:
     """An instant by the clock of a time zone: the one given, the page's club's, or the deployment's."""
-    if value is None:
-        return ""
-    here, locale = zone(timezone), locale_name()
-    day = format_date(value.astimezone(here), pattern, locale=locale)
-    time = format_time(value, "short", tzinfo=here, locale=locale)
-    return apart(str(get_datetime_format("medium", locale=locale)).format(time, day).replace("'", ""))
+    return "" if value is None else dates.moment(value.astimezone(zone(timezone)), locale_name(), pattern)
 
 
 def number(value: Any) -> str:

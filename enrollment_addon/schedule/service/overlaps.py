@@ -174,7 +174,7 @@ def _refuse(session: Session, item: ScheduledSession, there: Select[Any], who: A
         raise Overlap(who=who, at=shown(starts_at, zone_of(session, item.club_id)))
 
 
-def shown(at: dt.datetime, timezone: str) -> str:
+def shown(at: dt.datetime, timezone: str) -> dt.datetime:
     """An instant as a refusal names it, by the club's clock."""
-    return at.astimezone(ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M")
+    return at.astimezone(ZoneInfo(timezone))
 
