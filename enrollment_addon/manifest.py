@@ -96,7 +96,7 @@ MODULES: tuple[Module, ...] = (
             Verb("merge_clients", _l("Merge clients"), CLIENTS, _l("Make one client of two records of a person"),
                  (OWNER, MANAGER)),
             Verb("erase_client_data", _l("Erase client data"), CLIENTS,
-                 _l("Replace a client's personal data for good; ledger and money stay"), (OWNER,)),
+                 _l("Replace a client’s personal data for good; ledger and money stay"), (OWNER,)),
             Verb("export_client_data", _l("Export client data"), CLIENTS,
                  _l("Download everything that is kept about one client"), (OWNER, MANAGER)),
             Verb(access.SEE_ALL, _l("See all clients"), CLIENTS,

@@ -79,7 +79,7 @@ class Forbidden(AddonError):
 class Conflict(AddonError):
     code = "conflict"
     http_status = 409
-    message = _l("This is not possible in the record's present state.")
+    message = _l("This is not possible in the record’s present state.")
 
 
 class IdempotencyMismatch(Conflict):

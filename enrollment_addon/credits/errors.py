@@ -59,13 +59,13 @@ class NothingToTransfer(Conflict):
     code = "nothing_to_transfer"
     message = _l(
         "Nothing in these lots can be given away: what is spent, past its last day, of an enrollment, on hold or the "
-        "receiver's already stays."
+        "receiver’s already stays."
     )
 
 
 class NothingToConvert(Conflict):
     code = "nothing_to_convert"
-    message = _l("None of these clients has enough unspent credits of this event type for one whole step.")
+    message = _l("None of these clients has enough unspent credits of this event type.")
 
 
 class NothingExpires(Conflict):

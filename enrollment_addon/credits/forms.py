@@ -160,7 +160,7 @@ class ConvertManyForm(forms.Form):
     get = _credits(_l("become this many"), default=1, most=MOST_IN_RATIO)
     quantity = forms.Whole(
         _l("At most so many of each client"), validators=[forms.Optional()], low=1, high=MOST_CREDITS,
-        description=_l("Empty: all whole steps."),
+        description=_l("Empty: as many as there are."),
     )
     reason = forms.reason_field()
 

@@ -23,8 +23,8 @@ from .households import join, leave
 
 EARLIEST_BIRTH = dt.date(1900, 1, 1)
 _EMAIL_TAKEN = _l("Another client already has this e-mail address.")
-_USER_TAKEN = _l("This user is already another client's portal account.")
-_USER_IS_STAFF = _l("This user works here. Choose an account that is the client's alone.")
+_USER_TAKEN = _l("This user is already another client’s portal account.")
+_USER_IS_STAFF = _l("This user works here. Choose an account that is the client’s alone.")
 hooks.register_client_holder(_l("a household they are the head of"), held_in(Household.__table__.c.head_id))
 hooks.register_client_holder(_l("a client that was merged into them"), held_in(Client.__table__.c.merged_into_id))
 
@@ -161,7 +161,7 @@ def _move_household(
         client.relationship_to_head = moved["relationship_to_head"] or Relationship.other
     else:
         raise InvalidInput(
-            fields={"relationship_to_head": _l("Change the head of a household on the household's own page.")}
+            fields={"relationship_to_head": _l("Change the head of a household on the household’s own page.")}
         )
 
 

@@ -46,7 +46,7 @@ def erase_client(
     if client.erased_at:
         raise ClientClosed
     if not calc.same_name(typed_name, client.full_name):
-        raise InvalidInput(fields={"typed_name": _l("This is not the client's name.")})
+        raise InvalidInput(fields={"typed_name": _l("This is not the client’s name.")})
     portal_user_id = client.portal_user_id
     needles: set[str] = set()
     with acting_as(session, SYSTEM):  # a merged record may lie outside the actor's reach
