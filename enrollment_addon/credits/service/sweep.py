@@ -188,7 +188,7 @@ A statement of its own, so that it sees what others did before they gave the bal
 
 
 def _expire_at_once(session: Session, ordered: Select[Any], actor: Actor) -> Chunk:
-    """What `_expire_in_steps` does, by two statements that are never built anew: half the time of its seven."""
+    """What `_expire_in_steps` does, by two statements instead of eight; their long texts are never built anew."""
     found = ordered.add_columns(lots.c.client_id, lots.c.event_type_id).cte("found")
     row = session.execute(_lock_found.add_cte(found)).one()
     if not row.size:
