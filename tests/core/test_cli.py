@@ -145,10 +145,12 @@ def test_tables_with_data_are_not_removed_by_accident(desk: Desk) -> None:
 
 
 @pytest.mark.databases("sqlite", "postgresql", "mariadb")
-def test_a_difference_from_the_models_is_found(desk: Desk) -> None:
+def test_a_difference_from_the_models_is_found(new_database: Callable[..., str]) -> None:
+    desk = Desk(make_host(new_database()))
     desk.do(lambda session: session.execute(text("ALTER TABLE enrollment_club ADD COLUMN surprise INTEGER")))
     found = json.loads(desk.command("db", "check", "--json", code=1).stdout)["differences"]
     assert found == ["unexpected column surprise on enrollment_club"]
+    dispose(desk.app)
 
 
 @pytest.mark.databases("sqlite")

@@ -270,6 +270,7 @@ def test_numbers_of_a_list_are_kept_within_bounds(owner: Caller, town: Town) -> 
         assert len(answer.get_json()["result"]) == rows, query
 
 
+@pytest.mark.databases("sqlite")
 def test_a_list_takes_few_queries_however_many_rows(
     app: Flask, owner: Caller, many: list[int], town: Town
 ) -> None:

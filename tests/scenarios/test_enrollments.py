@@ -173,6 +173,7 @@ def test_what_was_enrolled_by_mistake_is_deleted_and_restored(
     assert (full["refunded"], full["status"]) == ("150.00", "cancelled")
 
 
+@pytest.mark.databases("sqlite")
 def test_bad_input_is_refused_by_its_field(
     owner: Caller, studio: dict[str, int], ten: int, sell: Callable[..., dict[str, Any]]
 ) -> None:

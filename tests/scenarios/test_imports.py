@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -87,6 +88,7 @@ def test_from_upload_to_error_file(ana: FlaskClient, app: Flask, studio: Studio)
     assert_ledger_is_consistent(app)
 
 
+@pytest.mark.databases("sqlite")
 def test_a_large_file_goes_through_jobs_and_bad_ones_are_refused(ana: FlaskClient, app: Flask, studio: Studio) -> None:
     lines = "".join(f"F{n},L{n},n{n}@example.org,,,\r\n" for n in range(501))
     location = send(ana, b"first name,last name,email,a,b,c\r\n" + lines.encode()).location
@@ -99,6 +101,7 @@ def test_a_large_file_goes_through_jobs_and_bad_ones_are_refused(ana: FlaskClien
         assert told in answer.text
 
 
+@pytest.mark.databases("sqlite")
 def test_without_the_permission_there_is_no_way_in(ana: FlaskClient, jonas: FlaskClient, studio: Studio) -> None:
     """Jonas may not import, and Ana's files are not his to see."""
     key = send(ana, FILE).location.rsplit("/", 1)[-1]

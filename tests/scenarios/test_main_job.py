@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -58,6 +59,7 @@ def test_credits_for_all_that_match_a_search_and_their_undo(ana: FlaskClient, ap
     assert_ledger_is_consistent(app)
 
 
+@pytest.mark.databases("sqlite")
 def test_a_double_click_on_save_gives_the_credits_once(ana: FlaskClient, app: Flask, studio: Studio) -> None:
     _page, hidden = open_form(ana, rowid=[str(k) for k in studio.clients[:2]])
     first = save(ana, hidden, event_type_id=studio.yoga, quantity=5)
@@ -66,6 +68,7 @@ def test_a_double_click_on_save_gives_the_credits_once(ana: FlaskClient, app: Fl
     assert balances(app) == {studio.clients[0]: 5, studio.clients[1]: 5}
 
 
+@pytest.mark.databases("sqlite")
 def test_the_same_form_with_other_figures_is_refused(ana: FlaskClient, app: Flask, studio: Studio) -> None:
     """Going back in the browser and changing the number is another request, not a repeat of the first."""
     _page, hidden = open_form(ana, rowid=str(studio.clients[0]))
@@ -86,6 +89,7 @@ def test_a_team_member_gives_to_their_own_clients_only(jonas: FlaskClient, app: 
     assert jonas.get(f"/enrollment/clients/show/{studio.clients[20]}").status_code == 404
 
 
+@pytest.mark.databases("sqlite")
 def test_what_cannot_be_given_is_said_and_the_form_keeps_what_was_typed(
     ana: FlaskClient, app: Flask, studio: Studio
 ) -> None:
@@ -106,6 +110,7 @@ def test_what_cannot_be_given_is_said_and_the_form_keeps_what_was_typed(
     assert balances(app) == {}
 
 
+@pytest.mark.databases("sqlite")
 def test_a_filter_that_matches_nobody_is_told(ana: FlaskClient, app: Flask, studio: Studio) -> None:
     _page, hidden = open_form(ana, all="1", filter="search=nobody-is-called-this")
     answer = save(ana, hidden, event_type_id=studio.yoga, quantity=1)
@@ -113,6 +118,7 @@ def test_a_filter_that_matches_nobody_is_told(ana: FlaskClient, app: Flask, stud
     assert "Nobody matches" in answer.text
 
 
+@pytest.mark.databases("sqlite")
 def test_archived_clients_are_skipped_and_named(ana: FlaskClient, app: Flask, studio: Studio) -> None:
     page = ana.get(f"/enrollment/clients/edit/{studio.clients[0]}").text
     ana.post(

@@ -155,6 +155,7 @@ def assert_nothing_is_seen_by(jonas: FlaskClient, client: int, charge: int, paym
     assert [(c.status, c.settled) for c in stored(app, Charge)] == before
 
 
+@pytest.mark.databases("sqlite")
 def test_what_cannot_be_paid_is_said_and_the_form_keeps_what_was_typed(
     ana: FlaskClient, app: Flask, studio: Studio
 ) -> None:

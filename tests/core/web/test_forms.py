@@ -241,6 +241,7 @@ def test_a_tick_can_be_taken_away_and_a_choice_outside_the_list_is_an_error(
     assert session.get_one(EventType, key).active is True
 
 
+@pytest.mark.databases("sqlite")
 def test_what_a_list_offers_is_in_the_readers_language(world: World, as_user: AsUser) -> None:
     reader = as_user("owner")
     for language, name in (("de", "USD – US-Dollar"), ("es", "USD – dólar estadounidense")):

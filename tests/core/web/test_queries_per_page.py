@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 
+import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 
@@ -87,6 +88,7 @@ def pages(keys: Mapping[str, int]) -> list[str]:
     ]
 
 
+@pytest.mark.databases("sqlite")
 def test_pages_take_few_queries_however_many_rows(
     app: Flask, world: World, session: Session, as_user: AsUser
 ) -> None:
