@@ -129,6 +129,13 @@ _SENTENCES: dict[str, Callable[[str, str], str]] = {
         "%(amount)s went back at the provider, which is more than was left here: please look at it", amount=amount
     ),
     "fail_online_refund": lambda amount, _what: _("Refund of %(amount)s could not be sent back online", amount=amount),
+    "open_dispute": lambda amount, _what: _(
+        "The payer’s bank wants %(amount)s back: please answer it at the provider", amount=amount
+    ),
+    "win_dispute": lambda amount, _what: _("Dispute over %(amount)s won", amount=amount),
+    "lose_dispute": lambda amount, _what: _(
+        "Dispute over %(amount)s lost: the money went back to the payer, please look at it", amount=amount
+    ),
     "resend_online_refund": lambda amount, _what: _("Refund of %(amount)s is sent back once more", amount=amount),
 }
 

@@ -1,5 +1,6 @@
 """Pages of money: lists and pages of charges and payments, and the forms of the verbs."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..core.web.filters import Filter
 from ..core.web.views import Column, RecordView, form_status, notice, posted_key
 from ..people.models import Client
 from ..people.queries import text_clause
-from . import labels, queries, refunds, service
+from . import disputes, labels, queries, refunds, service
 from .forms import ReasonForm, RefundForm
 from .models import Charge, ChargeStatus, Payment, Refund, Settlement
 from .online import desk
@@ -263,6 +264,7 @@ class PaymentView(MoneyRecordView):
     columns = (
         Column("client", _l("Client"), value=lambda p: p.client.full_name, kind="link", phone="title"),
         amount_column("amount", _l("Amount"), order=(Payment.amount,), phone="end"),
+        disputes.COLUMN,
         Column("method", _l("Method"), value=lambda p: str(dict(labels.METHODS)[p.method]), order=(Payment.method,)),
         Column("paid_on", _l("Paid on"), kind="date", order=(Payment.paid_on,)),
         amount_column("left", _l("On account"), phone="hide"),
@@ -287,9 +289,13 @@ class PaymentView(MoneyRecordView):
         Filter("paid_on", _l("Paid on"), "date", Payment.paid_on),
         Filter("on_account", _l("On account"), "flag",
                apply=lambda _op, value: (Payment.settled + Payment.refunded < Payment.amount) == value),
+        disputes.FILTER,
     )
     default_order = (Payment.id,)
     default_descending = True
+
+    def prepare(self, items: Sequence[Payment]) -> None:
+        disputes.load(self.session, items)
 
     def search_clause(self, text: str) -> ColumnElement[bool]:
         return or_(Payment.reference.icontains(text, autoescape=True), self.client_clause(text))
@@ -304,12 +310,10 @@ class PaymentView(MoneyRecordView):
             {"label": _("Settled"), "value": render.amount(item.settled, item.currency), "wide": False},
             {"label": _("Taken"), "value": render.moment(item.created_at), "wide": False},
         ]
-        page["buttons"] = []
-        if item.amount > item.refunded and can("refund"):
-            page["buttons"].append(
-                {"label": _("Refund"), "url": url_for("PaymentView.refund", pk=item.id), "danger": True}
-            )
+        refund = {"label": _("Refund"), "url": url_for("PaymentView.refund", pk=item.id), "danger": True}
+        page["buttons"] = [refund] if item.amount > item.refunded and can("refund") else []
         page["sections"] = [
+            *disputes.sections(self.session, item),
             {"title": _("Settles"), "empty": _("All of it is on account."),
              "rows": [_settles(s) for s in queries.settlements_of(self.session, payment_id=item.id)]},
         ]

@@ -226,6 +226,7 @@ def test_only_what_stripe_signed_is_heard(till: Till, stripe: FakeStripe) -> Non
         stripe.event("checkout.session.completed", of_others),
         stripe.event("checkout.session.completed", {**stripe.last(), "id": "cs_of_another_account"}),
         stripe.refunded("pi_of_another_account"),
+        stripe.event("charge.dispute.created", {"payment_intent": None}),
     ):
         hear(till, body)
     assert request(till, key).state == "open"

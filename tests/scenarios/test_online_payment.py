@@ -1,9 +1,10 @@
 """Money that comes in online, from the link on a client's card to the refund, and what the client does alone."""
 
-
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from werkzeug.test import TestResponse
 
 from enrollment_addon.billing.models import Charge, Payment
 from enrollment_addon.billing.online.models import OnlinePayment, OnlineRefund
+from enrollment_addon.billing.online.provider import use_provider
 from enrollment_addon.billing.online.queries import ASK_AFTER
+from enrollment_addon.billing.online.stripe_provider import stripe_of
 from enrollment_addon.billing.service import issue_charge, refund_enrollment
 from enrollment_addon.core import clock, roles
 from enrollment_addon.core.db import unit_of_work
@@ -118,6 +121,25 @@ def test_a_link_for_a_client(
     assert "Ask now about refunds" in page
     assert "whether it was paid" not in page
     assert fill_in(ana, "/enrollment/online-payments/cancel/2").status_code == 422
+
+    # The payer's bank wants it back: told twice, lost, and told once more by an event that was late.
+    dispute = {
+        "id": "dp_1", "object": "dispute", "amount": 4500, "currency": "eur", "status": "needs_response",
+        "payment_intent": stripe.last()["payment_intent"],
+    }
+    opened = stripe.event("charge.dispute.created", dispute)
+    lost = stripe.event("charge.dispute.closed", {**dispute, "status": "lost"})
+    payments = "/enrollment/payments"
+    assert "Disputed</span>" not in ana.get(f"{payments}/list/").text
+    for event, flag in ((opened, "Disputed"), (opened, "Disputed"), (lost, "Dispute lost"), (opened, "Dispute lost")):
+        assert tell(app, event).status_code == 200
+        assert f"{flag}</span>" in ana.get(f"{payments}/list/?_flt_0_disputed=1").text
+        assert flag in ana.get(f"{payments}/show/{payment.id}").text
+    assert "Nothing matches." in ana.get(f"{payments}/list/?_flt_0_disputed=0").text
+    assert jonas.get(f"{payments}/show/{payment.id}").status_code == 404
+    card = ana.get(f"/enrollment/clients/show/{maya}").text
+    assert card.count("wants €45.00 back") == card.count("Dispute over €45.00 lost") == 1
+    assert [(str(c.status), c.settled) for c in stored(app, Charge)] == [("paid", 4500), ("open", 0)], "people decide"
 
     # It goes back by Stripe, which first refuses.
     refund = f"/enrollment/payments/refund/{payment.id}"
@@ -252,4 +274,13 @@ class TestOff:
         assert "switched off" in ana.get(f"/enrollment/online-request/{maya}").text
         answer = call(ana, "POST", "/online_payments/", {"client_id": maya})
         assert (answer.status_code, answer.json["error"]["code"]) == (409, "online_payment_off")  # type: ignore[index]
+        assert tell(app, (b"{}", "t=1,v1=0")).status_code == 400
+
+    def test_without_its_library_it_is_off_and_says_so(
+        self, ana: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings = replace(app.extensions["enrollment"].settings, stripe_webhook_secret="whsec_1")
+        monkeypatch.setitem(sys.modules, "stripe", None)  # so Python says that it is not installed
+        use_provider(*stripe_of(settings))
+        assert "Install enrollment-addon[stripe]" in ana.get("/enrollment/online-payments/list/").text
         assert tell(app, (b"{}", "t=1,v1=0")).status_code == 400

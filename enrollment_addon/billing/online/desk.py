@@ -20,7 +20,7 @@ from ...core.scope import SYSTEM, Actor, acting_as
 from .. import service as billing
 from ..models import Payment
 from ..service.refunds import check_refund, refund_asked
-from . import queries, service
+from . import disputes, queries, service
 from .errors import BadEvent, OnlineStateConflict
 from .labels import STATES
 from .models import OnlinePayment, OnlineRefund, OnlineState, RefundState
@@ -125,15 +125,19 @@ def hear(session: Session, *, body: bytes, signature: str | None) -> None:
     event = current().read_event(body, signature)
     if event is None:
         return
+    paid_as = event.dispute.payment if event.dispute else event.refunded_payment
     about = (
         OnlinePayment.checkout_id == event.checkout.id if event.checkout
-        else OnlinePayment.provider_payment == event.refunded_payment
+        else OnlinePayment.provider_payment == paid_as
     )
     with acting_as(session, SYSTEM):
         with unit_of_work(session):
             key = session.scalars(select(OnlinePayment.id).where(about)).one_or_none()
             if key is None:
                 log.info("event_of_others")
+                return
+            if event.dispute is not None:
+                disputes.note_dispute(session, online_payment_id=key, dispute=event.dispute, actor=SYSTEM)
                 return
             if event.checkout is not None:
                 service.note_checkout(

@@ -59,14 +59,34 @@ class Returned:
     problem: str | None = None
 
 
+class DisputeState(StrEnum):
+    """How a dispute stands."""
+
+    opened = "opened"
+    won = "won"
+    lost = "lost"
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """That a payer's bank wants (a part of) a payment back."""
+
+    id: str
+    payment: str
+    amount: int
+    currency: str
+    state: DisputeState
+
+
 @dataclass(frozen=True)
 class Event:
-    """What a provider tells on its own: of a checkout, or that there are refunds of a payment."""
+    """What a provider tells on its own: of a checkout, that there are refunds of a payment, or of a dispute."""
 
     at: dt.datetime
     checkout: Checkout | None = None
     failed: bool = False
     refunded_payment: str | None = None
+    dispute: Dispute | None = None
 
 
 class Provider(Protocol):

@@ -224,7 +224,7 @@ def keep_refund(
     """
 
     def keep() -> dict[str, Any]:
-        account, request = _lock_refunded(session, payment_id)
+        account, request = lock_paid(session, payment_id)
         found = session.scalars(select(OnlineRefund).where(OnlineRefund.provider_refund == returned.id)).one_or_none()
         if found is not None:
             refund = require(session, Refund, found.refund_id)
@@ -250,7 +250,7 @@ def note_refunds(session: Session, *, online_payment_id: int, found: Iterable[Re
     payment_id = require(session, OnlinePayment, online_payment_id).payment_id
     if payment_id is None:
         return
-    account, request = _lock_refunded(session, payment_id)
+    account, request = lock_paid(session, payment_id)
     rows = session.scalars(select(OnlineRefund).where(OnlineRefund.online_payment_id == request.id)).all()
     by_name = {row.provider_refund: row for row in rows if row.provider_refund}
     by_reference = {row.reference: row for row in rows}
@@ -306,7 +306,7 @@ def _note_excess(
     idempotent(session, key=f"online-refund:{returned.id}", verb="note_refund_difference", asked=asked, do=note)
 
 
-def _lock_refunded(session: Session, payment_id: int) -> tuple[MoneyAccount, OnlinePayment]:
+def lock_paid(session: Session, payment_id: int) -> tuple[MoneyAccount, OnlinePayment]:
     """The request of a payment that came in online, behind the lock of the payment's account."""
     payment = require(session, Payment, payment_id)
     account = billing.lock_account(session, payment.client_id, payment.currency)

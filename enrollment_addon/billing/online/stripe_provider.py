@@ -19,7 +19,7 @@ from ...core.errors import IdempotencyMismatch
 from ...core.log import logger
 from ...settings import Settings
 from .errors import BadEvent, NoSuchAmount, ProviderAway, ProviderMisconfigured, ProviderRefused
-from .provider import Checkout, Event, Order, Provider, Returned, Stage
+from .provider import Checkout, Dispute, DisputeState, Event, Order, Provider, Returned, Stage
 
 TIMEOUT_SECONDS = 15
 TRIES_AGAIN = 1
@@ -185,6 +185,7 @@ _OF_A_CHECKOUT = {
     "checkout.session.async_payment_failed", "checkout.session.expired",
 }
 _OF_A_REFUND = {"charge.refunded", "refund.failed"}
+_OF_A_DISPUTE = {"charge.dispute.created", "charge.dispute.closed"}
 
 
 def _event(event: Mapping[str, Any]) -> Event | None:
@@ -193,7 +194,19 @@ def _event(event: Mapping[str, Any]) -> Event | None:
         return Event(at, checkout=_checkout(about), failed=kind.endswith(".async_payment_failed"))
     if kind in _OF_A_REFUND and about.get("payment_intent"):
         return Event(at, refunded_payment=_name(about["payment_intent"]))
+    if kind in _OF_A_DISPUTE and about.get("payment_intent"):
+        return Event(at, dispute=_dispute(about, closed=kind.endswith(".closed")))
     return None
+
+
+def _dispute(data: Mapping[str, Any], *, closed: bool) -> Dispute:
+    """A bank's inquiry counts as a dispute; one that came to nothing is won."""
+    currency = data["currency"].upper()
+    ended = DisputeState.lost if data["status"] == "lost" else DisputeState.won
+    return Dispute(
+        id=data["id"], payment=str(_name(data["payment_intent"])), amount=from_stripe(data["amount"], currency),
+        currency=currency, state=ended if closed else DisputeState.opened,
+    )
 
 
 _STAGES = {"open": Stage.open, "complete": Stage.through, "expired": Stage.ended}
