@@ -269,6 +269,7 @@ def test_as_many_credits_arrive_as_have_left(studio):
             for key in ((giver, studio.type_id), (taker, studio.type_id) if kind == TRANSFER else (giver, private))
         ]
         assert tuple(held) == there, what
+        assert not any(lot.reserved for lot in studio.lots(giver, taker)), what
 
     pair = studio.clients(2)
     studio.grant(pair, 4)
@@ -347,6 +348,15 @@ def test_what_leaves_by_a_merge_arrives_with_whom_the_client_was_merged_into(stu
     studio.findings(repair=True)
     assert studio.findings() == []
     assert [studio.balance(client)[0] for client in (one, two, into, other)] == [0, 3, 3, 3]
+    studio.reserve(into, 1, quantity=3)
+    write(studio, text(
+        f"UPDATE {ENTRY} SET available_change = 5 WHERE client_id = {into} AND event_type_id = {studio.type_id} "
+        f"AND reversal_of_id IN (SELECT id FROM {ENTRY} WHERE client_id = {one})"
+    ))
+    with unit_of_work(session):
+        assert told_of(session) == [(*DIFFERS, "left 3, arrived 5, missing -2")]
+    studio.findings(repair=True)
+    assert studio.findings() == [], "what was spent before the repair stays spent, and is not told again"
 
 
 @pytest.mark.parametrize(
