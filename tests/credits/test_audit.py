@@ -67,8 +67,9 @@ def test_every_verb_is_in_the_audit(studio, ada):
     studio.undo(gone, actor=ada)
     sold = do(
         studio, "open_lot", client_id=cleo, event_type_id=kind, quantity=6, expires_on=soon, origin=Origin.enrollment,
-        unit_value=5, currency="EUR", enrollment_id=7, reason="sold", actor=ada,
+        unit_value=5, currency="EUR", enrollment_id=7, reason="sold", note="at the desk", actor=ada,
     )
+    assert [lot.note for lot in studio.lots(cleo) if lot.id == sold] == ["at the desk"]
     do(studio, "take_back", lot_ids=[sold], quantity=2, reason=f" {'r' * 500} ", actor=ada)
     do(studio, "shift_expiry", lot_ids=[sold, drews], days=2, reason="pause", actor=ada)
     do(studio, "hold_lots", lot_ids=[sold], held=True, actor=ada)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
-from enrollment_addon.credits import jobs
+from enrollment_addon.credits import jobs, queries, service
 from enrollment_addon.credits.imports import jobs as _import_jobs  # noqa: F401 - registers them
 from enrollment_addon.credits.imports import service as imports
 from enrollment_addon.credits.imports.calc import Options
@@ -104,6 +104,10 @@ def test_the_undo_of_a_grant_and_an_import(
         assert (view.done, [e.item for e in view.errors]) == (6, [clients[2]])
         assert (view.result["taken_back"], view.result["clients"]) == (12, 6)
     assert run(session_factory, undone["job_id"], again=True).failed == 0
+    result = queries.batch_summary(studio.session, granted["batch_id"]).undo_result
+    assert (result["taken_back"], result["clients"]) == (14, 7)
+    assert not service.undo_skipped(studio.session, batch_id=granted["batch_id"], key=999_999, actor=SYSTEM)
+    studio.session.rollback()
     assert [studio.balance(client) for client in clients] == [(0, 0, 0)] * 7
 
     rows = "".join(f"A,Nr {number}\n" for number in range(5))

@@ -70,7 +70,7 @@ def test_a_transfer_keeps_terms_links_both_ledgers_and_can_be_undone(studio, pai
     assert plan == service.UndoPlan(
         clients=1, credits=4, taken_back=3, kept_spent=1, clients_spent=1, reserved=1
     )
-    assert studio.undo(made["batch_id"])["taken_back"] == 3
+    assert studio.undo(made["batch_id"]) == {"taken_back": 3, "kept_spent": 1, "clients": 1, "job_id": None}
     assert [studio.balance(client) for client in pair] == [(4, 0, 0), (0, 1, 0)]
     with pytest.raises(BatchStateConflict):
         studio.undo(made["batch_id"])
@@ -131,8 +131,8 @@ def test_a_conversion_makes_whole_credits_says_what_is_left_and_goes_back_in_who
     assert studio.balance(pair[0]) == (3, 0, 0)
     archived = studio.clients(1, archived=True)[0]
     for wrong in ({"quantity": 1}, {"give": 0}, {"get": 101}, {"to_event_type_id": studio.type_id}, {"give": True},
-                  {"to_event_type_id": retired}, {"from_event_type_id": 9_999}, {"reason": ""},
-                  {"client_id": archived}, {"give": 0, "get": 0}):
+                  {"to_event_type_id": retired}, {"from_event_type_id": 9_999}, {"to_event_type_id": 9_999},
+                  {"reason": ""}, {"client_id": archived}, {"give": 0, "get": 0}):
         with pytest.raises(InvalidInput) as refusal:
             studio.move("convert_credits", **{**asked, "quantity": 2, "give": 2, "get": 1, **wrong})
         assert set(refusal.value.fields) == set(wrong)
@@ -146,11 +146,11 @@ def test_unlike_credits_are_not_put_together_and_an_undo_gives_every_lot_its_own
     with unit_of_work(studio.session):
         giver = studio.session.get(factories.Client, pair[0])
         private = factories.make_event_type(studio.session).id
-        kim = factories.make_participant(studio.session, giver).id
+        kim, ben = (factories.make_participant(studio.session, giver).id for _ in range(2))
         yen = factories.make_lot(
             studio.session, giver, studio.event_type, quantity=3, unit_value=500, currency="JPY", priority=45
         ).id
-    studio.grant(pair[:1], 3, participant_ids=[kim], priority=30)
+    studio.grant(pair[:1], 3, participant_ids=[kim, ben], priority=30)
     asked = {"client_id": pair[0], "from_event_type_id": studio.type_id, "to_event_type_id": private}
     before = {lot.id: lot for lot in studio.lots(pair[0])}
     with pytest.raises(MixedLots) as refusal:
@@ -164,7 +164,7 @@ def test_unlike_credits_are_not_put_together_and_an_undo_gives_every_lot_its_own
         (1, 0, "EUR"), (1, 3000, "EUR"), (1, 0, "EUR"), (1, 1000, "JPY"),
     ]
     told = {lot.id: lot.participant_ids for lot in queries.client_credits(studio.session, pair[0]).lots}
-    assert [told[lot.id] for lot in new] == [[kim], [], [], []], "the restriction goes along"
+    assert [told[lot.id] for lot in new] == [[kim, ben], [], [], []], "the restriction goes along"
     studio.session.rollback()
     assert studio.undo(made["batch_id"])["taken_back"] == 4
     after = {lot.id: lot for lot in studio.lots(pair[0]) if lot.event_type_id == studio.type_id}
@@ -173,7 +173,7 @@ def test_unlike_credits_are_not_put_together_and_an_undo_gives_every_lot_its_own
     assert [(entry.kind, entry.available_change, entry.reversed) for entry in last[-2:]] == [
         ("transfer_out", -2, True), ("transfer_out", 2, False),
     ]
-    assert last[-1].reversal_of_id == last[-2].id
+    assert (last[-1].reversal_of_id, last[-1].reason) == (last[-2].id, "wrong list")
     studio.session.rollback()
 
     moved = transfer(studio, pair, 4)
@@ -183,9 +183,11 @@ def test_unlike_credits_are_not_put_together_and_an_undo_gives_every_lot_its_own
     assert {lot.id: lot for lot in studio.lots(pair[0]) if lot.id in before} == before
     assert studio.balance(pair[0]) == (11, 0, 0)
 
-    made = studio.move("convert_credits", **asked, quantity=5, give=5, get=1)
-    assert (made["received"], studio.balance(pair[0])) == (1, (6, 0, 0)), "one of two lots together"
-    assert studio.undo(made["batch_id"])["taken_back"] == 1
+    studio.grant(pair[:1], 1, expires_on=studio.today, priority=60)
+    made = studio.move("convert_credits", **asked, quantity=6, give=6, get=2)
+    assert (made["received"], studio.balance(pair[0])) == (2, (6, 0, 0)), "of three lots together"
+    assert studio.lots(pair[0])[-1].expires_on == studio.today, "the earliest day, whose ever it is"
+    assert studio.undo(made["batch_id"])["taken_back"] == 2
     assert {lot.id: lot for lot in studio.lots(pair[0]) if lot.id in before} == before
     assert sound()
 
@@ -249,9 +251,11 @@ def test_each_lot_is_good_for_so_much_longer_than_it_was(studio, pair, sound):
     result = studio.undo(made["batch_id"], chunk=1)
     assert (result["clients"], result["taken_back"], result["kept_spent"]) == (2, 3, 0)
     assert [lot.expires_on for lot in studio.lots()] == [None, studio.today + 5 * DAY, studio.today + 20 * DAY]
-    voided = studio.move("void_lots", lot_ids=[gift, paid, other])
+    studio.grant(pair[:1], 1)
+    more = studio.lots(pair[0])[-1].id
+    voided = studio.move("void_lots", lot_ids=[gift, paid, other, more])
     result = studio.undo(voided["batch_id"], chunk=1)
-    assert (result["clients"], result["taken_back"]) == (2, 6), "who has two lots is one client"
+    assert (result["clients"], result["taken_back"]) == (2, 7), "who has three lots is one client"
     both = studio.move("extend_lots", lot_ids=[gift, paid], expires_on=studio.today + 30 * DAY)
     assert studio.undo(both["batch_id"], chunk=1)["clients"] == 1
     assert sound()
@@ -275,27 +279,29 @@ def test_many_lots_are_a_job_whose_batch_goes_on_where_it_stopped(studio, sound)
     assert {lot.expires_on for lot in studio.lots()} == {day}
     assert [studio.balance(client) for client in clients] == [(0, 0, 0)] * 5
     assert studio.undo(voided["batch_id"], threshold=4, chunk=2)["job_id"]
-    finished, parts = False, []
-    while not finished:
-        with unit_of_work(studio.session):
-            parts.append(service.undo_chunk(studio.session, batch_id=voided["batch_id"], size=2, actor=SYSTEM))
-            finished = parts[-1].finished
-    assert parts == [Chunk(2, 0, finished=False), Chunk(2, 0, finished=False), Chunk(1, 0, finished=True)]
+    assert undo_in_chunks(studio, voided["batch_id"], 2) == [
+        Chunk(2, 0, finished=False), Chunk(2, 0, finished=False), Chunk(1, 0, finished=True),
+    ]
     assert [studio.balance(client) for client in clients] == [(2, 0, 0)] * 5
     with unit_of_work(studio.session):
         plan = service.undo_plan(studio.session, batch_id=extended["batch_id"], actor=SYSTEM)
     assert (plan.clients, plan.clients_spent, plan.kept_spent) == (5, 0, 0)
     job = studio.undo(extended["batch_id"], threshold=2, chunk=2)["job_id"]
     assert job
-    while True:
-        with unit_of_work(studio.session):
-            part = service.undo_chunk(studio.session, batch_id=extended["batch_id"], size=2, actor=SYSTEM)
-            if part.finished:
-                break
+    undo_in_chunks(studio, extended["batch_id"], 2)
     summary = queries.batch_summary(studio.session, voided["batch_id"])
     assert (summary.clients, summary.taken_back, summary.undo_result["taken_back"]) == (5, 0, 10)
     studio.session.rollback()
     assert sound()
+
+
+def undo_in_chunks(studio, batch_id, size):
+    """What each chunk of an undo that is a job answers."""
+    parts = []
+    while not (parts and parts[-1].finished):
+        with unit_of_work(studio.session):
+            parts.append(service.undo_chunk(studio.session, batch_id=batch_id, size=size, actor=SYSTEM))
+    return parts
 
 
 def plan_of(studio, batch_id):
@@ -330,7 +336,7 @@ def test_a_void_gives_the_credits_back_to_their_lots_unless_something_depends_on
     assert (back.reversal_of_id, back.batch_id, void.reversed) == (void.id, made["batch_id"], True)
     studio.session.rollback()
     step = studio.move("void_lots", lot_ids=[gift.id], part_of="import_clients")
-    with pytest.raises(NotUndoable):
+    with pytest.raises(NotUndoable, match="An import took these credits back"):
         studio.undo(step["batch_id"])
     assert sound()
 
@@ -344,15 +350,23 @@ def test_what_is_undone_after_its_last_day_is_told_to_lapse(studio, pair, sound)
         plan = plan_of(studio, extended["batch_id"])
         assert (plan.taken_back, plan.lapsed) == (1, 0), "what is left of the gift never expired"
         assert plan_of(studio, moved["batch_id"]).lapsed == 0
+        with clock.frozen(clock.now() + 90 * DAY):
+            assert plan_of(studio, moved["batch_id"]).lapsed == 4, "all that goes back, to both lots"
         studio.undo(moved["batch_id"])
         assert plan_of(studio, extended["batch_id"]).lapsed == 2, "the day of the paid ones is over"
         service.hold_lots(studio.session, lot_ids=[paid], held=True, actor=SYSTEM)
         assert plan_of(studio, extended["batch_id"]).lapsed == 0, "what is on hold does not expire"
     with unit_of_work(studio.session):
         studio.session.get(factories.Client, pair[0]).merged_into_id = pair[1]
-    back = transfer(studio, pair, 1)
-    with pytest.raises(NotUndoable):
-        studio.undo(back["batch_id"])
+    with unit_of_work(studio.session):
+        other = factories.make_event_type(studio.session).id
+    changed = studio.move(
+        "convert_credits", client_id=pair[0], from_event_type_id=studio.type_id, to_event_type_id=other, quantity=2,
+        give=2, get=1,
+    )
+    for made in (transfer(studio, pair, 1), changed):
+        with pytest.raises(NotUndoable, match="was merged or erased"):
+            studio.undo(made["batch_id"])
     assert sound()
 
 
@@ -418,7 +432,13 @@ def test_lots_of_several_clients_go_to_one_and_back(studio, pair, sound, monkeyp
     made = studio.move("transfer_lots", lot_ids=lots, to_client_id=taker)
     with unit_of_work(studio.session):
         studio.session.get(factories.Client, first).merged_into_id = other
-    done = studio.undo(made["batch_id"], chunk=1)
+    for page in (1, 2):
+        monkeypatch.setattr(undo_moves, "PLANNED_AT_ONCE", page)
+        plan = plan_of(studio, made["batch_id"])
+        assert (plan.clients, plan.taken_back, plan.closed) == (1, 2, 2), "also if it begins with what is closed"
+    assert studio.undo(made["batch_id"], threshold=1, chunk=1)["job_id"]
+    assert [part.done for part in undo_in_chunks(studio, made["batch_id"], 1)] == [1, 1, 0], "of this batch alone"
+    done = queries.batch_summary(studio.session, made["batch_id"]).undo_result
     assert (done["clients"], done["taken_back"]) == (1, 2), "also where nothing of the first chunk can go back"
 
 
@@ -458,12 +478,7 @@ def test_credits_of_many_are_converted_and_go_back_in_whole_steps(studio, pair, 
     plan = plan_of(studio, made["batch_id"])
     assert (plan.clients, plan.credits, plan.taken_back, plan.kept_spent) == (2, 4, 3, 1)
     assert studio.undo(made["batch_id"], threshold=1, chunk=10_000)["job_id"]
-    finished = False
-    while not finished:
-        with unit_of_work(studio.session):
-            finished = service.undo_chunk(
-                studio.session, batch_id=made["batch_id"], size=1, actor=SYSTEM
-            ).finished
+    assert [part.done for part in undo_in_chunks(studio, made["batch_id"], 1)] == [1, 1, 0]
     assert [studio.balance(key)[0] for key in (pair[0], some)] == [5, 5]
     assert queries.batch_summary(studio.session, made["batch_id"]).undo_result["taken_back"] == 3
     studio.session.rollback()

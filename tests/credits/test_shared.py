@@ -233,6 +233,8 @@ def test_a_shared_lot_may_be_for_children_of_the_household(studio, home, sound):
         with pytest.raises(InvalidInput) as refusal:
             studio.grant([owner], 1, **over)
         assert set(refusal.value.fields) == {"participant_ids"}
+    with pytest.raises(InvalidInput):
+        open_lot(studio, owner, participant_ids=[kim])
     studio.grant([owner], 1, shared=True, participant_ids=[kim], priority=1)
     lot = studio.lots(owner)[-1].id
     assert studio.reserve(third, 1, participant_id=kim) == [Take(lot, 1)]
