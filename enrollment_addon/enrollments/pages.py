@@ -100,7 +100,7 @@ class VerbPages:
                 {"label": _("Event type"), "value": package.event_type.label}, {"label": _("Price"), "value": price},
                 {"label": _("Valid for days"), "value": render.number(package.valid_days) or _("No end")},
             ],
-            crumbs=[{"label": client.full_name, "url": card}], cancel_url=card,
+            crumbs=current_app.extensions["enrollment"].views["ClientView"].crumbs_to(client), cancel_url=card,
             hidden=[("package_id", package.id)], submit_label=_("Enroll %(name)s", name=client.full_name),
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import redirect, request, url_for
+from flask import current_app, redirect, request, url_for
 from flask_appbuilder.baseviews import expose
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -88,7 +88,7 @@ class BookingPages:
             return redirect(url_for("SessionView.book", pk=form.session_id.data, client_id=client.id))
         return self._form(
             form, _("Book a session for %(name)s", name=client.full_name), "", _("Next"),
-            url_for("ClientView.show", pk=pk),
+            url_for("ClientView.show", pk=pk), crumbs=_crumbs_to(client),
         )
 
     @expose("/book/<pk>", methods=["GET", "POST"])
@@ -154,7 +154,7 @@ class BookingPages:
                 return redirect(url_for("SessionView.show", pk=made.session_id))
         return self._form(
             form, _("New appointment for %(name)s", name=name), "", _("Make the appointment"),
-            url_for("ClientView.show", pk=pk),
+            url_for("ClientView.show", pk=pk), crumbs=_crumbs_to(client),
         )
 
     def _appoint(self, form: AppointmentForm, client: Client) -> Booking:
@@ -223,15 +223,21 @@ class BookingPages:
 
     def _form(
         self, form: forms.Form, title: str, subtitle: str, submit_label: str, cancel_url: str,
-        hidden: Sequence[tuple[str, str]] = (),
+        hidden: Sequence[tuple[str, str]] = (), crumbs: Any = None,
     ) -> Any:
         fields = [name for name in form._fields if name != "csrf_token"]
         page = self.form_page(  # type: ignore[attr-defined]
-            form, fields=fields, title=title, subtitle=subtitle, crumbs=self.crumbs(),  # type: ignore[attr-defined]
+            form, fields=fields, title=title, subtitle=subtitle,
+            crumbs=crumbs or self.crumbs(),  # type: ignore[attr-defined]
             submit_label=submit_label, cancel_url=cancel_url,
             hidden=[("idempotency_key", form_key()), *hidden],
         )
         return page, form_status()
+
+
+def _crumbs_to(client: Client) -> Any:
+    """The way back to the card."""
+    return current_app.extensions["enrollment"].views["ClientView"].crumbs_to(client)
 
 
 def client_id_of(arguments: Any) -> str:

@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import g, redirect, request, url_for
 from flask_appbuilder.baseviews import expose
@@ -222,6 +223,7 @@ class SessionView(BookingPages, RecordView):
             "pays": str(dict(PAYS)[booking.pays]) if booking.pays else "", "held_until": booking.held_until,
             "hold_is_over": booking.held_until is not None and booking.held_until <= clock.now(),
             "attendance_url": url_for("SessionView.attendance", pk=booking.id) if takes else None,
+            "its_day": _has_its_day(item),
             "cancel_url": url_for("SessionView.cancel_booking", pk=booking.id)
             if live and can("cancel_bookings") else None,
             "take_url": url_for("SessionView.take_place", pk=booking.id)
@@ -238,9 +240,9 @@ class SessionView(BookingPages, RecordView):
         can_be_booked = ahead or (to_come and item.ended_with_its_booking)
         return {
             "all_present": url_for("SessionView.all_present", pk=item.id)
-            if is_open and can("take_attendance") else None,
+            if is_open and _has_its_day(item) and can("take_attendance") else None,
             "walk_in": url_for("SessionView.who", pk=item.id, walk_in=1)
-            if is_open and can("take_attendance") and can("book_sessions") else None,
+            if is_open and _has_its_day(item) and can("take_attendance") and can("book_sessions") else None,
             "book": url_for("SessionView.who", pk=item.id) if can_be_booked and can("book_sessions") else None,
             "close": url_for("ClosureView.close", session_id=item.id)
             if ahead and can("close_sessions") and item.keeps_reach(self.actor) else None,
@@ -265,6 +267,11 @@ class SessionView(BookingPages, RecordView):
         count = self.work(lambda: service.all_present(self.session, session_id=item_id, actor=self.actor))
         self.tell(ngettext("%(num)s person was present.", "%(num)s people were present.", count))
         return redirect(url_for("SessionView.show", pk=item_id))
+
+
+def _has_its_day(item: ScheduledSession) -> bool:
+    """Whether it is the day of a session or later: from then on people can be present."""
+    return item.starts_at.astimezone(ZoneInfo(item.club.timezone)).date() <= clock.today(item.club.timezone)
 
 
 class BookingView(RecordView):
