@@ -1,13 +1,18 @@
 """The proof of the ledger, and what it does about a broken one."""
 
+import datetime as dt
+
 import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from enrollment_addon.core import clock
+from enrollment_addon.core.batches import batches
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits import people_hooks, service
-from enrollment_addon.credits.models import EntryKind, balances, entries, lots
+from enrollment_addon.credits.models import EntryKind, Origin, balances, entries, lots
+from enrollment_addon.credits.service.check_links import REPAIRED
 from enrollment_addon.people.service import merge_clients
 from tests import factories
 
@@ -188,6 +193,102 @@ def test_whatever_was_planted_is_found_and_put_right(studio):
         assert studio.findings(size=3) == [], code
     with unit_of_work(session):
         assert session.execute(text("SELECT count(*) FROM enrollment_client")).scalar() == len(PLANTED) * 2 + 1
+
+
+def plant(studio, row, **values):
+    """A copy of an entry, told otherwise."""
+    values = {**row._mapping, **values}
+    del values["id"]
+    with unit_of_work(studio.session):
+        return studio.session.execute(insert(entries).values(**values)).inserted_primary_key[0]
+
+
+def last_entry(studio, client):
+    with unit_of_work(studio.session):
+        theirs = select(entries).where(entries.c.client_id == client).order_by(entries.c.id.desc())
+        return studio.session.execute(theirs).first()
+
+
+@pytest.mark.databases("sqlite")
+def test_each_finding_says_what_is_wrong_once_and_each_repair_what_it_did(studio):
+    session, begun = studio.session, dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
+    with unit_of_work(session):
+        other = factories.make_event_type(session).id
+        _, dollars, _ = (factories.make_club(session, currency=currency).id for currency in ("JPY", "USD", "USD"))
+    no_lot, twice, again, right, swept, odd = studio.clients(6)
+    no_client = studio.clients(1, club_id=dollars)[0]
+    with clock.frozen(begun):
+        lost = studio.grant([no_lot], 3, note="gift", unit_value="5")["batch_id"]
+        left = studio.grant([no_client], 2)["batch_id"]
+        studio.grant([twice, again, right, odd], 5)
+        studio.grant([swept], 2, expires_on=studio.today)
+        for days, over in ((1, {"held": False}), (0, {"held": True}), (0, {"available": 0, "voided": 2})):
+            studio.grant([swept], 2, expires_on=studio.today + dt.timedelta(days=days))
+            write(studio, update(lots).where(lots.c.id == studio.lots(swept)[-1].id).values(**over))
+        plant(studio, last_entry(studio, swept), kind="void", available_change=-2)
+        write(studio, update(balances).where(balances.c.client_id == swept).values(available=6))
+        open_batch = studio.grant([right, odd], threshold=0)["batch_id"]
+        studio.void([studio.lots(odd)[0].id])
+        for booking, client in enumerate((twice, again, right), 1):
+            studio.reserve(client, booking)
+        for booking, client in ((2, again), (3, right)):
+            studio.release(booking)
+            studio.reserve(client, booking)
+    doubled = []
+    for client, turn in ((twice, 1), (again, 2)):
+        row = last_entry(studio, client)
+        plant(studio, row, turn=turn)
+        doubled.append(row.id)
+        write(studio, update(lots).where(lots.c.id == row.lot_id).values(available=3, reserved=2))
+        write(studio, update(balances).where(balances.c.client_id == client).values(available=3, reserved=2))
+    entry = last_entry(studio, no_lot).id
+    stray = plant(studio, last_entry(studio, odd), event_type_id=other, available_change=0)
+    nobody = {"client_id": odd, "event_type_id": other, "available": 4, "reserved": 0, "used": 0}
+    write(studio, insert(balances).values(**nobody))
+    lot_of = {row.client_id: row.id for row in reversed(studio.lots())}
+    session.execute(text("PRAGMA foreign_keys = OFF"))
+    with unit_of_work(session):
+        session.execute(update(batches).where(batches.c.id == open_batch).values(done=1))
+        session.execute(lots.delete().where(lots.c.client_id == no_lot))
+        session.execute(text("DELETE FROM enrollment_client WHERE id = :id"), {"id": no_client})
+
+    Finding = service.Finding
+    expected = [
+        Finding("entry_without_lot", lot_of[no_lot], no_lot, f"entry {entry}"),
+        Finding("entry_differs", lot_of[odd], odd, f"entry {stray}"),
+        Finding("client_missing", lot_of[no_client], no_client, f"batch {left}"),
+        Finding("batch_differs", None, None, f"batch {lost}: clients 1, lots 0"),
+        Finding("reserved_twice", lot_of[twice], twice, f"booking 1, entry {doubled[0]}"),
+        Finding("reserved_twice", lot_of[again], again, f"booking 2, entry {doubled[1]}"),
+        Finding("balance_differs", None, no_lot,
+                f"event type {studio.type_id}; balance/lots: available 3/0, reserved 0/0, used 0/0"),
+        Finding("balance_differs", None, odd,
+                f"event type {other}; balance/lots: available 4/0, reserved 0/0, used 0/0"),
+        Finding("expired_but_spendable", lot_of[swept], swept, "2 until 2025-03-10"),
+    ]
+    now, shares = begun + dt.timedelta(days=3), []
+    with clock.frozen(now):
+        assert studio.findings() == expected
+        assert studio.findings(size=1, progress=shares.append) == expected, "each once"
+        assert (shares, shares[-1]) == (sorted(shares), 1.0)
+        studio.findings(repair=True)
+        assert studio.findings() == expected[1:2], "an entry stays as it is"
+    with unit_of_work(session):
+        client = session.get(factories.Client, no_client)
+        written = session.execute(select(entries).where(entries.c.at == now).order_by(entries.c.id)).all()
+        served = session.execute(select(batches.c.done).where(batches.c.id == lost)).scalar()
+        assert (client.first_name, client.last_name, client.club_id) == ("Erased client", f"#{no_client}", dollars)
+        assert (client.archived, client.erased_at, client.tags) == (True, now, [])
+    kept = ("client_id", "kind", "available_change", "reserved_change", "reversal_of_id", "booking_id")
+    assert [tuple(getattr(row, name) for name in kept) for row in written] == [
+        (twice, "release", 1, -1, doubled[0], None), (again, "release", 1, -1, doubled[1], None),
+        (swept, "expire", -2, 0, None, None),
+    ]
+    assert {(row.reason, row.actor_id, row.turn) for row in written} == {(REPAIRED, None, 0)}
+    assert served == 0
+    (back,) = studio.lots(no_lot)
+    assert (back.id, back.quantity, back.available, back.event_type_id) == (lot_of[no_lot], 3, 3, studio.type_id)
+    assert (back.origin, back.note, back.granted_at, back.currency) == (Origin.manual, REPAIRED, begun, "EUR")
 
 
 TRANSFER, CONVERT = "credits.transfer", "credits.convert"
