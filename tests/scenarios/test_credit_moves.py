@@ -351,7 +351,7 @@ def test_files_say_who_got_what_who_did_what_and_for_which_booking(
     ]
     assert ledger[1]["Booking"].endswith("Maya 05 Fischer")
     listed = ana.get(f"/enrollment/ledger/list/?_flt_0_client_id={taker}").text
-    assert f'href="/enrollment/sessions/show/{lesson_id}"' in listed
+    assert re.search(rf'href="/enrollment/sessions/show/{lesson_id}"><span><bdi>[^<]+</bdi> · <bdi>', listed)
     assert f'href="/enrollment/credits/explain/{taker}?' in listed, "a change links to how it came about"
     assert {"Available", "Reserved", "Used"} <= set(rows("expiring")[0])
 

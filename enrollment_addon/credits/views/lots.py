@@ -162,7 +162,7 @@ def _booking_link(entry: CreditEntry) -> Any:
     if booking is None:
         return ""
     what, when = (Markup("<bdi>{}</bdi>").format(part) for part in booking.parts[:2])
-    return linked(Markup("{} · {}").format(what, when), booking.url())
+    return linked(Markup("<span>{} · {}</span>").format(what, when), booking.url())
 
 
 def _what(entry: CreditEntry) -> Any:
