@@ -69,7 +69,8 @@ def test_every_verb_is_in_the_audit(studio, ada):
         studio, "open_lot", client_id=cleo, event_type_id=kind, quantity=6, expires_on=soon, origin=Origin.enrollment,
         unit_value=5, currency="EUR", enrollment_id=7, reason="sold", note="at the desk", actor=ada,
     )
-    assert [lot.note for lot in studio.lots(cleo) if lot.id == sold] == ["at the desk"]
+    (row,) = (lot for lot in studio.lots(cleo) if lot.id == sold)
+    assert (row.note, row.origin) == ("at the desk", Origin.enrollment)
     do(studio, "take_back", lot_ids=[sold], quantity=2, reason=f" {'r' * 500} ", actor=ada)
     do(studio, "shift_expiry", lot_ids=[sold, drews], days=2, reason="pause", actor=ada)
     do(studio, "hold_lots", lot_ids=[sold], held=True, actor=ada)
@@ -109,7 +110,9 @@ def test_every_verb_is_in_the_audit(studio, ada):
     ]
     with unit_of_work(studio.session):
         rows = studio.session.execute(select(entries).order_by(entries.c.id)).all()
-    assert {(row.actor_id, row.at) for row in rows} == {(user, NOON)}
+    assert {(row.actor_id, row.at, row.turn) for row in rows} == {(user, NOON, 0)}
+    sides = {kind: [row for row in rows if row.kind == kind] for kind in ("transfer_out", "transfer_in")}
+    assert [row.reversal_of_id for row in sides["transfer_in"]] == [row.id for row in sides["transfer_out"]]
     agreed = "as agreed"
     assert [(row.kind, row.available_change, row.reason, row.batch_id) for row in rows] == [
         *[("grant", 4, None, None)] * 3,
@@ -126,7 +129,8 @@ def test_of_a_booking_the_ledger_says_it_and_the_log(studio, ada, caplog):
     client = studio.clients(1)[0]
     studio.grant([client], 4, expires_on=studio.today + DAY)
     lot = studio.lots(client)[0].id
-    studio.session.rollback()
+    studio.reserve(client, 69)
+    studio.release(69)
     caplog.set_level("INFO", "enrollment_addon")
     caplog.clear()
     studio.reserve(client, 70, quantity=2, actor=ada)

@@ -250,6 +250,9 @@ def test_each_lot_is_good_for_so_much_longer_than_it_was(studio, pair, sound):
     assert plan == service.ExtensionPlan(lots=3, credits=6, shortened=2, endless=0, missing=0)
     result = studio.undo(made["batch_id"], chunk=1)
     assert (result["clients"], result["taken_back"], result["kept_spent"]) == (2, 3, 0)
+    last = queries.lot_entries(studio.session, other)[-1]
+    assert (last.kind, last.reason, last.new_expires_on) == ("extend", "wrong list", studio.today + 20 * DAY)
+    studio.session.rollback()
     assert [lot.expires_on for lot in studio.lots()] == [None, studio.today + 5 * DAY, studio.today + 20 * DAY]
     studio.grant(pair[:1], 1)
     more = studio.lots(pair[0])[-1].id
@@ -285,7 +288,7 @@ def test_many_lots_are_a_job_whose_batch_goes_on_where_it_stopped(studio, sound)
     assert [studio.balance(client) for client in clients] == [(2, 0, 0)] * 5
     with unit_of_work(studio.session):
         plan = service.undo_plan(studio.session, batch_id=extended["batch_id"], actor=SYSTEM)
-    assert (plan.clients, plan.clients_spent, plan.kept_spent) == (5, 0, 0)
+    assert plan == service.UndoPlan(clients=5, credits=10, taken_back=10, kept_spent=0, clients_spent=0, reserved=0)
     job = studio.undo(extended["batch_id"], threshold=2, chunk=2)["job_id"]
     assert job
     undo_in_chunks(studio, extended["batch_id"], 2)
@@ -356,6 +359,9 @@ def test_what_is_undone_after_its_last_day_is_told_to_lapse(studio, pair, sound)
         assert plan_of(studio, extended["batch_id"]).lapsed == 2, "the day of the paid ones is over"
         service.hold_lots(studio.session, lot_ids=[paid], held=True, actor=SYSTEM)
         assert plan_of(studio, extended["batch_id"]).lapsed == 0, "what is on hold does not expire"
+        service.hold_lots(studio.session, lot_ids=[paid], held=False, actor=SYSTEM)
+        studio.move("extend_lots", lot_ids=[paid], expires_on=studio.today + 120 * DAY)
+        assert plan_of(studio, extended["batch_id"]).lapsed == 0, "nor what keeps a later day"
     with unit_of_work(studio.session):
         studio.session.get(factories.Client, pair[0]).merged_into_id = pair[1]
     with unit_of_work(studio.session):

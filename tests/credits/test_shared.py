@@ -204,19 +204,29 @@ def test_others_spend_only_what_is_shared_and_may_pay(studio, home, sound):
     _, owner, third = home
     shared = studio.lots(owner)[0].id
     studio.grant([owner], 9, priority=1)
+    studio.grant(studio.clients(1), 9, shared=True, priority=1)
     mine = open_lot(studio, third, 1, enrollment_id=7)
     with unit_of_work(studio.session):
-        theirs = factories.make_lot(
-            studio.session, studio.session.get(factories.Client, owner), studio.event_type, quantity=2, shared=True,
-            priority=1, enrollment_id=8,
-        ).id
+        over, theirs = (
+            factories.make_lot(
+                studio.session, studio.session.get(factories.Client, owner), studio.event_type, quantity=2, shared=True,
+                priority=1, **values,
+            ).id
+            for values in ({"expires_on": studio.today - DAY}, {"enrollment_id": 8})
+        )
     asked = []
     for booking, (may_pay, lot) in enumerate(((asked.append, shared), ((8).__eq__, theirs), ((7).__eq__, mine))):
         assert studio.reserve(third, booking, may_pay=may_pay) == [Take(lot, 1)]
     assert set(asked) == {7, 8}
+    assert studio.reserve(third, 3, may_pay=asked.append) == [Take(shared, 1)], "the cap is of each lot"
     with pytest.raises(NotEnoughCredits):
-        studio.reserve(third, 9, quantity=3)
-    assert (studio.balance(third), studio.balance(owner)) == ((0, 1, 0), (13, 2, 0))
+        studio.reserve(third, 4, lot_id=over)
+    assert studio.reserve(third, 4, lot_id=theirs) == [Take(theirs, 1)]
+    with pytest.raises(NotEnoughCredits):
+        studio.reserve(third, 5)
+    assert (studio.balance(third), studio.balance(owner)) == ((0, 1, 0), (13, 4, 0))
+    with unit_of_work(studio.session):
+        assert set(studio.session.execute(select(entries.c.turn)).scalars()) == {0}
     assert sound()
 
 
@@ -235,6 +245,7 @@ def test_a_shared_lot_may_be_for_children_of_the_household(studio, home, sound):
         assert set(refusal.value.fields) == {"participant_ids"}
     with pytest.raises(InvalidInput):
         open_lot(studio, owner, participant_ids=[kim])
+    studio.grant([outside], 1, shared=True, participant_ids=[stranger])
     studio.grant([owner], 1, shared=True, participant_ids=[kim], priority=1)
     lot = studio.lots(owner)[-1].id
     assert studio.reserve(third, 1, participant_id=kim) == [Take(lot, 1)]
@@ -249,7 +260,7 @@ def test_lots_of_an_enrollment_are_taken_back_shifted_held_and_moved(studio, sou
     last = open_lot(studio, client, 3, expires_on=later, enrollment_id=7)
     keys = [first, last]
     studio.reserve(client, 1, lot_id=last)
-    assert do(studio, "take_back", lot_ids=keys, quantity=3, reason="smaller package") == 3
+    assert [do(studio, "take_back", lot_ids=keys, quantity=n, reason="smaller package") for n in (0, 3)] == [0, 3]
     assert [(lot.available, lot.voided) for lot in studio.lots()] == [(2, 1), (0, 2)], "the last to burn goes first"
     with pytest.raises(NotEnoughCredits):
         do(studio, "take_back", lot_ids=keys, quantity=3, reason="too many")

@@ -36,7 +36,7 @@ def test_spent_credits_stay_and_the_rest_is_taken_back(studio, sound):
     assert plan(studio, batch_id) == service.UndoPlan(
         clients=40, credits=80, taken_back=77, kept_spent=3, clients_spent=2, reserved=2
     )
-    result = studio.undo(batch_id)
+    result = studio.undo(batch_id, threshold=40, chunk=20)
     assert result == {"taken_back": 77, "kept_spent": 3, "clients": 40, "job_id": None}
     assert studio.balance(clients[3]) == (0, 1, 1)
     assert studio.balance(clients[7]) == (0, 1, 0)
@@ -96,7 +96,10 @@ def test_an_unfinished_grant_cannot_be_undone_until_its_job_has_stopped(studio, 
         assert service.is_undoable(studio.session, queries.batch_summary(studio.session, batch_id))
         (told,) = people_hooks.told_entries(studio.session, clients[:1], 5)
         assert told.details["undoable"]
+    assert plan(studio, batch_id).taken_back == 4
     assert studio.undo(batch_id)["taken_back"] == 4
+    with pytest.raises(BatchStateConflict):
+        studio.undo(batch_id)
     with unit_of_work(studio.session):
         later = service.grant_chunk(studio.session, batch_id=batch_id, size=2, actor=SYSTEM)
     assert later == Chunk(0, 0, finished=True)
