@@ -257,6 +257,13 @@ def test_each_lot_is_good_for_so_much_longer_than_it_was(studio, pair, sound):
     studio.grant(pair[:1], 1)
     more = studio.lots(pair[0])[-1].id
     voided = studio.move("void_lots", lot_ids=[gift, paid, other, more])
+    for merged_into in (pair[0], None):
+        with unit_of_work(studio.session):
+            studio.session.get(factories.Client, pair[1]).merged_into_id = merged_into
+        with clock.frozen(clock.now() + 30 * DAY):
+            plan = plan_of(studio, voided["batch_id"])
+            closed = 1 if merged_into else 0
+            assert (plan.taken_back, plan.lapsed, plan.closed) == (7 - closed, 3 - closed, closed)
     result = studio.undo(voided["batch_id"], chunk=1)
     assert (result["clients"], result["taken_back"]) == (2, 7), "who has three lots is one client"
     both = studio.move("extend_lots", lot_ids=[gift, paid], expires_on=studio.today + 30 * DAY)
@@ -434,16 +441,17 @@ def test_lots_of_several_clients_go_to_one_and_back(studio, pair, sound, monkeyp
 
     first, second = studio.clients(2)
     studio.grant([first, second], 2)
+    studio.grant([first], 1)
     lots = [lot.id for lot in studio.lots(first, second)]
     made = studio.move("transfer_lots", lot_ids=lots, to_client_id=taker)
     with unit_of_work(studio.session):
         studio.session.get(factories.Client, first).merged_into_id = other
-    for page in (1, 2):
+    for page in (1, 3):
         monkeypatch.setattr(undo_moves, "PLANNED_AT_ONCE", page)
         plan = plan_of(studio, made["batch_id"])
-        assert (plan.clients, plan.taken_back, plan.closed) == (1, 2, 2), "also if it begins with what is closed"
+        assert (plan.clients, plan.taken_back, plan.closed) == (1, 2, 3), "also if it begins with what is closed"
     assert studio.undo(made["batch_id"], threshold=1, chunk=1)["job_id"]
-    assert [part.done for part in undo_in_chunks(studio, made["batch_id"], 1)] == [1, 1, 0], "of this batch alone"
+    assert [part.done for part in undo_in_chunks(studio, made["batch_id"], 1)] == [1, 1, 1, 0], "of this batch alone"
     done = queries.batch_summary(studio.session, made["batch_id"]).undo_result
     assert (done["clients"], done["taken_back"]) == (1, 2), "also where nothing of the first chunk can go back"
 
@@ -480,13 +488,14 @@ def test_credits_of_many_are_converted_and_go_back_in_whole_steps(studio, pair, 
     assert [studio.balance(key)[0] for key in (pair[0], some, none, late)] == [1, 3, 1, 4]
     assert sound()
 
-    studio.reserve(some, 1, event_type_id=private)
+    for booking, client in enumerate((some, pair[0])):
+        studio.reserve(client, booking, event_type_id=private)
     plan = plan_of(studio, made["batch_id"])
-    assert (plan.clients, plan.credits, plan.taken_back, plan.kept_spent) == (2, 4, 3, 1)
+    assert plan == service.UndoPlan(clients=2, credits=4, taken_back=2, kept_spent=2, clients_spent=2, reserved=2)
     assert studio.undo(made["batch_id"], threshold=1, chunk=10_000)["job_id"]
     assert [part.done for part in undo_in_chunks(studio, made["batch_id"], 1)] == [1, 1, 0]
-    assert [studio.balance(key)[0] for key in (pair[0], some)] == [5, 5]
-    assert queries.batch_summary(studio.session, made["batch_id"]).undo_result["taken_back"] == 3
+    assert [studio.balance(key)[0] for key in (pair[0], some)] == [3, 5]
+    assert queries.batch_summary(studio.session, made["batch_id"]).undo_result["taken_back"] == 2
     studio.session.rollback()
 
     job = studio.move("convert_for_clients", **{**told, "threshold": 1})

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from enrollment_addon.core.scope import SYSTEM
 from enrollment_addon.credits import service as credits
-from enrollment_addon.credits.models import CreditLot
+from enrollment_addon.credits.models import CreditLot, Origin
 from enrollment_addon.enrollments import queries, service
 from enrollment_addon.enrollments.calc import Refund
 from enrollment_addon.enrollments.models import Enrollment
@@ -71,12 +71,16 @@ def test_sessions_voided_as_credits_are_told_in_the_history(session: Session, so
 @pytest.mark.databases("sqlite")
 def test_voided_sessions_come_back_unless_the_enrollment_has_ended_early(session: Session, sold: Enrollment) -> None:
     sizes = {"threshold": 500, "chunk": 100}
+    credits.open_lot(
+        session, client_id=sold.client_id, event_type_id=sold.event_type_id, quantity=1, expires_on=None,
+        origin=Origin.enrollment, unit_value=0, currency="EUR", enrollment_id=sold.id, actor=SYSTEM,
+    )
     made = credits.void_lots(session, lot_ids=queries.lot_ids(session, sold.id), reason="Unpaid", actor=SYSTEM)
     credits.undo_batch(session, batch_id=made["batch_id"], reason="Paid", actor=SYSTEM, **sizes)
     told = queries.history(session, sold.id)[0]
-    assert (told.verb, told.reason, told.details) == ("undo_void_session_credits", "Paid", {"sessions": 4})
-    assert figures(session, sold)[1:] == (0, 0, 4)
+    assert (told.verb, told.reason, told.details) == ("undo_void_session_credits", "Paid", {"sessions": 5})
+    assert figures(session, sold)[1:] == (0, 0, 5)
     again = credits.void_lots(session, lot_ids=queries.lot_ids(session, sold.id), reason="Unpaid", actor=SYSTEM)
     service.cancel_enrollment(session, enrollment_id=sold.id, refund=Refund.none, actor=SYSTEM)
     plan = credits.undo_plan(session, batch_id=again["batch_id"], actor=SYSTEM)
-    assert (plan.credits, plan.taken_back, plan.closed) == (4, 0, 4)
+    assert (plan.credits, plan.taken_back, plan.closed) == (5, 0, 5)
