@@ -247,6 +247,9 @@ def test_ticked_lots_go_to_another_client_and_back(
     assert "Nothing in these lots can be given away" in ana.get(nothing.location).text
     nothing = choose(ana, "lots", "void_session_credits", rowid="1,2")
     assert "There is nothing to take back" in ana.get(nothing.location).text
+    batch = re.search(r"/enrollment/batches/show/\d+", page)
+    assert batch
+    assert ana.get(batch[0]).text.count('<div class="small muted">Yoga class</div>') == 2, "of which kind"
     assert undo(ana, page, "20 of 20 credits go back to those who gave them.").status_code == 302
     assert balances(app) == {giver: 10, studio.clients[20]: 10, taker: 0}
     assert_ledger_is_consistent(app)

@@ -74,6 +74,7 @@ class BatchRow:
     client_id: int
     client: str
     lot_id: int
+    event_type: str
     quantity: int
     available: int
     reserved: int
@@ -147,6 +148,7 @@ def batch_rows(session: Session, batch_id: int, *, after: int = 0, size: int = 5
             client.first_name,
             client.last_name,
             lots.c.id,
+            lots.c.event_type_id,
             lots.c.quantity,
             lots.c.available,
             lots.c.reserved,
@@ -159,12 +161,15 @@ def batch_rows(session: Session, batch_id: int, *, after: int = 0, size: int = 5
         .where(_belongs(batch), lots.c.id > after, reach_of(actor_of(session)))
         .order_by(lots.c.id)
         .limit(size)
-    )
+    ).all()
+    types = session.scalars(select(EventType).where(EventType.id.in_({row.event_type_id for row in rows})))
+    labels = {item.id: item.label for item in types}
     return [
         BatchRow(
             row.client_id,
             f"{row.first_name} {row.last_name}".strip(),
             row.id,
+            labels[row.event_type_id],
             row.quantity,
             row.available,
             row.reserved,

@@ -84,7 +84,8 @@ class BatchView(RecordView):
             },
             rows=[
                 {
-                    "client": r.client, "quantity": r.quantity, "available": r.available, "reserved": r.reserved,
+                    "client": r.client, "event_type": None if batch.event_type else r.event_type,
+                    "quantity": r.quantity, "available": r.available, "reserved": r.reserved,
                     "used": r.used, "voided": r.taken_back,
                     "client_url": url_for("ClientView.show", pk=r.client_id) if readable else None,
                     "lot_url": url_for("LotView.show", pk=r.lot_id),
