@@ -38,12 +38,17 @@ def lot(studio, client_id, expires_on, quantity=3):
         ).id
 
 
-def sweep(studio, size=100, today=lambda _: TODAY):
+def chunks(studio, size, today=lambda _: TODAY):
     swept, last = [], None
     while not swept or not swept[-1].finished:
         with unit_of_work(studio.session):
             swept.append(service.expire_lots(studio.session, size=size, after=last, actor=SYSTEM, today=today))
         last = swept[-1].last
+    return swept
+
+
+def sweep(studio, **over):
+    swept = chunks(studio, **{"size": 100, **over})
     return sum(part.lots for part in swept), sum(part.credits for part in swept)
 
 
@@ -97,9 +102,20 @@ def test_a_corrupt_balance_does_not_stop_the_others(studio, session_factory):
 
 
 def test_small_chunks_get_through_everything(studio, sound):
-    for client in studio.clients(5):
-        lot(studio, client, TODAY - dt.timedelta(days=client % 3 + 1))
-    assert sweep(studio, size=2) == (5, 15)
+    days = (TODAY - dt.timedelta(days=days) for days in (2, 1, 2, 1, 2))
+    due = sorted((day, lot(studio, client, day)) for client, day in zip(studio.clients(5), days, strict=True))
+    walked = [None]
+    with unit_of_work(studio.session):
+        for _ in range(6):
+            walked.append(service.next_due(studio.session, after=walked[-1]))
+        assert service.count_due(studio.session) == 5
+    assert walked == [None, *due, None]
+    assert chunks(studio, 2) == [
+        service.Swept(2, 6, finished=False, last=due[1]), service.Swept(2, 6, finished=False, last=due[3]),
+        service.Swept(1, 3, finished=True, last=due[4]),
+    ]
+    with unit_of_work(studio.session):
+        assert service.count_due(studio.session) == 0
     assert sound()
 
 
