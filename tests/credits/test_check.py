@@ -78,6 +78,7 @@ def test_a_lot_that_differs_from_its_entries_is_brought_to_them(studio, granted)
         "quantity 2; lot/entries: available 1/2, reserved 0/0, used 1/0, expired 0/0, voided 0/0, transferred 0/0",
         f"event type {studio.type_id}; balance/lots: available 2/1, reserved 0/0, used 0/1",
     ]
+    assert [(finding.lot_id, finding.repaired) for finding in found] == [(lot, False), (None, False)]
     studio.findings(repair=True)
     assert [(row.available, row.used) for row in studio.lots(granted[2])] == [(2, 0)]
     assert studio.findings() == []
@@ -221,6 +222,7 @@ def test_each_finding_says_what_is_wrong_once_and_each_repair_what_it_did(studio
         lost = studio.grant([no_lot], 3, note="gift", unit_value="5")["batch_id"]
         left = studio.grant([no_client], 2)["batch_id"]
         studio.grant([twice, again, right, odd], 5)
+        studio.grant([right], 3, event_type_id=other)
         studio.grant([swept], 2, expires_on=studio.today)
         for days, over in ((1, {"held": False}), (0, {"held": True}), (0, {"available": 0, "voided": 2})):
             studio.grant([swept], 2, expires_on=studio.today + dt.timedelta(days=days))
@@ -229,7 +231,7 @@ def test_each_finding_says_what_is_wrong_once_and_each_repair_what_it_did(studio
         write(studio, update(balances).where(balances.c.client_id == swept).values(available=6))
         open_batch = studio.grant([right, odd], threshold=0)["batch_id"]
         studio.void([studio.lots(odd)[0].id])
-        for booking, client in enumerate((twice, again, right), 1):
+        for booking, client in enumerate((twice, again, right, no_lot), 1):
             studio.reserve(client, booking)
         for booking, client in ((2, again), (3, right)):
             studio.release(booking)
@@ -254,6 +256,7 @@ def test_each_finding_says_what_is_wrong_once_and_each_repair_what_it_did(studio
 
     Finding = service.Finding
     expected = [
+        Finding("entry_without_lot", lot_of[no_lot], no_lot, "entry 1"),
         Finding("entry_without_lot", lot_of[no_lot], no_lot, f"entry {entry}"),
         Finding("entry_differs", lot_of[odd], odd, f"entry {stray}"),
         Finding("client_missing", lot_of[no_client], no_client, f"batch {left}"),
@@ -261,18 +264,19 @@ def test_each_finding_says_what_is_wrong_once_and_each_repair_what_it_did(studio
         Finding("reserved_twice", lot_of[twice], twice, f"booking 1, entry {doubled[0]}"),
         Finding("reserved_twice", lot_of[again], again, f"booking 2, entry {doubled[1]}"),
         Finding("balance_differs", None, no_lot,
-                f"event type {studio.type_id}; balance/lots: available 3/0, reserved 0/0, used 0/0"),
+                f"event type {studio.type_id}; balance/lots: available 2/0, reserved 1/0, used 0/0"),
         Finding("balance_differs", None, odd,
                 f"event type {other}; balance/lots: available 4/0, reserved 0/0, used 0/0"),
         Finding("expired_but_spendable", lot_of[swept], swept, "2 until 2025-03-10"),
     ]
-    now, shares = begun + dt.timedelta(days=3), []
+    now, few, shares = begun + dt.timedelta(days=3), [], []
     with clock.frozen(now):
-        assert studio.findings() == expected
+        assert studio.findings(progress=few.append) == expected
         assert studio.findings(size=1, progress=shares.append) == expected, "each once"
         assert (shares, shares[-1]) == (sorted(shares), 1.0)
+        assert len(few) < len(shares)
         studio.findings(repair=True)
-        assert studio.findings() == expected[1:2], "an entry stays as it is"
+        assert studio.findings() == expected[2:3], "an entry stays as it is"
     with unit_of_work(session):
         client = session.get(factories.Client, no_client)
         written = session.execute(select(entries).where(entries.c.at == now).order_by(entries.c.id)).all()
@@ -287,7 +291,7 @@ def test_each_finding_says_what_is_wrong_once_and_each_repair_what_it_did(studio
     assert {(row.reason, row.actor_id, row.turn) for row in written} == {(REPAIRED, None, 0)}
     assert served == 0
     (back,) = studio.lots(no_lot)
-    assert (back.id, back.quantity, back.available, back.event_type_id) == (lot_of[no_lot], 3, 3, studio.type_id)
+    assert (back.id, back.quantity, back.available, back.reserved) == (lot_of[no_lot], 3, 2, 1)
     assert (back.origin, back.note, back.granted_at, back.currency) == (Origin.manual, REPAIRED, begun, "EUR")
 
 
