@@ -199,8 +199,7 @@ def _unreleased(session: Session, booking_id: int) -> Found:
     mended = set(
         session.execute(
             select(entries.c.reversal_of_id).where(
-                entries.c.lot_id.in_({row.lot_id for row in reserved}), entries.c.reason == REPAIRED,
-                entries.c.reversal_of_id.is_not(None),
+                entries.c.lot_id.in_({row.lot_id for row in reserved}), entries.c.reason == REPAIRED
             )
         ).scalars()
     )
