@@ -430,7 +430,7 @@ def test_what_leaves_by_a_merge_arrives_with_whom_the_client_was_merged_into(stu
         write(studio, text(f"DROP TRIGGER {ENTRY}_no_{name}"))
     one, two, into, other = studio.clients(4)
     studio.grant([one, two, other], 3)
-    studio.grant([one], 2, event_type_id=private)
+    studio.grant([one], 1, event_type_id=private)
     for source in (one, two):
         with unit_of_work(session):
             merge_clients(session, source_id=source, target_id=into, reason="same person", actor=SYSTEM)
@@ -441,6 +441,8 @@ def test_what_leaves_by_a_merge_arrives_with_whom_the_client_was_merged_into(stu
     nowhere = ("transfer_one_sided", "transfer_in", "left 0, arrived 3, missing -3")
     for statement, told in (
         (f"DELETE FROM {ENTRY} WHERE reversal_of_id = {left}", lost),
+        (f"DELETE FROM {ENTRY} WHERE available_change = 1 AND kind = 'transfer_in'",
+         [(*ONE_SIDED, "left 1, arrived 0, missing 1")]),
         (arrived.format("available_change = 2"), [(*DIFFERS, "left 3, arrived 2, missing 1")]),
         (arrived.format("available_change = 5"), [(*DIFFERS, "left 3, arrived 5, missing -2")]),
         (arrived.format(f"event_type_id = {private}"), lost),
