@@ -1,4 +1,4 @@
-"""What pages of payments say of disputes: a flag in the list, and a section on the page."""
+"""What pages of payments say of disputes: beside the method in the list, and in a section of the page."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,8 +8,8 @@ from flask_babel import lazy_pgettext
 from sqlalchemy.orm import Session
 
 from ..core.web import render
-from ..core.web.columns import Column
 from ..core.web.filters import Filter
+from .labels import METHODS
 from .models import Payment
 from .online.disputes import disputed, disputes_of
 from .online.provider import DisputeState
@@ -20,7 +20,6 @@ STATES = {
     DisputeState.won: lazy_pgettext("payment", "Dispute won"),
 }
 """The gravest first."""
-_CLASSES = {DisputeState.opened: "warn", DisputeState.lost: "bad"}
 FILTER = Filter(
     "disputed", STATES[DisputeState.opened], "flag",
     apply=lambda _op, value: disputed() if value else ~disputed(),
@@ -37,17 +36,10 @@ def _gravest(payment: Payment) -> DisputeState | None:
     return next((state for state in STATES if state in states), None)
 
 
-def _label(payment: Payment) -> str:
-    state = _gravest(payment)
-    return str(STATES[state]) if state else ""
-
-
-def _class(payment: Payment) -> str:
-    state = _gravest(payment)
-    return _CLASSES.get(state, "") if state else ""
-
-
-COLUMN = Column("dispute", lazy_pgettext("payment", "Dispute"), value=_label, kind="badge", badge=_class)
+def method_shown(payment: Payment) -> str:
+    """How it was paid, and whether that is disputed."""
+    method, state = str(dict(METHODS)[payment.method]), _gravest(payment)
+    return f"{method} · {STATES[state]}" if state else method
 
 
 def sections(session: Session, payment: Payment) -> list[dict[str, Any]]:

@@ -264,8 +264,8 @@ class PaymentView(MoneyRecordView):
     columns = (
         Column("client", _l("Client"), value=lambda p: p.client.full_name, kind="link", phone="title"),
         amount_column("amount", _l("Amount"), order=(Payment.amount,), phone="end"),
-        disputes.COLUMN,
-        Column("method", _l("Method"), value=lambda p: str(dict(labels.METHODS)[p.method]), order=(Payment.method,)),
+        Column("method", _l("Method"), value=lambda p: str(dict(labels.METHODS)[p.method]),
+               show=disputes.method_shown, order=(Payment.method,)),
         Column("paid_on", _l("Paid on"), kind="date", order=(Payment.paid_on,)),
         amount_column("left", _l("On account"), phone="hide"),
         amount_column("refunded", _l("Refunded"), order=(Payment.refunded,), phone="hide"),

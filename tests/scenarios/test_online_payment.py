@@ -130,10 +130,10 @@ def test_a_link_for_a_client(
     opened = stripe.event("charge.dispute.created", dispute)
     lost = stripe.event("charge.dispute.closed", {**dispute, "status": "lost"})
     payments = "/enrollment/payments"
-    assert "Disputed</span>" not in ana.get(f"{payments}/list/").text
+    assert "· Disputed" not in ana.get(f"{payments}/list/").text
     for event, flag in ((opened, "Disputed"), (opened, "Disputed"), (lost, "Dispute lost"), (opened, "Dispute lost")):
         assert tell(app, event).status_code == 200
-        assert f"{flag}</span>" in ana.get(f"{payments}/list/?_flt_0_disputed=1").text
+        assert f"Online · {flag}" in ana.get(f"{payments}/list/?_flt_0_disputed=1").text
         assert flag in ana.get(f"{payments}/show/{payment.id}").text
     assert "Nothing matches." in ana.get(f"{payments}/list/?_flt_0_disputed=0").text
     assert jonas.get(f"{payments}/show/{payment.id}").status_code == 404
