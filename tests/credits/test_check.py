@@ -220,8 +220,8 @@ def test_each_finding_says_what_is_wrong_once_and_each_repair_what_it_did(studio
     no_client = studio.clients(1, club_id=dollars)[0]
     with clock.frozen(begun):
         lost = studio.grant([no_lot], 3, note="gift", unit_value="5")["batch_id"]
-        left = studio.grant([no_client], 2)["batch_id"]
         studio.grant([twice, again, right, odd], 5)
+        left = studio.grant([no_client], 2)["batch_id"]
         studio.grant([right], 3, event_type_id=other)
         studio.grant([swept], 2, expires_on=studio.today)
         for days, over in ((1, {"held": False}), (0, {"held": True}), (0, {"available": 0, "voided": 2})):

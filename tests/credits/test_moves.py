@@ -257,7 +257,7 @@ def test_each_lot_is_good_for_so_much_longer_than_it_was(studio, pair, sound):
     studio.grant(pair[:1], 1)
     more = studio.lots(pair[0])[-1].id
     voided = studio.move("void_lots", lot_ids=[gift, paid, other, more])
-    for merged_into in (pair[0], None):
+    for merged_into in (None, pair[0]):
         with unit_of_work(studio.session):
             studio.session.get(factories.Client, pair[1]).merged_into_id = merged_into
         with clock.frozen(clock.now() + 30 * DAY):
@@ -265,7 +265,7 @@ def test_each_lot_is_good_for_so_much_longer_than_it_was(studio, pair, sound):
             closed = 1 if merged_into else 0
             assert (plan.taken_back, plan.lapsed, plan.closed) == (7 - closed, 3 - closed, closed)
     result = studio.undo(voided["batch_id"], chunk=1)
-    assert (result["clients"], result["taken_back"]) == (2, 7), "who has three lots is one client"
+    assert (result["clients"], result["taken_back"]) == (2, 6), "who has three lots is one client"
     both = studio.move("extend_lots", lot_ids=[gift, paid], expires_on=studio.today + 30 * DAY)
     assert studio.undo(both["batch_id"], chunk=1)["clients"] == 1
     assert sound()

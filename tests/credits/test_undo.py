@@ -189,6 +189,9 @@ def test_void_touches_no_balance_but_those_of_its_lots(studio, sound):
         other = factories.make_event_type(studio.session).id
     for event_type in (studio.type_id, other):
         studio.grant(clients, 2, event_type_id=event_type)
+    made = studio.move("void_lots", lot_ids=[lot.id for lot in studio.lots()])
+    assert studio.undo(made["batch_id"])["taken_back"] == 8
+    assert [studio.balance(client) for client in clients] == [(2, 0, 0)] * 2
     chosen = [
         lot.id for lot in studio.lots()
         if (lot.client_id, lot.event_type_id) in ((clients[0], studio.type_id), (clients[1], other))

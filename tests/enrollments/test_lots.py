@@ -84,3 +84,5 @@ def test_voided_sessions_come_back_unless_the_enrollment_has_ended_early(session
     service.cancel_enrollment(session, enrollment_id=sold.id, refund=Refund.none, actor=SYSTEM)
     plan = credits.undo_plan(session, batch_id=again["batch_id"], actor=SYSTEM)
     assert (plan.credits, plan.taken_back, plan.closed) == (5, 0, 5)
+    done = credits.undo_batch(session, batch_id=again["batch_id"], reason="Paid", actor=SYSTEM, **sizes)
+    assert (done["taken_back"], figures(session, sold)[1:]) == (0, (0, 0, 0))
