@@ -231,7 +231,7 @@ def test_each_finding_says_what_is_wrong_once_and_each_repair_what_it_did(studio
         studio.void([studio.lots(odd)[0].id])
         for booking, client in enumerate((twice, again, right, no_lot), 1):
             studio.reserve(client, booking)
-        for booking, client in ((2, again), (3, right)):
+        for booking, client in ((2, again), *[(3, right)] * 3):
             studio.release(booking)
             studio.reserve(client, booking)
     doubled = []
