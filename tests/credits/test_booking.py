@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import sessionmaker
 
-from enrollment_addon.core import scope
+from enrollment_addon.core import clock, scope
 from enrollment_addon.core.db import unit_of_work
 from enrollment_addon.core.errors import NotFound
 from enrollment_addon.core.scope import SYSTEM, Actor, Reach
@@ -86,6 +86,17 @@ def test_the_lot_that_expires_first_on_the_day_of_the_session_pays(studio, clien
     with pytest.raises(NotEnoughCredits):
         studio.reserve(client, 3, on=studio.today + 6 * DAY)
     assert studio.reserve(client, 4) == [Take(first, 1)]
+
+
+@pytest.mark.databases("sqlite")
+def test_of_lots_alike_the_one_that_was_granted_first_pays(studio, client):
+    with unit_of_work(studio.session):
+        owner = studio.session.get(factories.Client, client)
+        _, older = (
+            factories.make_lot(studio.session, owner, studio.event_type, granted_at=clock.now() - days * DAY).id
+            for days in (1, 2)
+        )
+    assert studio.reserve(client, 1) == [Take(older, 1)]
 
 
 @everywhere
