@@ -32,7 +32,7 @@ def make_host(
     app.config.update(
         SQLALCHEMY_DATABASE_URI=url,
         SQLALCHEMY_ENGINE_OPTIONS={"execution_options": STATEMENTS},
-        SECRET_KEY="for tests only",
+        SECRET_KEY="for tests only, and long enough for tokens",
         TESTING=True,
         ADDON_MANAGERS=[MANAGER] if addon else [],
         FAB_UPDATE_PERMS=False,

@@ -105,7 +105,7 @@ def make_app(url: str, **config: Any) -> Flask:
         {
             "SQLALCHEMY_DATABASE_URI": url,
             "TESTING": True,
-            "SECRET_KEY": "for tests only",
+            "SECRET_KEY": "for tests only, and long enough for tokens",
             "SQLALCHEMY_ENGINE_OPTIONS": {"execution_options": STATEMENTS},
             "ENROLLMENT_WORKER": False,
             **QUICK_HASH,

@@ -118,12 +118,6 @@ def endpoints_of(app: Flask) -> list[Endpoint]:
 
 
 @pytest.fixture
-def config() -> dict[str, Any]:
-    """A key that is long enough for tokens."""
-    return {"SECRET_KEY": "for tests only, and long enough for tokens"}
-
-
-@pytest.fixture
 def sessions(session_factory: sessionmaker[Session]) -> Callable[..., Any]:
     """Open a session that works for the system, in a transaction of its own."""
     return session_factory.begin

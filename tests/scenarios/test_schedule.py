@@ -120,8 +120,9 @@ def test_a_week_at_the_studio(ana: FlaskClient, app: Flask, people: Studio) -> N
     assert "from the day of the session on" in early.text
     ahead = ana.get(roster).text
     assert ("Late cancellation" in ahead, "No-show" in ahead, "All present" in ahead) == (True, False, False)
-    crumbs = ana.get(f"/enrollment/sessions/where/{people.clients[1]}").text.partition('class="enr-crumbs"')[2]
-    assert f'<a href="/enrollment/clients/show/{people.clients[1]}">Maya 01 Fischer</a>' in crumbs.partition("</nav>")[0]
+    page = ana.get(f"/enrollment/sessions/where/{people.clients[1]}").text
+    crumbs = page.partition('class="enr-crumbs"')[2].partition("</nav>")[0]
+    assert f'<a href="/enrollment/clients/show/{people.clients[1]}">Maya 01 Fischer</a>' in crumbs
 
     with clock.frozen(MONDAY + dt.timedelta(days=2, hours=9)):
         assert "No-show" in ana.get(roster).text
