@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask
 from flask_babel import lazy_gettext as _l
@@ -60,8 +60,7 @@ STUDIO = _l("Catalog")
 TEAM_AREA = _l("Team")
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """A page class and, with a `name`, its place in the menu. Names are unique in the host's menu."""
 
     view: type[Any]

@@ -1,23 +1,21 @@
 """Decisions about money as plain calculation, in whole minor units."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import NamedTuple
 
 RATE_DIGITS = 3
 """Decimals of a tax rate in percent."""
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """A gross amount as its net part and the tax in it; together they are the gross amount."""
 
     net: int
     tax: int
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """So much of one source that goes to one use."""
 
     source: int

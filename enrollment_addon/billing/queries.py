@@ -2,9 +2,8 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, case, false, func, literal, or_, select
 from sqlalchemy.orm import Session, joinedload
@@ -23,8 +22,7 @@ MOST_ROWS = 200
 _OPEN = Charge.gross - Charge.settled - Charge.credited
 
 
-@dataclass(frozen=True)
-class EnrollmentMoney:
+class EnrollmentMoney(NamedTuple):
     """The money of one enrollment, in minor units: what of its charges was paid and went back.
 
     `paid` − `refunded` is what settles its charges now; `open` is still to be paid.
@@ -72,8 +70,7 @@ def balance_due(session: Session, client_ids: Iterable[int]) -> dict[int, dict[s
     return due
 
 
-@dataclass(frozen=True)
-class ClientMoney:
+class ClientMoney(NamedTuple):
     """The money of one client for the card: sums by currency in minor units, and the rows that matter now.
 
     `asked`: what they were asked to pay online and may still pay there.
@@ -147,8 +144,7 @@ AGES = (0, 30, 60, 90)
 """Days overdue up to which a charge counts in each column of the report; one more column for what is older."""
 
 
-@dataclass(frozen=True)
-class AgedDebt:
+class AgedDebt(NamedTuple):
     """What one client owes in one currency, by age: not due yet, up to 30, 60 and 90 days overdue, older."""
 
     client_id: int

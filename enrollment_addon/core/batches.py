@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, String, Table, func, insert, literal, or_, select, true, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -94,8 +94,7 @@ class Slice:
     count: int
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """What one transaction of a batch did, in targets, and whether it was the last."""
 
     done: int

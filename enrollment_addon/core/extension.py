@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
 from ..settings import Settings
 
 
-@dataclass(frozen=True)
-class Verb:
+class Verb(NamedTuple):
     """A business verb: its permission's name, and how staff would say it. `roles` hold it from the start."""
 
     name: str

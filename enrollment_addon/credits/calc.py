@@ -5,7 +5,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 UNITS = {"days": 3660, "weeks": 523, "months": 120}
 """The units a period of validity may have, and the most of each (ten years)."""
@@ -22,8 +22,7 @@ USUAL_PRIORITY = 50
 """Lots with a lower number burn first, those with a higher one last."""
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """What one credit of an entry does to its lot; `counter` is a further column, changed by `counted`."""
 
     available: int
@@ -63,8 +62,7 @@ class SpendableLot:
     own: bool = True
 
 
-@dataclass(frozen=True)
-class Take:
+class Take(NamedTuple):
     """So many credits of one lot."""
 
     lot_id: int
@@ -164,8 +162,7 @@ def convert(portions: Iterable[Portion], give: int, get: int) -> list[Portion]:
     return made
 
 
-@dataclass(frozen=True)
-class Arrival:
+class Arrival(NamedTuple):
     """How many credits came into a lot, and how many of its credits nobody has spent."""
 
     quantity: int
@@ -226,8 +223,7 @@ class Sums:
         return sum((self.available, self.reserved, self.used, self.expired, self.voided, self.transferred))
 
 
-@dataclass(frozen=True)
-class Correction:
+class Correction(NamedTuple):
     """An entry that brings a broken ledger back to a possible state."""
 
     kind: str

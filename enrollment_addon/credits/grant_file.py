@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
@@ -74,8 +74,7 @@ class GrantFile:
             self.errors.append(error)
 
 
-@dataclass(frozen=True)
-class _Person:
+class _Person(NamedTuple):
     """A client as far as a row needs them."""
 
     id: int

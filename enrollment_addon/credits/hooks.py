@@ -6,8 +6,7 @@ live in one process.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import ColumnElement, false, func, or_, select
 from sqlalchemy.orm import Session
@@ -17,8 +16,7 @@ from ..core.scope import Actor
 from .models import lots, something_left
 
 
-@dataclass(frozen=True)
-class Told:
+class Told(NamedTuple):
     """A record in words: what it is, when, for whom. `url` is asked for by pages only, and gives nothing where the
     reader may not open it.
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload, lazyload
@@ -28,8 +28,7 @@ ASIDES = (VOID_RETURNED, VOID_BY_HAND, VOID_UNDONE)
 """What is told in the history and is no step of its own: an undo takes back the step before."""
 
 
-@dataclass(frozen=True)
-class SessionCounts:
+class SessionCounts(NamedTuple):
     """How the sessions of an enrollment stand; `remaining` can still be booked."""
 
     used: int = 0

@@ -6,9 +6,9 @@ items, and end the job.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -27,8 +27,7 @@ FAILURES_IN_A_ROW = 100
 log = logger("enrollment_addon.jobs")
 
 
-@dataclass(frozen=True)
-class Items:
+class Items(NamedTuple):
     """How the items of a kind of job are done in chunks of any size.
 
     `step` does at most so many; `skip` goes past the next one without doing it: what names it (JSON) and the step

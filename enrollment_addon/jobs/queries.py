@@ -1,8 +1,7 @@
 """Reads over jobs: lists, one job with its progress, and what waits for a worker."""
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Table, func, or_, select
@@ -17,8 +16,7 @@ jobs: Table = Job.__table__  # type: ignore[assignment]
 errors: Table = JobError.__table__  # type: ignore[assignment]
 
 
-@dataclass(frozen=True)
-class ErrorView:
+class ErrorView(NamedTuple):
     """A failed item with its reason in the reader's language."""
 
     id: int
@@ -27,8 +25,7 @@ class ErrorView:
     message: str
 
 
-@dataclass(frozen=True)
-class JobView:
+class JobView(NamedTuple):
     """A job as a person sees it. `rate` is items per second; `seconds_left` None when nobody can know.
 
     `next_errors` is the key to ask the next page of errors with, None on the last page.

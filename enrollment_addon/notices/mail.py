@@ -1,15 +1,14 @@
 """Where notices go: the mailer that the host has set, or the log."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..core.log import logger
 
 log = logger("enrollment_addon.notices")
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """A notice as a mailer takes it, in the client's language; `notice_id` is the same when it is tried again."""
 
     notice_id: int

@@ -3,8 +3,7 @@
 import re
 import string
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from babel import Locale, UnknownLocaleError
 from flask_babel import lazy_gettext as _l
@@ -77,8 +76,7 @@ def same_name(typed: Any, name: str) -> bool:
     return isinstance(typed, str) and typed.casefold().split() == name.casefold().split()
 
 
-@dataclass(frozen=True)
-class FieldDifference:
+class FieldDifference(NamedTuple):
     """A field in which two clients differ, and whose value the merged client has: source or target."""
 
     field: str

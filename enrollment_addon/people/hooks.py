@@ -8,7 +8,7 @@ name replaces, so that several applications can live in one process.
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Select
 from sqlalchemy.orm import Session
@@ -27,8 +27,7 @@ club_amounts = Holders()
 """What is counted in a club's currency."""
 
 
-@dataclass(frozen=True)
-class MergePart:
+class MergePart(NamedTuple):
     """What one domain would move: rows to show, and why it can't be done now, if so."""
 
     rows: Sequence[Row] = ()

@@ -2,9 +2,8 @@
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import ColumnElement, String, and_, cast, false, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session, joinedload, lazyload
@@ -22,8 +21,7 @@ from .models import Client, Club, Household, Participant, TeamMember, team_membe
 Named = TypeVar("Named", Club, TeamMember)
 
 
-@dataclass(frozen=True)
-class ClientCard:
+class ClientCard(NamedTuple):
     """What the card of a client shows from this domain; `members` are the others of the household, `since` is when
     the client came to their team member, where that is known."""
 

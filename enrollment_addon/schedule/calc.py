@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 
@@ -115,8 +116,7 @@ class Policy:
                 return False
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(NamedTuple):
     """A weekly time by a club's clock; weekday 0 is Monday."""
 
     weekday: int
@@ -124,8 +124,7 @@ class Slot:
     duration_minutes: int
 
 
-@dataclass(frozen=True)
-class Occurrence:
+class Occurrence(NamedTuple):
     """One time a slot takes place; `day` is the club's."""
 
     day: dt.date

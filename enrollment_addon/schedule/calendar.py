@@ -2,8 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
@@ -24,8 +23,7 @@ LONGEST_RANGE = dt.timedelta(days=62)
 MOST = 6_000
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """A session as the calendar shows it; `starts` and `ends` are by the clock of its club. `own`: it is the
     actor's to change."""
 

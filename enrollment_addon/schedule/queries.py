@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, select
@@ -50,16 +50,14 @@ class Taken:
         return self.booked + self.held
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """How many people are in line for a place that frees, and the first of them, if the actor reaches them."""
 
     waiting: int
     first: Booking | None
 
 
-@dataclass(frozen=True)
-class Roster:
+class Roster(NamedTuple):
     """Who is booked in a session, in the order to show: places, then the queue, then who is off.
 
     `others` are people with a place or in the queue whom the session's actor doesn't reach: only counted.

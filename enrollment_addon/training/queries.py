@@ -2,8 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import or_, select, tuple_
@@ -35,8 +34,7 @@ SHOWN = (*LISTED, selectinload(TrainingReport.ratings).joinedload(SkillRating.sk
 """What pages show of a report."""
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """What a report may be about: a participant in a session, or in the course of an enrollment."""
 
     participant: Participant

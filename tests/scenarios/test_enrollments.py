@@ -17,7 +17,6 @@ from enrollment_addon.people.models import Club
 from tests import factories
 from tests.conftest import csrf_token
 from tests.rest.conftest import Caller, refusal, wrong_fields
-from tests.rest.conftest import config as config
 from tests.rest.conftest import log_in as log_in
 from tests.rest.conftest import owner as owner
 

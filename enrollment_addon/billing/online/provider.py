@@ -8,13 +8,12 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .errors import OnlineOff
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """What a client shall pay, as (what for, amount), and where the page leads when they are through or turn back."""
 
     reference: str
@@ -34,8 +33,7 @@ class Stage(StrEnum):
     ended = "ended"
 
 
-@dataclass(frozen=True)
-class Checkout:
+class Checkout(NamedTuple):
     """The provider's page for one order as it is now. `paid`: the money is there, of which `payment` is the name."""
 
     id: str
@@ -48,8 +46,7 @@ class Checkout:
     ends_at: dt.datetime
 
 
-@dataclass(frozen=True)
-class Returned:
+class Returned(NamedTuple):
     """A refund at the provider; `reference` is ours where we asked for it."""
 
     id: str
@@ -67,8 +64,7 @@ class DisputeState(StrEnum):
     lost = "lost"
 
 
-@dataclass(frozen=True)
-class Dispute:
+class Dispute(NamedTuple):
     """That a payer's bank wants (a part of) a payment back."""
 
     id: str
@@ -78,8 +74,7 @@ class Dispute:
     state: DisputeState
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """What a provider tells on its own: of a checkout, that there are refunds of a payment, or of a dispute."""
 
     at: dt.datetime

@@ -3,8 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
@@ -39,8 +38,7 @@ SEND_REFUNDS = "billing.online_refunds"
 _REFUNDED_THERE = SystemReason("Refunded at the provider", _l("Refunded at the provider"))
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What a client would be asked to pay: (charge, what for, still open), and the requests that end for it.
 
     `same` is the request that asks for just that already.

@@ -6,8 +6,7 @@ may run beside live payments.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, Subquery, and_, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -17,8 +16,7 @@ from ...core.scope import SYSTEM
 from ..models import ChargeStatus, accounts, charges, payments, refunds, settlements
 
 
-@dataclass(frozen=True)
-class MoneyFinding:
+class MoneyFinding(NamedTuple):
     """A row that disagrees, and whether it was put right. `detail` is for operators, in minor units.
 
     Codes: charge_differs (from its settlements and refunds), payment_differs (the same), account_differs (payments

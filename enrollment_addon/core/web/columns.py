@@ -2,8 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -15,8 +14,7 @@ from . import render
 MOST_TICKED = 2_000
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """A column of a list: how it is called, where its value comes from, how it is shown and sorted.
 
     `value(item)` is the plain value (exports use it), `show(item)` what the page shows instead;
@@ -68,8 +66,7 @@ class Column:
         return Markup('<a class="enr-touch" href="{}">{}</a>').format(url, shown) if url and shown else shown
 
 
-@dataclass(frozen=True)
-class ListAction:
+class ListAction(NamedTuple):
     """A verb on selected rows: its permission, its words, and what answers with the verb's page or result."""
 
     name: str
@@ -78,8 +75,7 @@ class ListAction:
     primary: bool = False
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """Which rows a list action is for: ticked ones, or all that match a search."""
 
     keys: tuple[int, ...] = ()

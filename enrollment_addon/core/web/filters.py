@@ -8,7 +8,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import BigInteger, ColumnElement, literal, not_
@@ -107,8 +107,7 @@ class Filter:
                 return column < value  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
-class Applied:
+class Applied(NamedTuple):
     """A filter as asked for: which, how and with what value."""
 
     filter: Filter

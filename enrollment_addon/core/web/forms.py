@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from babel.numbers import NumberFormatError, format_decimal, parse_decimal
@@ -173,8 +173,7 @@ class LocalDateTime(DateTimeLocalField):
         return self.data.astimezone(ZoneInfo(self.timezone())).strftime("%Y-%m-%dT%H:%M") if self.data else ""
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where the options of a reference come from. All three functions see only what the person reaches.
 
     `search(session, text, limit, offset)` and `named(session, keys)` return (key, text, small print) rows;

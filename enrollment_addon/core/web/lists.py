@@ -1,8 +1,7 @@
 """Reading one page of a list: bounded queries, a stable order, a capped count, whatever the URL says."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from flask_babel import lazy_gettext as _l
@@ -24,8 +23,7 @@ def whole(text: Any, default: int, low: int, high: int) -> int:
         return default
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What a page's URL asks for, cleaned."""
 
     number: int

@@ -1,14 +1,12 @@
 """Which verbs of a domain write a kind of record, for the pages and the REST classes made from it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..errors import NotFound
 
 
-@dataclass(frozen=True)
-class RecordVerbs:
+class RecordVerbs(NamedTuple):
     """All take the session, `actor` and the fields by name; those on one record take its `id`."""
 
     create: Callable[..., Any]

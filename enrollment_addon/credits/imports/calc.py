@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 
@@ -82,8 +82,7 @@ def guess(header: Sequence[str]) -> dict[str, int]:
     return found
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How the columns of one file are read. `club_id` is where clients go whose row names no club."""
 
     columns: Mapping[str, int]
@@ -286,8 +285,7 @@ def merged(group: Sequence[Said]) -> tuple[dict[str, Any], dict[int, tuple[str, 
     return together, contradictions
 
 
-@dataclass(frozen=True)
-class Terms:
+class Terms(NamedTuple):
     """Opening credits as a row states them; `unit_value` in minor units of the client's currency."""
 
     event_type_id: int
@@ -296,8 +294,7 @@ class Terms:
     unit_value: int
 
 
-@dataclass(frozen=True)
-class Matched:
+class Matched(NamedTuple):
     """What becomes of one wanted balance: nothing (`old` says the same), a change of `old`, or a new lot."""
 
     number: int

@@ -1,9 +1,8 @@
 """An import from the command line: all steps, each transaction as large as a job's, as the system itself."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -21,8 +20,7 @@ LISTED = 100
 """How many refused rows are named one by one; the rest is counted."""
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """How many rows did, or would do, what; the first of the refused ones and why."""
 
     import_id: int

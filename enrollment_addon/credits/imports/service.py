@@ -6,8 +6,7 @@ or a command calls it until it is finished.
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -41,8 +40,7 @@ KEPT_DAYS = 30
 _UNEXPECTED = _l("An unexpected error; nothing of this person was written. The page of the job says more.")
 
 
-@dataclass(frozen=True)
-class Stride:
+class Stride(NamedTuple):
     """What one transaction of a check or an import did, and where the next one begins."""
 
     done: int

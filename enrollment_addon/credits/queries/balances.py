@@ -2,8 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
@@ -16,8 +15,7 @@ from ..models import balances, lots, something_left
 from .lots import LotRow, clients_table, clubs_table, end_of, has_grace, lots_of, timezone_of
 
 
-@dataclass(frozen=True)
-class BalanceRow:
+class BalanceRow(NamedTuple):
     """What a client has of one event type; `next_expiry` is the earliest last day of what is available, `grace`
     whether that is one given to a credit that came back late."""
 
@@ -31,8 +29,7 @@ class BalanceRow:
     grace: bool
 
 
-@dataclass(frozen=True)
-class ClientCredits:
+class ClientCredits(NamedTuple):
     """All credits of a client: by event type, and lot by lot (what is left first, then newest)."""
 
     client_id: int
@@ -40,8 +37,7 @@ class ClientCredits:
     lots: list[LotRow]
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """A client's credits of all event types together, for a list."""
 
     available: int = 0

@@ -2,8 +2,7 @@
 
 import datetime as dt
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, CompoundSelect, Select, and_, false, func, or_, select
 from sqlalchemy.orm import Session
@@ -33,8 +32,7 @@ MOST_CLIENTS = 500
 """Batches of more are seen by those alone who started them or see everything: nobody counts a table for a list."""
 
 
-@dataclass(frozen=True)
-class BatchSummary:
+class BatchSummary(NamedTuple):
     """A batch and what has become of its lots, in credits, as far as the actor reaches."""
 
     id: int
@@ -67,8 +65,7 @@ class BatchSummary:
     undo_result: Mapping[str, int] | None
 
 
-@dataclass(frozen=True)
-class BatchRow:
+class BatchRow(NamedTuple):
     """A lot of a batch: whose it is, and what became of it."""
 
     client_id: int

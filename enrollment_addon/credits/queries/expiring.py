@@ -2,8 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, false, func, literal, or_, select
 from sqlalchemy.orm import Session
@@ -14,8 +13,7 @@ from ..models import CreditLot, lots
 from .lots import clients_table, clubs_table
 
 
-@dataclass(frozen=True)
-class ClientForfeit:
+class ClientForfeit(NamedTuple):
     """What of one client expires: the figures of the lots, their first last day, and by currency the value of
     what is available, in minor units."""
 
@@ -26,8 +24,7 @@ class ClientForfeit:
     values: Mapping[str, int]
 
 
-@dataclass(frozen=True)
-class Forfeit:
+class Forfeit(NamedTuple):
     """What expires in one currency: credits, and their value in minor units."""
 
     currency: str

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import case, select, union_all
 from sqlalchemy.orm import Session
@@ -19,8 +19,7 @@ from .lots import LotRow, clients_table, end_of, full_name, lots_of, timezone_of
 users_table: Any = User.__table__
 
 
-@dataclass(frozen=True)
-class OtherSide:
+class OtherSide(NamedTuple):
     """The lot at the other end of a transfer or conversion; `client` is empty out of reach."""
 
     lot_id: int
@@ -73,8 +72,7 @@ class ExplainedLot:
     entries: list[EntryRow]
 
 
-@dataclass(frozen=True)
-class Explanation:
+class Explanation(NamedTuple):
     """How a client's credits came about, oldest lot first; `next_after` continues behind this page."""
 
     client_id: int

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -15,8 +15,7 @@ from ..models import entries, lot_participants, lots, something_left
 from .lots import client_names, clients_table, clubs_table, participants_table
 
 
-@dataclass(frozen=True)
-class SharedRow:
+class SharedRow(NamedTuple):
     """What a client may still spend of the credits that others of the household share, by event type.
 
     They belong to the others and are in no sum of this client. `owners` are those in reach, by key and name.

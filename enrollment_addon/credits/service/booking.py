@@ -7,8 +7,7 @@ kind, so that the database refuses a second one even where two workers overtake 
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import bindparam, func, select, update
@@ -29,8 +28,7 @@ from .take import Wish, take_at_once
 clients_table: Any = Client.__table__
 
 
-@dataclass(frozen=True)
-class Act:
+class Act(NamedTuple):
     """The entries of one verb on one booking."""
 
     kind: EntryKind

@@ -6,7 +6,7 @@ Each proof walks over one key and looks at one range of it with one statement; i
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Insert, func, insert, or_, select, update
@@ -53,8 +53,7 @@ Found = list[tuple[Finding, Any]]
 """Findings, each with what its mend needs; None where nothing can be done."""
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(NamedTuple):
     """What is walked over, what is looked for in (after, upto], and how it is put right."""
 
     key: Any

@@ -5,9 +5,8 @@ are of no batch, and the arrival is the other client's.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
@@ -25,8 +24,7 @@ AT_ONCE = 1_000
 clients_table: Any = Client.__table__
 
 
-@dataclass(frozen=True)
-class Uneven:
+class Uneven(NamedTuple):
     """Credits that left and did not arrive, or arrived and had not left: the entries of both sides.
 
     `missing`: so many of those that left are nowhere; below zero, so many of those that arrived are from nowhere.

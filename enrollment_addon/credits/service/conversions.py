@@ -4,9 +4,8 @@ Of each client all whole steps are converted, or as many as fit in a limit; a re
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
@@ -45,8 +44,7 @@ clubs_table: Any = Club.__table__
 Clients = Sequence[int] | Select[Any]
 
 
-@dataclass(frozen=True)
-class ClientConversion:
+class ClientConversion(NamedTuple):
     """What becomes of one client's credits."""
 
     client_id: int
@@ -56,8 +54,7 @@ class ClientConversion:
     left: int
 
 
-@dataclass(frozen=True)
-class ConversionPlan:
+class ConversionPlan(NamedTuple):
     """What a conversion would do, in credits; `left` ones stay as they are with those who convert some.
 
     `listed` are the first of the clients. `skipped` lists the first of those left out, `by_reason` counts all.
@@ -72,8 +69,7 @@ class ConversionPlan:
     by_reason: dict[str, int]
 
 
-@dataclass(frozen=True)
-class _Held:
+class _Held(NamedTuple):
     """Lots by key, whom each is restricted to, and by client what leaves which of them and what stays."""
 
     rows: Mapping[int, Any]

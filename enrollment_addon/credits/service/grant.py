@@ -6,8 +6,7 @@ A grant freezes its selection and its terms (dates per club, value in minor unit
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select
@@ -28,8 +27,7 @@ from .terms import Terms, check_cap, check_terms
 KIND = "credits.grant"
 
 
-@dataclass(frozen=True)
-class GrantPlan:
+class GrantPlan(NamedTuple):
     """What a grant would do.
 
     `expires` holds the distinct last days (clubs may have different ones), none for never; `skipped` lists

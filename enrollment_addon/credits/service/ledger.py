@@ -7,8 +7,7 @@ the only one who changes the lots under it, so no lot needs a lock of its own.
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -40,8 +39,7 @@ REASON_LENGTH = 500
 clients_table: Any = Client.__table__
 
 
-@dataclass(frozen=True)
-class Move:
+class Move(NamedTuple):
     """One entry to be: so many credits of one lot, and what it belongs to."""
 
     lot_id: int
@@ -59,8 +57,7 @@ class Move:
     new_expires_on: dt.date | None = None
 
 
-@dataclass(frozen=True)
-class Retired:
+class Retired(NamedTuple):
     """How many lots lost their rest, and how many credits that was."""
 
     lots: int

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
@@ -67,8 +67,7 @@ def choose_lots(session: Session, lot_ids: Lots, actor: Actor) -> Choice:
     return Choice(keys, listed, len(missing))
 
 
-@dataclass(frozen=True)
-class NewDay:
+class NewDay(NamedTuple):
     """What becomes of last days: all get `day` (none: they never expire), or each is later by (unit, count)."""
 
     day: dt.date | None = None
@@ -125,8 +124,7 @@ def check_new_day(session: Session, choice: Choice, expires_on: Any, extend_by: 
     return NewDay(expires_on)
 
 
-@dataclass(frozen=True)
-class ExtensionPlan:
+class ExtensionPlan(NamedTuple):
     """What new last days would do: to how many lots with how many unspent credits.
 
     `shortened` of the lots would be good for less long than now; `endless` ones never expire and stay so;

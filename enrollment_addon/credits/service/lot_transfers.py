@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case, func, not_, or_, select
 from sqlalchemy.orm import Session
@@ -24,8 +23,7 @@ _reason = case((not_(something_left), "empty"), (not_(free), "bound"), else_="la
 """Why nothing can leave a lot."""
 
 
-@dataclass(frozen=True)
-class TransferPlan:
+class TransferPlan(NamedTuple):
     """What a transfer of lots would do: so many lots of so many clients with so many credits change hands.
 
     `givers`: names of the first of them. `left_out` by reason: bound (of an enrollment or on hold), lapsed (past

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, false, func, or_, select, true
 from sqlalchemy.orm import Session
@@ -18,8 +18,7 @@ SKIPPED_LISTED = 1_000
 clients_table: Any = Client.__table__
 
 
-@dataclass(frozen=True)
-class ClubShare:
+class ClubShare(NamedTuple):
     """How many of the clients belong to one club, and the club's own day and money."""
 
     club_id: int

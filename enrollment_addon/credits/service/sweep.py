@@ -2,8 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, column, false, func, literal, or_, select, text, tuple_
 from sqlalchemy.orm import Session
@@ -18,8 +17,7 @@ from .ledger import Retired, lock_balances, retire
 clients_table: Any = Client.__table__
 
 
-@dataclass(frozen=True)
-class Swept:
+class Swept(NamedTuple):
     """What one chunk expired, whether lots may be left, and the last one that it looked at, by day and key."""
 
     lots: int

@@ -6,7 +6,7 @@ reason, goes the long way, which says why.
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -18,8 +18,7 @@ from ..calc import Take
 from .ledger import require_reached
 
 
-@dataclass(frozen=True)
-class Wish:
+class Wish(NamedTuple):
     """What a booking asks for: `quantity` credits for a client's session of an event type on a day.
 
     `lot_id` and `enrollment_id` name what shall pay, `participant_id` who attends; `may_pay` is asked about the

@@ -6,8 +6,7 @@ out of the ledger. Of a conversion only whole steps go back.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, Select, and_, or_, select
@@ -29,8 +28,7 @@ _left = and_(entries.c.kind == EntryKind.transfer_out, entries.c.reversal_of_id.
 """The entries by which credits left their lots; an undo's name what they take back."""
 
 
-@dataclass(frozen=True)
-class _Return:
+class _Return(NamedTuple):
     """A lot that credits came into by the entry `came_by`, and what goes back where: by the entries they left by."""
 
     lot: Any
@@ -39,8 +37,7 @@ class _Return:
     origins: Mapping[int, int]
 
 
-@dataclass(frozen=True)
-class _Returns:
+class _Returns(NamedTuple):
     """What can go back of some items; `origins` are the lots that credits had left, by the entry they left by.
 
     `closed` credits cannot: their giver was merged or erased, or the two sides do not match (a repaired batch).

@@ -1,8 +1,7 @@
 """What the undos of all kinds of batches have in common."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, or_
 from sqlalchemy.orm import Session
@@ -18,8 +17,7 @@ is_gone = or_(clients_table.c.erased_at.is_not(None), clients_table.c.merged_int
 """Clients to whom nothing can be given back."""
 
 
-@dataclass(frozen=True)
-class UndoPlan:
+class UndoPlan(NamedTuple):
     """What an undo would do, in credits; `clients` got some, `clients_spent` of them used or booked some.
 
     `taken_back` is what the undo moves: of a void it is given back. `kept_spent` includes the `reserved` ones of
@@ -38,8 +36,7 @@ class UndoPlan:
     closed: int = 0
 
 
-@dataclass(frozen=True)
-class Undone:
+class Undone(NamedTuple):
     """What one chunk took back; `cursor` is the last item it looked at, of `lots` items."""
 
     lots: int
@@ -49,8 +46,7 @@ class Undone:
     cursor: int | None
 
 
-@dataclass(frozen=True)
-class UndoWay:
+class UndoWay(NamedTuple):
     """How a kind of batch is undone: its preview, a chunk behind a cursor, and what is an item of it.
 
     `concerns` selects the lots that it is about, `key` of them is the cursor; a chunk has at most `most` items.

@@ -2,8 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import current_app, url_for
 from flask_babel import gettext as _
@@ -64,8 +63,7 @@ def skipped_by_name(session: Session, skipped: Sequence[Mapping[str, Any]]) -> l
     ]
 
 
-@dataclass(frozen=True)
-class Totals:
+class Totals(NamedTuple):
     """How much chosen lots hold together, and how much of it is of enrollments."""
 
     lots: int

@@ -2,8 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
@@ -26,8 +25,7 @@ from .create import FIRST_DAY, LATEST_BEGIN_DAYS
 from .steps import lock, lock_row, note, once, reason_or_none, refusal_of, require_change, today_at
 
 
-@dataclass(frozen=True)
-class PauseLimits:
+class PauseLimits(NamedTuple):
     """How much an enrollment may rest in one calendar year: pauses that begin in it, and days that lie in it."""
 
     pauses: int

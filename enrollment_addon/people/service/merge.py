@@ -6,8 +6,7 @@ it, because the target has one already.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
@@ -30,8 +29,7 @@ MERGED_FIELDS = (
 """Fields of which one client's value is kept. Tags are united and notes joined, so that nothing is lost."""
 
 
-@dataclass(frozen=True)
-class MergePlan:
+class MergePlan(NamedTuple):
     """What a merge would do. `parts` by domain; with an obstacle it would be refused."""
 
     source: Client

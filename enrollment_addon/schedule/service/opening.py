@@ -4,8 +4,7 @@ The later one sees what others have committed before the lock was given.
 """
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import bindparam, text
@@ -20,8 +19,7 @@ from ..errors import ClientArchived, ParticipantNotFound
 from .places import locked_session
 
 
-@dataclass(frozen=True)
-class Opening:
+class Opening(NamedTuple):
     """A session that is held until the transaction ends, and the participant who shall get a place in it.
 
     `somebody_waits`: in its queue, or with a place held for them. `overlaps_at`: when another session begins that

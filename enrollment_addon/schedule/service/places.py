@@ -6,8 +6,7 @@ Whoever writes a booking holds its session's row, so that places are counted and
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from flask_babel import lazy_gettext as _l
@@ -31,8 +30,7 @@ clients: Table = Client.__table__  # type: ignore[assignment]
 sessions: Table = ScheduledSession.__table__  # type: ignore[assignment]
 
 
-@dataclass(frozen=True)
-class Places:
+class Places(NamedTuple):
     """How many places of a session are taken or held, and whether one participant has a live booking there."""
 
     taken: int
