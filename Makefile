@@ -28,7 +28,7 @@ demo: $(BIN)/.server ## A working back office with data, at http://127.0.0.1:808
 
 .PHONY: test
 test: $(BIN)/.test system ## All tests, on SQLite, PostgreSQL, MariaDB and in Chromium (TESTS=path)
-	$(BIN)/pytest -n 2 --timeout 600 $(TESTS)
+	$(BIN)/pytest -n 3 --timeout 600 $(TESTS)
 
 .PHONY: check
 check: $(BIN)/.dev ## Style, types, imports, security, templates, dead code, catalogs
