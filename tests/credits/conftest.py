@@ -1,7 +1,7 @@
 """A small studio for the tests of credits."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from enrollment_addon.core import clock
 from enrollment_addon.core.db import unit_of_work
-from enrollment_addon.core.scope import SYSTEM
+from enrollment_addon.core.scope import SYSTEM, Actor, Reach
 from enrollment_addon.credits import service
 from enrollment_addon.credits.models import balances, entries, lots
 from tests import factories
 
+NOON = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 SIZES = {"threshold": 500, "chunk": 10_000}
 
 
@@ -114,3 +115,12 @@ def studio(session: Session) -> Studio:
 def sound(studio: Studio) -> Callable[[], bool]:
     """Whether every lot and balance is what the ledger says."""
     return lambda: studio.findings() == []
+
+
+@pytest.fixture
+def ada(studio: Studio) -> Iterator[Actor]:
+    """Somebody who reaches everything, at noon of a day."""
+    with unit_of_work(studio.session):
+        user = factories.make_user_row(studio.session).id
+    with clock.frozen(NOON):
+        yield Actor(user_id=user, reach=Reach.everything)

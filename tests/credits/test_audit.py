@@ -6,27 +6,16 @@ import json
 import pytest
 from sqlalchemy import select, update
 
-from enrollment_addon.core import clock
 from enrollment_addon.core.audit import AuditEvent
 from enrollment_addon.core.db import unit_of_work
-from enrollment_addon.core.scope import Actor, Reach
 from enrollment_addon.credits import service
 from enrollment_addon.credits.models import Origin, balances, entries
 from tests import factories
+from tests.credits.conftest import NOON
 
 pytestmark = pytest.mark.databases("sqlite")
 
-NOON = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
-
-
-@pytest.fixture
-def ada(studio):
-    """Somebody who reaches everything, at noon of a day."""
-    with unit_of_work(studio.session):
-        user = factories.make_user_row(studio.session).id
-    with clock.frozen(NOON):
-        yield Actor(user_id=user, reach=Reach.everything)
 
 
 def do(studio, verb, **over):

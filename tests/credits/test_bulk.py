@@ -20,21 +20,12 @@ from enrollment_addon.credits.service import conversions, lot_choice, selection
 from enrollment_addon.jobs.models import Job
 from enrollment_addon.people.models import Client
 from tests import factories
+from tests.credits.conftest import NOON
 
 pytestmark = pytest.mark.databases("sqlite")
 
-NOON = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
 BULK = {"threshold": 500, "chunk": 2}
-
-
-@pytest.fixture
-def ada(studio):
-    """Somebody who reaches everything, at noon of a day."""
-    with unit_of_work(studio.session):
-        user = factories.make_user_row(studio.session).id
-    with clock.frozen(NOON):
-        yield Actor(user_id=user, reach=Reach.everything)
 
 
 def left_behind(studio, made):
