@@ -109,11 +109,11 @@ def _due(days: dict[int, dt.date]) -> Select[Any]:
     return last.join(clients_table, clients_table.c.id == lots.c.client_id).where(passed)
 
 
-Chunk = tuple[int, tuple[dt.date, int] | None, Retired]
+_Part = tuple[int, tuple[dt.date, int] | None, Retired]
 """How many lots were found, the last of them by day and key, and what was expired of them."""
 
 
-def _expire_in_steps(session: Session, due: Select[Any], ordered: Select[Any], actor: Actor) -> Chunk:
+def _expire_in_steps(session: Session, due: Select[Any], ordered: Select[Any], actor: Actor) -> _Part:
     rows = session.execute(ordered).all()
     if not rows:
         return 0, None, Retired(0, 0)
@@ -185,7 +185,7 @@ A statement of its own, so that it sees what others did before they gave the bal
 """
 
 
-def _expire_at_once(session: Session, ordered: Select[Any], actor: Actor) -> Chunk:
+def _expire_at_once(session: Session, ordered: Select[Any], actor: Actor) -> _Part:
     """What `_expire_in_steps` does, by two statements instead of eight; their long texts are never built anew."""
     found = ordered.add_columns(lots.c.client_id, lots.c.event_type_id).cte("found")
     row = session.execute(_lock_found.add_cte(found)).one()
